@@ -1,0 +1,2 @@
+//! The program: parse, run the command, print what went wrong.
+fn main() {}

@@ -1,0 +1,44 @@
+//! Who can write a script.
+
+use async_trait::async_trait;
+
+use crate::podcast::Failure;
+
+/// A request for a script, without anything that tells who the learner is.
+#[derive(Debug, Clone)]
+pub struct ScriptRequest {
+    /// What the writer is and must obey.
+    pub system: String,
+    /// The facts and the task. The learner is called by a token, replaced after the answer.
+    pub user: String,
+    /// Upper bound of the answer, in tokens.
+    pub max_output_tokens: u32,
+}
+
+/// An answer, not yet checked.
+#[derive(Debug, Clone)]
+pub struct WrittenScript {
+    /// The words.
+    pub text: String,
+    /// The model that really answered.
+    pub model: String,
+    /// Billed input tokens.
+    pub input_tokens: u64,
+    /// Billed output tokens.
+    pub output_tokens: u64,
+    /// The provider's name of the request.
+    pub request_id: Option<String>,
+}
+
+/// A language model that writes scripts.
+#[async_trait]
+pub trait ScriptWriter: Send + Sync {
+    /// `openai`, `gemini`, `anthropic`.
+    fn name(&self) -> &'static str;
+
+    /// Writes one script.
+    ///
+    /// # Errors
+    /// A [`Failure`] whose kind decides whether the next writer is asked.
+    async fn write(&self, request: &ScriptRequest) -> Result<WrittenScript, Failure>;
+}

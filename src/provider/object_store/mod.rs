@@ -1,0 +1,40 @@
+//! Where finished episodes are kept.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use crate::podcast::Failure;
+
+/// An object that is in the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredObject {
+    /// Its ETag, without quotes.
+    pub etag: String,
+    /// `s3://bucket/key`.
+    pub url: String,
+}
+
+/// A bucket that keeps episodes.
+#[async_trait]
+pub trait ObjectStore: Send + Sync {
+    /// Puts the MP3 under `key`, once: an object that is already there counts as success when it
+    /// is the same one.
+    ///
+    /// # Errors
+    /// A [`Failure`] of kind `storage_unavailable`, `timeout` or `key_refused`.
+    async fn put_once(&self, key: &str, mp3: Bytes) -> Result<StoredObject, Failure>;
+
+    /// A URL that lets anyone read the object for `ttl` (at most 7 days).
+    ///
+    /// # Errors
+    /// A [`Failure`] when the credentials cannot sign.
+    async fn sign(&self, key: &str, ttl: Duration) -> Result<String, Failure>;
+
+    /// Makes sure that the bucket can be reached, and makes it where that is allowed.
+    ///
+    /// # Errors
+    /// A [`Failure`] that says what is wrong with bucket or credentials.
+    async fn ready(&self) -> Result<(), Failure>;
+}

@@ -1,0 +1,58 @@
+//! Who can speak a script.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use crate::podcast::Failure;
+
+/// How much text a provider takes at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TextLimit {
+    /// Unicode scalar values.
+    Characters(usize),
+    /// Bytes of UTF-8.
+    Bytes(usize),
+}
+
+/// One chunk to speak.
+#[derive(Debug, Clone)]
+pub struct SpeakRequest {
+    /// Plain text.
+    pub text: String,
+    /// BCP 47 primary tag of the text.
+    pub language: String,
+    /// The provider's name of the voice.
+    pub voice: String,
+    /// The provider's quality class (`standard`, `neural`, …).
+    pub engine: String,
+}
+
+/// One spoken chunk.
+#[derive(Debug, Clone)]
+pub struct Spoken {
+    /// A whole MP3, not yet checked.
+    pub mp3: Bytes,
+    /// Characters the provider bills.
+    pub billed_characters: u64,
+    /// The provider's name of the request.
+    pub request_id: Option<String>,
+}
+
+/// A text-to-speech provider.
+#[async_trait]
+pub trait Speaker: Send + Sync {
+    /// `polly`, `google`, `azure`, `local`.
+    fn name(&self) -> &'static str;
+
+    /// The most text of one request.
+    fn limit(&self) -> TextLimit;
+
+    /// The sample rate of its MP3s in hertz.
+    fn sample_rate(&self) -> u32;
+
+    /// Speaks one chunk.
+    ///
+    /// # Errors
+    /// A [`Failure`] whose kind decides whether the next provider is asked.
+    async fn speak(&self, request: &SpeakRequest) -> Result<Spoken, Failure>;
+}
