@@ -1,1 +1,3 @@
-//! (being built)
+//! What makes one machine enough: the private Postgres, the sample academy, the S3 server.
+
+mod postgres;
