@@ -9,6 +9,7 @@
 //! statements thousands of times over tables that grow from empty to millions of rows. Their plan
 //! must not depend on when it was made, so that pool is told to find rows by index only.
 
+pub mod academy;
 pub mod claim;
 pub mod floor;
 pub mod moves;

@@ -1,3 +1,4 @@
 //! What makes one machine enough: the private Postgres, the sample academy, the S3 server.
 
+mod academy;
 mod postgres;
