@@ -1,1 +1,4 @@
-//! (being built)
+//! The engine at work, and the steps it runs.
+
+mod apalis_defects;
+mod engine;
