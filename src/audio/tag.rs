@@ -64,8 +64,10 @@ pub fn chunk(lufs: f64) -> Result<Vec<u8>, Error> {
 
 /// The loudness in LUFS that [`chunk`] wrote down; `None` when there is none.
 pub fn loudness(mp3: &[u8]) -> Option<f64> {
-    // The tag is small; a damaged size must not send the reader through the whole audio.
-    let tag = Tag::read_from2(std::io::Cursor::new(&mp3[..mp3.len().min(4096)])).ok()?;
+    // Only of the version we write, whose reader allocates nothing by a size that it has read; and
+    // only the beginning, so that a damaged size does not send it through the whole audio.
+    let begin = Some(&mp3[..mp3.len().min(4096)]).filter(|begin| begin.starts_with(b"ID3\x04"))?;
+    let tag = Tag::read_from2(std::io::Cursor::new(begin)).ok()?;
     let gain = tag.extended_texts().find(|text| text.description == REPLAY_GAIN)?;
     let gain: f64 = gain.value.strip_suffix(" dB")?.parse().ok()?;
     Some(REPLAY_GAIN_REFERENCE - gain).filter(|lufs| lufs.is_finite())

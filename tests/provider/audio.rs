@@ -193,6 +193,12 @@ fn a_join_of_several_bitrates_tells_players_its_length() {
     ];
     let joined = join(&chunks, Limits::rate(SAMPLE_RATE)).unwrap();
     assert!(joined.mp3[..40].windows(4).any(|marker| marker == b"Xing"));
+    // Its table of places: where the second chunk begins in time, it begins in bytes.
+    let table = joined.mp3.windows(4).position(|marker| marker == b"Xing").unwrap() + 16;
+    let percent = 100.0 * joined.chunks[0].as_secs_f64() / joined.duration.as_secs_f64();
+    let place = f64::from(joined.mp3[table + percent.round() as usize]) / 256.0;
+    let begins = scan(&chunks[0], Limits::ANY).unwrap().bytes as f64 / joined.mp3.len() as f64;
+    assert!((place - begins).abs() < 0.02, "told {place}, is {begins}");
     let (complaints, seconds) = decode(&joined.mp3);
     assert_eq!(complaints, "");
     assert!((seconds - joined.duration.as_secs_f64()).abs() < 0.03, "{seconds}");
@@ -260,6 +266,8 @@ fn a_chunk_remembers_its_loudness() {
     let sound = audio::encode(&babble(1, 0.2), SAMPLE_RATE).unwrap();
     assert_eq!(tag::loudness(&[tag::chunk(-16.27).unwrap(), sound.clone()].concat()), Some(-16.27));
     assert_eq!(tag::loudness(&sound), None);
+    let huge = b"ID3\x04\0\0\x7F\x7F\x7F\x7FTXXX\x7F\x7F\x7F\x7F\0\0\x03";
+    assert_eq!(tag::loudness(huge), None);
 }
 
 proptest! {

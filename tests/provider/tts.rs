@@ -53,7 +53,7 @@ fn assert_is_speech(spoken: &Spoken, text: &str) {
 }
 
 /// A program in the place of Python that speaks the protocol of the voice and does what the text
-/// asks for. Every start leaves a line in a log.
+/// asks for. Every start leaves its process id in a log.
 struct FakePython {
     program: Scratch,
     log: Scratch,
@@ -64,7 +64,7 @@ impl FakePython {
         let log = Scratch::new(b"");
         let script = format!(
             r#"#!/bin/sh
-echo started >> {}
+echo $$ >> {}
 echo '{{"ready": true}}'
 while read -r line; do
   case "$line" in
@@ -88,14 +88,33 @@ done
         Local::new(LocalVoices { python, espeak: None, timeout, ..voices() })
     }
 
+    /// Process ids, in the order of their starts.
+    fn processes(&self) -> Vec<u32> {
+        std::fs::read_to_string(self.log.path()).unwrap().lines().map(|line| line.parse().unwrap()).collect()
+    }
+
     fn starts(&self) -> usize {
-        std::fs::read_to_string(self.log.path()).unwrap().lines().count()
+        self.processes().len()
     }
 }
 
 async fn kind_of(local: &Local, text: &str) -> Result<(), FailureKind> {
     let spoken = local.speak(&request("hibari", "en", text)).await;
     spoken.map(drop).map_err(|failure| failure.kind)
+}
+
+/// Waits until a process is gone, or only waits to be buried.
+async fn gone(process: u32) {
+    let runs = || match std::fs::read_to_string(format!("/proc/{process}/stat")) {
+        Ok(stat) => !stat.contains(") Z "),
+        Err(_) => false,
+    };
+    let wait = async {
+        while runs() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENT, wait).await.unwrap_or_else(|_| panic!("process {process} still runs"));
 }
 
 const PATIENT: Duration = Duration::from_secs(60);
@@ -196,8 +215,11 @@ async fn a_process_that_hangs_is_given_up() {
     let fake = FakePython::new();
     let local = fake.speaker(Duration::from_secs(2));
     assert_eq!(kind_of(&local, "hang").await, Err(FailureKind::Timeout));
+    gone(fake.processes()[0]).await;
     kind_of(&local, "hello").await.unwrap();
     assert_eq!(fake.starts(), 2);
+    drop(local);
+    gone(fake.processes()[1]).await;
 }
 
 #[test]

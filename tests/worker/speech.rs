@@ -194,7 +194,7 @@ impl Stage {
             may_call: &|| self.has_lease.load(Ordering::Relaxed),
             price_micro_usd: &|_, _, characters| i64::try_from(characters).unwrap() * 16,
         };
-        let outcome = speech.run(&self.podcast).await;
+        let outcome = sendable(speech.run(&self.podcast)).await;
         let (made, new) = (&mut self.podcast.made, outcome.made.clone());
         made.tts_provider = new.tts_provider.or(made.tts_provider.take());
         made.tts_voice = new.tts_voice.or(made.tts_voice.take());
@@ -220,6 +220,11 @@ impl Stage {
     fn provider(&self) -> &str {
         self.podcast.made.tts_provider.as_deref().unwrap()
     }
+}
+
+/// A worker moves its steps between threads.
+fn sendable<T: Send>(work: T) -> T {
+    work
 }
 
 fn failure(outcome: &Outcome) -> &Failure {

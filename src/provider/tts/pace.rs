@@ -25,6 +25,13 @@ pub fn plausible(text: &str) -> RangeInclusive<Duration> {
     usual.mul_f64(0.7).saturating_sub(Duration::from_secs(2))..=usual * 4 + Duration::from_secs(10)
 }
 
+/// True for hiragana and katakana, ideographs with their rare ones, and Hangul.
 fn is_syllable(character: char) -> bool {
-    matches!(u32::from(character), 0x3040..=0x30FF | 0x3400..=0x4DBF | 0x4E00..=0x9FFF | 0xAC00..=0xD7AF | 0x20000..=0x3FFFF)
+    matches!(character,
+        '\u{3040}'..='\u{30FF}'
+        | '\u{3400}'..='\u{4DBF}'
+        | '\u{4E00}'..='\u{9FFF}'
+        | '\u{AC00}'..='\u{D7AF}'
+        | '\u{20000}'..='\u{3FFFF}'
+    )
 }

@@ -116,6 +116,8 @@ impl Hibari {
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .kill_on_drop(true)
+            // A Ctrl-C in the terminal is for this program, which lets its speakers finish.
+            .process_group(0)
             .spawn()
             .map_err(|source| Error::Start { program: self.name(), source })?;
         let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
