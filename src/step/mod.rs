@@ -1,1 +1,3 @@
 //! (this room is being built)
+
+pub mod speech;

@@ -2,3 +2,4 @@
 
 mod apalis_defects;
 mod engine;
+mod speech;
