@@ -1,1 +1,2 @@
 //! (this room is being built)
+pub mod upload;
