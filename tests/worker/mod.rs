@@ -1,5 +1,7 @@
-//! The engine at work, and the steps it runs.
+//! The engine at work, the steps it runs, and the files that say how.
 
 mod apalis_defects;
 mod engine;
+mod script;
 mod speech;
+mod workflow;
