@@ -1,1 +1,3 @@
-//! (being built)
+//! What is set up before anything runs: settings.
+
+mod config;
