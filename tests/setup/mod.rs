@@ -1,3 +1,5 @@
-//! What is set up before anything runs: settings.
+//! What is set up before anything runs: settings, and what makes one machine enough (the private
+//! Postgres, the sample academy, the S3 server).
 
 mod config;
+mod postgres;

@@ -1,1 +1,3 @@
-//! (being built)
+//! What many tests need: a database of their own.
+
+pub mod database;
