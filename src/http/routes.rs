@@ -17,7 +17,7 @@ pub(super) fn routes(app: Arc<App>) -> impl Endpoint {
     let cors = Cors::new(&app.settings.cors_origins);
     Route::new()
         .at("/api/dailycast/today", read(api::today::today.with(gzip())))
-        .at("/api/dailycast/episodes/:id/audio", read(api::audio::audio))
+        .at("/api/dailycast/episodes/:id/audio", read(api::audio::play))
         .at("/healthz", read(health::healthz))
         .at("/readyz", read(health::readyz))
         .data(app)

@@ -3,6 +3,7 @@
 
 use std::{io, path::PathBuf};
 
+pub mod academy;
 mod binaries;
 pub mod postgres;
 

@@ -9,7 +9,9 @@
 //! statements thousands of times over tables that grow from empty to millions of rows. Their plan
 //! must not depend on when it was made, so that pool is told to find rows by index only.
 
+pub mod academy;
 pub mod claim;
+pub mod listeners;
 pub mod moves;
 pub mod night;
 pub mod podcasts;

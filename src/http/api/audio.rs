@@ -101,7 +101,7 @@ impl<'a> FromRequest<'a> for Wanted {
 }
 
 #[handler]
-pub(in crate::http) async fn audio(request: &Request, wanted: Wanted, Data(app): Data<&Arc<App>>) -> Result<Response> {
+pub(in crate::http) async fn play(request: &Request, wanted: Wanted, Data(app): Data<&Arc<App>>) -> Result<Response> {
     // Twice, because the upload may end between the look at the row and the look into the spool.
     for _ in 0..2 {
         let audio = find(app, &wanted).await?;
