@@ -11,8 +11,10 @@
 
 pub mod academy;
 pub mod claim;
+pub mod floor;
 pub mod listeners;
 pub mod moves;
+pub mod server;
 pub mod night;
 pub mod podcasts;
 pub mod sweep;
@@ -135,9 +137,11 @@ impl Store {
     /// [`Error::Address`] when the URL cannot be parsed.
     pub fn new(address: &Address) -> Result<Self, Error> {
         let options: PgConnectOptions = address.url.parse().map_err(Error::Address)?;
+        // `public` is where extensions are made.
+        let search_path = format!("{},public", address.academy_schema);
         let options = options
             .application_name("dailycast")
-            .options([("search_path", address.academy_schema.as_str()), ("statement_timeout", "60s")]);
+            .options([("search_path", search_path.as_str()), ("statement_timeout", "60s")]);
         let pool = PgPoolOptions::new()
             .max_connections(address.max_connections)
             .acquire_timeout(Duration::from_secs(5))
@@ -163,6 +167,11 @@ impl Store {
     /// The pool of the claim and the writer.
     pub(crate) fn hot(&self) -> &PgPool {
         &self.hot
+    }
+
+    /// A pool of exactly this many connections, for the floor of the benchmarks.
+    pub(crate) fn pool_of(&self, connections: u32) -> PgPool {
+        PgPoolOptions::new().max_connections(connections).connect_lazy_with(self.options.clone())
     }
 
     /// How a session of its own is opened, for what lives as long as a connection: locks and

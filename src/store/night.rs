@@ -210,7 +210,9 @@ pub async fn enqueue_batch(pool: &PgPool, night: &Open, size: i64, active_within
         )
         select counted.eligible as "eligible!", (select count(*) from born) as "enqueued!",
                counted.last as last_user_id
-        from counted left join (select count(*) as n from told) as t on t.n < 0"#,
+        from counted
+        -- a select that nobody reads is not carried out
+        where (select count(*) from told) >= 0"#,
         night.date,
         night.deadline_at,
         night.cursor_user_id,
@@ -246,9 +248,11 @@ pub async fn enqueue_learners(
         ), armed as (
             select dailycast.arm_jobs(array_agg(id), array_agg(next_attempt_at), 10) as n
             from born having count(*) > 0
+        ), told as (
+            select pg_notify('dailycast_due', '') from armed
         )
-        select coalesce((select n from armed), 0) + 0 * (select count(pg_notify('dailycast_due', '')) from armed)
-            as "n!""#,
+        -- a select that nobody reads is not carried out
+        select count(*) as "n!" from born where (select count(*) from told) >= 0"#,
         date,
         deadline_at,
         user_ids,

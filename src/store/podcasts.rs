@@ -381,7 +381,8 @@ pub async fn write_operator_moves(
         ), told as (
             select pg_notify('dailycast_due', '') from armed
         )
-        select count(*) + 0 * (select count(*) from told) as "n!" from moved"#,
+        -- a select that nobody reads is not carried out
+        select count(*) as "n!" from moved where (select count(*) from told) >= 0"#,
         &ids,
         &from as &[&str],
         &events as &[&str],

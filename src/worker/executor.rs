@@ -51,13 +51,6 @@ impl Drop for Held<'_> {
     }
 }
 
-/// How a step's future ended.
-enum Ended {
-    Worked(Outcome),
-    /// The lease is gone or the grace is over; whatever was done is not written.
-    Dropped,
-}
-
 impl<W: Work> Executor<W> {
     /// An executor that writes through `writer`. `chance` gives random numbers from 0 to 1, for
     /// jitter.
@@ -85,10 +78,8 @@ impl<W: Work> Executor<W> {
             let outcome = if time_left.is_zero() {
                 Outcome::failed(Failure::new(FailureKind::DeadlinePassed, "the deadline passed before this work began"))
             } else {
-                match self.step(&podcast).await {
-                    Ended::Worked(outcome) => outcome,
-                    Ended::Dropped => return,
-                }
+                let Some(outcome) = self.step(&podcast).await else { return };
+                outcome
             };
             if matches!(outcome.result, StepResult::Failed(_)) && !self.live.may_call() {
                 // It failed because calls may not begin now; that says nothing about the podcast.
@@ -128,13 +119,14 @@ impl<W: Work> Executor<W> {
         }
     }
 
-    /// Does the work of the status once. A panic is an attempt that failed.
-    async fn step(&self, podcast: &Podcast) -> Ended {
+    /// Does the work of the status once. A panic is an attempt that failed. `None` when the lease
+    /// is gone or the grace is over: whatever was done is not written.
+    async fn step(&self, podcast: &Podcast) -> Option<Outcome> {
         let limit = self.work.time_limit(podcast.status);
         let may_call = || self.live.may_call();
         let worked = AssertUnwindSafe(self.work.advance(podcast, &may_call)).catch_unwind();
         tokio::select! {
-            worked = tokio::time::timeout(limit, worked) => Ended::Worked(match worked {
+            worked = tokio::time::timeout(limit, worked) => Some(match worked {
                 Ok(Ok(outcome)) => outcome,
                 Ok(Err(_)) => Outcome::failed(Failure::new(
                     FailureKind::Internal,
@@ -145,8 +137,8 @@ impl<W: Work> Executor<W> {
                     format!("the work took longer than its limit of {} s", limit.as_secs()),
                 )),
             }),
-            () = self.live.dead() => Ended::Dropped,
-            () = self.shutdown.grace_over() => Ended::Dropped,
+            () = self.live.dead() => None,
+            () = self.shutdown.grace_over() => None,
         }
     }
 }
