@@ -1,1 +1,3 @@
 //! (this room is being built)
+pub mod collect;
+pub mod script;

@@ -1,1 +1,4 @@
-//! (being built)
+//! The worker's rooms: what a workflow says, and what each step makes.
+
+mod script;
+mod workflow;
