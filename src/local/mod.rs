@@ -1,11 +1,12 @@
 //! What makes one machine enough: a private Postgres, an S3 server on a folder, and a generated
 //! academy. Used by the demo, the tests and the benchmarks; a production set-up needs none of it.
 
-use std::{io, path::PathBuf};
+use std::{io, net::SocketAddr, path::PathBuf};
 
 pub mod academy;
 mod binaries;
 pub mod postgres;
+pub mod s3_server;
 
 /// Why one machine was not enough.
 #[derive(Debug, thiserror::Error)]
@@ -57,6 +58,14 @@ pub enum Error {
         what: &'static str,
         /// Which one.
         path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A port could not be opened.
+    #[error("cannot listen on {address}: choose another port, or end what listens there")]
+    Listen {
+        /// What was asked for.
+        address: SocketAddr,
         /// Why not.
         source: io::Error,
     },

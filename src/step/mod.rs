@@ -1,3 +1,5 @@
 //! (this room is being built)
+
 pub mod collect;
 pub mod script;
+pub mod upload;

@@ -1,1 +1,5 @@
-//! (being built)
+//! The neighbours: who keeps audio, and what is made of their answers.
+
+mod s3;
+mod spool;
+mod upload;

@@ -1,13 +1,7 @@
 //! The private Postgres: made once, shared, adopted when its holders died, stopped by the last.
 //! These clusters are made without fsync, for speed; the durable kind differs in nothing else.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-    sync::atomic::{AtomicU32, Ordering},
-    thread,
-};
+use std::{fs, path::Path, process::Command, thread};
 
 use dailycast::local::{
     Error,
@@ -15,24 +9,7 @@ use dailycast::local::{
 };
 use sqlx::{Connection, PgConnection, PgPool};
 
-use crate::support::database::TestDatabase;
-
-/// A folder for one test, gone when the test is over.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("dailycast-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        Self(std::env::temp_dir().join(name))
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        fs::remove_dir_all(&self.0).ok();
-    }
-}
+use crate::support::{Folder, database::TestDatabase};
 
 async fn answer(cluster: &Cluster, question: &'static str) -> String {
     let mut connection = PgConnection::connect(&cluster.url("postgres")).await.unwrap();

@@ -7,6 +7,12 @@ use bytes::Bytes;
 
 use crate::podcast::Failure;
 
+pub mod memory;
+pub mod s3;
+
+pub use memory::MemoryStore;
+pub use s3::S3Store;
+
 /// An object that is in the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredObject {

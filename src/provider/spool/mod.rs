@@ -5,6 +5,10 @@ use bytes::Bytes;
 
 use crate::podcast::Failure;
 
+pub mod disk;
+
+pub use disk::DiskSpool;
+
 /// Names one spoken chunk: a new round never meets the chunks of an old one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ChunkName {

@@ -1,0 +1,66 @@
+//! A store in memory, for benchmarks of the engine and for tests of what stands around a store.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+
+use super::{ObjectStore, StoredObject};
+use crate::podcast::Failure;
+
+/// Objects in a map; gone with the process.
+#[derive(Debug, Default)]
+pub struct MemoryStore {
+    objects: Mutex<HashMap<String, Bytes>>,
+    keeps_no_bytes: bool,
+}
+
+impl MemoryStore {
+    /// A store that remembers keys and forgets the bytes, for load that would not fit.
+    pub fn discarding() -> Self {
+        Self { keeps_no_bytes: true, ..Self::default() }
+    }
+
+    /// Objects put so far.
+    pub fn len(&self) -> usize {
+        self.objects().len()
+    }
+
+    /// True before anything was put.
+    pub fn is_empty(&self) -> bool {
+        self.objects().is_empty()
+    }
+
+    /// The bytes under a key; empty ones where they are discarded.
+    pub fn get(&self, key: &str) -> Option<Bytes> {
+        self.objects().get(key).cloned()
+    }
+
+    /// The map is whole after any panic: each use of it is one call.
+    fn objects(&self) -> MutexGuard<'_, HashMap<String, Bytes>> {
+        self.objects.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl ObjectStore for MemoryStore {
+    async fn put_once(&self, key: &str, mp3: Bytes) -> Result<StoredObject, Failure> {
+        let etag = hex::encode(&Sha256::digest(&mp3)[..16]);
+        let kept = if self.keeps_no_bytes { Bytes::new() } else { mp3 };
+        self.objects().insert(key.to_owned(), kept);
+        Ok(StoredObject { etag, url: format!("s3://memory/{key}") })
+    }
+
+    async fn sign(&self, key: &str, ttl: Duration) -> Result<String, Failure> {
+        Ok(format!("http://memory.invalid/{key}?expires={}", ttl.as_secs()))
+    }
+
+    async fn ready(&self) -> Result<(), Failure> {
+        Ok(())
+    }
+}

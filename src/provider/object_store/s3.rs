@@ -1,0 +1,268 @@
+//! Amazon S3, or a server that speaks its protocol, through the official client.
+//!
+//! The client never retries by itself: what is tried again, and when, is decided from the row.
+//! Every object carries its SHA-256 as metadata, because an ETag is a plain MD5 only without
+//! encryption and multipart. Servers other than Amazon's get no checksums that they did not ask
+//! for; the signature covers the body anyway.
+
+use std::{fmt, time::Duration};
+
+use async_trait::async_trait;
+use aws_sdk_s3::{
+    Client, Config,
+    config::{
+        BehaviorVersion, Credentials, Region, RequestChecksumCalculation, ResponseChecksumValidation,
+        retry::RetryConfig, timeout::TimeoutConfig,
+    },
+    error::{ProvideErrorMetadata, SdkError},
+    operation::RequestId,
+    presigning::PresigningConfig,
+    primitives::ByteStream,
+    types::{BucketLocationConstraint, CreateBucketConfiguration},
+};
+use aws_smithy_http_client::tls;
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+
+use super::{ObjectStore, StoredObject};
+use crate::{machine::FailureKind, podcast::Failure};
+
+/// Browsers may keep an episode as long as a signed address is usually good for.
+const CACHE_CONTROL: &str = "private, max-age=900";
+
+/// Name of the metadata that tells whether an object is the same one.
+const SHA256: &str = "sha256";
+
+/// Tries of one put when others change the same key at the same moment (409).
+const PUTS: u32 = 3;
+
+/// The longest life of a presigned address: the rule of SigV4.
+const LONGEST_TTL: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// The longest wait that a `Retry-After` of the store may impose.
+const LONGEST_RETRY_AFTER: u64 = 60 * 60;
+
+/// What a client needs to know.
+#[derive(Clone)]
+pub struct Settings {
+    /// Name of the bucket.
+    pub bucket: String,
+    /// Its region; servers other than Amazon's mostly do not care.
+    pub region: String,
+    /// Scheme, host and port of a server other than Amazon's.
+    pub endpoint_url: Option<String>,
+    /// The bucket goes into the path, not into the host name.
+    pub force_path_style: bool,
+    /// Name of the access key.
+    pub access_key_id: String,
+    /// Its secret.
+    pub secret_access_key: String,
+    /// Comes with temporary credentials.
+    pub session_token: Option<String>,
+    /// Make the bucket when it is missing.
+    pub create_bucket: bool,
+    /// The longest wait for a connection.
+    pub connect_timeout: Duration,
+    /// The longest wait for a whole request.
+    pub timeout: Duration,
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("bucket", &self.bucket)
+            .field("region", &self.region)
+            .field("endpoint_url", &self.endpoint_url)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A bucket.
+#[derive(Debug, Clone)]
+pub struct S3Store {
+    client: Client,
+    settings: Settings,
+}
+
+impl S3Store {
+    /// A client for the bucket; nothing is asked yet.
+    pub fn new(settings: Settings) -> Self {
+        let http = aws_smithy_http_client::Builder::new()
+            .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
+            .build_https();
+        let timeouts =
+            TimeoutConfig::builder().connect_timeout(settings.connect_timeout).operation_timeout(settings.timeout);
+        let credentials = Credentials::new(
+            settings.access_key_id.clone(),
+            settings.secret_access_key.clone(),
+            settings.session_token.clone(),
+            None,
+            "dailycast",
+        );
+        let mut config = Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new(settings.region.clone()))
+            .credentials_provider(credentials)
+            .http_client(http)
+            .timeout_config(timeouts.build())
+            .retry_config(RetryConfig::disabled())
+            .force_path_style(settings.force_path_style);
+        if let Some(endpoint) = &settings.endpoint_url {
+            config = config
+                .endpoint_url(endpoint)
+                .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
+                .response_checksum_validation(ResponseChecksumValidation::WhenRequired);
+        }
+        Self { client: Client::from_conf(config.build()), settings }
+    }
+
+    /// One put; `only_if_absent` answers 412 when the key is taken.
+    async fn put(&self, key: &str, mp3: &Bytes, sha256: &str, only_if_absent: bool) -> Result<String, Refusal> {
+        let put = self.client.put_object().bucket(&self.settings.bucket).key(key);
+        let put = put.content_type("audio/mpeg").cache_control(CACHE_CONTROL).metadata(SHA256, sha256);
+        let put = put.set_if_none_match(only_if_absent.then(|| "*".to_owned()));
+        let answer = put.body(ByteStream::from(mp3.clone())).send().await.map_err(Refusal::from)?;
+        Ok(unquoted(answer.e_tag()))
+    }
+
+    /// The ETag of the object under `key` when it is these bytes; `None` when it is another one,
+    /// or gone again.
+    async fn same(&self, key: &str, mp3: &Bytes, sha256: &str) -> Result<Option<String>, Refusal> {
+        let head = match self.client.head_object().bucket(&self.settings.bucket).key(key).send().await {
+            Ok(head) => head,
+            Err(error) => {
+                let refusal = Refusal::from(error);
+                return if refusal.status == Some(404) { Ok(None) } else { Err(refusal) };
+            }
+        };
+        let said = head.metadata().and_then(|metadata| metadata.get(SHA256));
+        let length = head.content_length().and_then(|length| usize::try_from(length).ok());
+        let is_same = said.is_some_and(|said| said == sha256) && length == Some(mp3.len());
+        Ok(is_same.then(|| unquoted(head.e_tag())))
+    }
+
+    fn stored(&self, key: &str, etag: String) -> StoredObject {
+        StoredObject { etag, url: format!("s3://{}/{key}", self.settings.bucket) }
+    }
+
+    async fn make_bucket(&self) -> Result<(), Refusal> {
+        // Amazon wants the region said everywhere but in its first one.
+        let elsewhere = self.settings.endpoint_url.is_none() && self.settings.region != "us-east-1";
+        let place = elsewhere.then(|| {
+            let region = BucketLocationConstraint::from(self.settings.region.as_str());
+            CreateBucketConfiguration::builder().location_constraint(region).build()
+        });
+        let made = self.client.create_bucket().bucket(&self.settings.bucket).set_create_bucket_configuration(place);
+        match made.send().await.map_err(Refusal::from) {
+            Err(refusal) if refusal.code.as_deref() != Some("BucketAlreadyOwnedByYou") => Err(refusal),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[async_trait]
+impl ObjectStore for S3Store {
+    /// The key belongs to one podcast, and who puts holds its lease. So another object under it is
+    /// an older recording of the same podcast, whose upload was never written down: it is replaced.
+    async fn put_once(&self, key: &str, mp3: Bytes) -> Result<StoredObject, Failure> {
+        let sha256 = hex::encode(Sha256::digest(&mp3));
+        let mut only_if_absent = true;
+        let mut refused = None;
+        for _ in 0..PUTS {
+            match self.put(key, &mp3, &sha256, only_if_absent).await {
+                Ok(etag) => return Ok(self.stored(key, etag)),
+                Err(refusal) if refusal.status == Some(412) => {
+                    if let Some(etag) = self.same(key, &mp3, &sha256).await.map_err(Refusal::into_failure)? {
+                        return Ok(self.stored(key, etag));
+                    }
+                    only_if_absent = false;
+                }
+                Err(refusal) if refusal.status == Some(409) => refused = Some(refusal),
+                Err(refusal) => return Err(refusal.into_failure()),
+            }
+        }
+        Err(refused.unwrap_or_default().into_failure())
+    }
+
+    async fn sign(&self, key: &str, ttl: Duration) -> Result<String, Failure> {
+        let cannot = |error: &dyn fmt::Display| Failure::new(FailureKind::KeyRefused, error.to_string()).at("s3");
+        let ttl = PresigningConfig::expires_in(ttl.min(LONGEST_TTL)).map_err(|error| cannot(&error))?;
+        let get = self.client.get_object().bucket(&self.settings.bucket).key(key);
+        let signed = get.presigned(ttl).await.map_err(|error| cannot(&error))?;
+        Ok(signed.uri().to_owned())
+    }
+
+    async fn ready(&self) -> Result<(), Failure> {
+        let asked = self.client.head_bucket().bucket(&self.settings.bucket).send().await;
+        match asked.map_err(Refusal::from) {
+            Ok(_) => Ok(()),
+            Err(refusal) if refusal.status == Some(404) && self.settings.create_bucket => {
+                self.make_bucket().await.map_err(Refusal::into_failure)
+            }
+            Err(refusal) if refusal.status == Some(404) => {
+                let bucket = &self.settings.bucket;
+                let message = format!("there is no bucket {bucket:?}: make it, or set storage.s3.bucket");
+                Err(Failure::new(FailureKind::StorageUnavailable, message).at("s3"))
+            }
+            Err(refusal) => Err(refusal.into_failure()),
+        }
+    }
+}
+
+/// Why a request did not succeed, without the words of the server, which may repeat a secret.
+#[derive(Debug, Default)]
+struct Refusal {
+    status: Option<u16>,
+    code: Option<String>,
+    request_id: Option<String>,
+    retry_after: Option<Duration>,
+    timed_out: bool,
+}
+
+impl Refusal {
+    fn kind(&self) -> FailureKind {
+        match (self.status, self.code.as_deref()) {
+            _ if self.timed_out => FailureKind::Timeout,
+            // A clock that is wrong is set right, and no other key would help.
+            (_, Some("RequestTimeTooSkewed")) => FailureKind::StorageUnavailable,
+            (Some(401 | 403), _) => FailureKind::KeyRefused,
+            _ => FailureKind::StorageUnavailable,
+        }
+    }
+
+    fn into_failure(self) -> Failure {
+        let answer = match (self.status, &self.code) {
+            _ if self.timed_out => "did not answer in time".to_owned(),
+            (Some(status), Some(code)) => format!("answered {status} {code}"),
+            (Some(status), None) => format!("answered {status}"),
+            (None, _) => "could not be reached".to_owned(),
+        };
+        let request = self.request_id.as_ref().map(|id| format!(" (request {id})")).unwrap_or_default();
+        let mut failure = Failure::new(self.kind(), format!("the object store {answer}{request}")).at("s3");
+        failure.retry_after = self.retry_after;
+        failure
+    }
+}
+
+impl<E: ProvideErrorMetadata> From<SdkError<E>> for Refusal {
+    fn from(error: SdkError<E>) -> Self {
+        let timed_out = match &error {
+            SdkError::TimeoutError(_) => true,
+            SdkError::DispatchFailure(failure) => failure.is_timeout(),
+            _ => false,
+        };
+        let answer = error.raw_response();
+        let retry_after = answer.and_then(|answer| answer.headers().get("retry-after")?.trim().parse().ok());
+        Self {
+            status: answer.map(|answer| answer.status().as_u16()),
+            code: error.code().map(str::to_owned),
+            request_id: answer.and_then(|answer| answer.headers().request_id().map(str::to_owned)),
+            retry_after: retry_after.map(|seconds: u64| Duration::from_secs(seconds.min(LONGEST_RETRY_AFTER))),
+            timed_out,
+        }
+    }
+}
+
+fn unquoted(etag: Option<&str>) -> String {
+    etag.unwrap_or_default().trim_matches('"').to_owned()
+}

@@ -1,0 +1,257 @@
+//! The spool in a folder: a folder per podcast, a file per chunk, and one for the episode.
+//!
+//! Every file ends with its own length and SHA-256. A file that does not match, because the disk
+//! was full or the machine lost power, is as good as absent: the chunk is spoken again. Files are
+//! written beside their place, synced and moved there, so a name always means a whole file.
+//!
+//! Several processes of one host may share the folder. Each counts what it writes and what it
+//! forgets; [`Spool::podcasts`], which the sweep calls, looks at the folder and sets the count right.
+
+use std::{
+    fs::{self, File},
+    io::{self, ErrorKind, Write},
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+
+use super::{ChunkName, Spool};
+use crate::{machine::FailureKind, podcast::Failure};
+
+/// Begins the reference of an episode.
+const SCHEME: &str = "disk:";
+
+/// Begins the name of a file that is being written; the rest is its process and a number.
+const UNFINISHED: &str = ".new-";
+
+/// Bytes at the end of a file that vouch for the others: length (8) and SHA-256 (32).
+const SEAL: usize = 8 + 32;
+
+/// A folder that is shared by clones of this.
+#[derive(Debug, Clone)]
+pub struct DiskSpool(Arc<Room>);
+
+#[derive(Debug)]
+struct Room {
+    dir: PathBuf,
+    max_bytes: u64,
+    used_bytes: AtomicU64,
+    written: AtomicU64,
+}
+
+impl DiskSpool {
+    /// Opens the folder, making it the first time, and counts what is in it. No file is written
+    /// that would bring it above `max_bytes`.
+    ///
+    /// # Errors
+    /// When the folder cannot be made, read or written.
+    pub fn open(dir: &Path, max_bytes: u64) -> io::Result<Self> {
+        fs::create_dir_all(dir)?;
+        let room = Room { dir: dir.to_owned(), max_bytes, used_bytes: AtomicU64::new(0), written: AtomicU64::new(0) };
+        room.drop_unfinished()?;
+        room.count()?;
+        Ok(Self(Arc::new(room)))
+    }
+
+    /// Bytes in the folder, as far as this process knows.
+    pub fn used_bytes(&self) -> u64 {
+        self.0.used_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Runs file work off the async threads.
+    async fn off_thread<T: Send + 'static>(
+        &self,
+        what: &'static str,
+        work: impl FnOnce(&Room) -> io::Result<T> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let room = Arc::clone(&self.0);
+        let done = tokio::task::spawn_blocking(move || work(&room)).await;
+        done.map_err(io::Error::from).flatten().map_err(|error| {
+            let is_full = matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded);
+            let kind = if is_full { FailureKind::SpoolFull } else { FailureKind::Unavailable };
+            Failure::new(kind, format!("cannot {what} the spool {}: {error}", self.0.dir.display())).at("spool")
+        })
+    }
+}
+
+#[async_trait]
+impl Spool for DiskSpool {
+    async fn put_chunk(&self, name: ChunkName, mp3: Bytes) -> Result<(), Failure> {
+        self.off_thread("write to", move |room| room.put(name.podcast_id, &chunk_file(name), &mp3)).await
+    }
+
+    async fn chunk(&self, name: ChunkName) -> Result<Option<Bytes>, Failure> {
+        self.off_thread("read from", move |room| room.get(name.podcast_id, &chunk_file(name))).await
+    }
+
+    async fn put_episode(&self, podcast_id: i64, mp3: Bytes) -> Result<String, Failure> {
+        self.off_thread("write to", move |room| room.put(podcast_id, EPISODE, &mp3)).await?;
+        Ok(format!("{SCHEME}{podcast_id}"))
+    }
+
+    async fn episode(&self, spool_ref: &str) -> Result<Option<Bytes>, Failure> {
+        let Some(Ok(podcast_id)) = spool_ref.strip_prefix(SCHEME).map(str::parse) else {
+            return Ok(None);
+        };
+        self.off_thread("read from", move |room| room.get(podcast_id, EPISODE)).await
+    }
+
+    async fn forget(&self, podcast_id: i64) -> Result<(), Failure> {
+        self.off_thread("remove from", move |room| room.forget(podcast_id)).await
+    }
+
+    async fn podcasts(&self) -> Result<Vec<i64>, Failure> {
+        self.off_thread("list", Room::count).await
+    }
+
+    /// False from seven eighths on: podcasts whose speech has begun still need the rest.
+    async fn has_room(&self) -> bool {
+        self.used_bytes() < self.0.max_bytes / 8 * 7
+    }
+}
+
+/// The file of a finished episode.
+const EPISODE: &str = "episode.mp3";
+
+fn chunk_file(name: ChunkName) -> String {
+    format!("{}-{}.mp3", name.round, name.index)
+}
+
+impl Room {
+    fn of(&self, podcast_id: i64) -> PathBuf {
+        self.dir.join(podcast_id.to_string())
+    }
+
+    fn put(&self, podcast_id: i64, name: &str, mp3: &[u8]) -> io::Result<()> {
+        let size = (mp3.len() + SEAL) as u64;
+        let used = self.used_bytes.fetch_add(size, Ordering::Relaxed);
+        if used + size > self.max_bytes {
+            self.release(size);
+            return Err(io::Error::new(ErrorKind::QuotaExceeded, "spool.max_bytes is reached"));
+        }
+        let dir = self.of(podcast_id);
+        let replaced = fs::metadata(dir.join(name)).map_or(0, |old| old.len());
+        let placed = self.place(&dir, name, mp3);
+        self.release(if placed.is_ok() { replaced } else { size });
+        placed
+    }
+
+    /// Writes beside the place, syncs, moves, and syncs the folders.
+    fn place(&self, dir: &Path, name: &str, mp3: &[u8]) -> io::Result<()> {
+        let number = self.written.fetch_add(1, Ordering::Relaxed);
+        let unfinished = self.dir.join(format!("{UNFINISHED}{}-{number}", std::process::id()));
+        let placed = (|| {
+            let mut file = File::create(&unfinished)?;
+            file.write_all(mp3)?;
+            file.write_all(&seal(mp3))?;
+            file.sync_all()?;
+            match fs::create_dir(dir) {
+                Ok(()) => File::open(&self.dir)?.sync_all()?,
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error),
+            }
+            fs::rename(&unfinished, dir.join(name))?;
+            File::open(dir)?.sync_all()
+        })();
+        if placed.is_err() {
+            // Nothing, or a piece that is removed when the folder is opened again.
+            fs::remove_file(&unfinished).ok();
+        }
+        placed
+    }
+
+    fn get(&self, podcast_id: i64, name: &str) -> io::Result<Option<Bytes>> {
+        match fs::read(self.of(podcast_id).join(name)) {
+            Ok(bytes) => {
+                let whole = unsealed(bytes);
+                if whole.is_none() {
+                    tracing::warn!(podcast.id = podcast_id, file = name, "a file in the spool is damaged");
+                }
+                Ok(whole)
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn forget(&self, podcast_id: i64) -> io::Result<()> {
+        let dir = self.of(podcast_id);
+        let size = size_of(&dir)?;
+        match fs::remove_dir_all(dir) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+            _ => {
+                self.release(size);
+                Ok(())
+            }
+        }
+    }
+
+    /// Podcasts that have something here; sets the count of bytes right on the way.
+    fn count(&self) -> io::Result<Vec<i64>> {
+        let (mut podcasts, mut bytes) = (Vec::new(), 0);
+        for entry in fs::read_dir(&self.dir)? {
+            let entry = entry?;
+            if let Some(podcast_id) = entry.file_name().to_str().and_then(|name| name.parse().ok()) {
+                podcasts.push(podcast_id);
+                bytes += size_of(&entry.path())?;
+            }
+        }
+        self.used_bytes.store(bytes, Ordering::Relaxed);
+        podcasts.sort_unstable();
+        Ok(podcasts)
+    }
+
+    /// Removes what processes that ended were writing.
+    fn drop_unfinished(&self) -> io::Result<()> {
+        for entry in fs::read_dir(&self.dir)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            let writer = name.to_str().and_then(|name| name.strip_prefix(UNFINISHED)?.split('-').next());
+            if writer.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
+                fs::remove_file(entry.path())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The count may have been set right in between, so it stops at zero.
+    fn release(&self, bytes: u64) {
+        self.used_bytes.update(Ordering::Relaxed, Ordering::Relaxed, |used| used.saturating_sub(bytes));
+    }
+}
+
+/// Bytes of all files in a podcast's folder; none when it is not there.
+fn size_of(dir: &Path) -> io::Result<u64> {
+    let entries = match fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(0),
+        Err(error) => return Err(error),
+    };
+    let mut bytes = 0;
+    for entry in entries {
+        // Files may be removed meanwhile by whoever forgets the same podcast.
+        bytes += entry?.metadata().map_or(0, |file| file.len());
+    }
+    Ok(bytes)
+}
+
+fn seal(mp3: &[u8]) -> [u8; SEAL] {
+    let mut seal = [0; SEAL];
+    seal[..8].copy_from_slice(&(mp3.len() as u64).to_be_bytes());
+    seal[8..].copy_from_slice(&Sha256::digest(mp3));
+    seal
+}
+
+/// What is before the seal, when the seal holds.
+fn unsealed(bytes: Vec<u8>) -> Option<Bytes> {
+    let length = bytes.len().checked_sub(SEAL)?;
+    let mut bytes = Bytes::from(bytes);
+    let found = bytes.split_off(length);
+    (found == seal(&bytes)[..]).then_some(bytes)
+}

@@ -1,0 +1,319 @@
+//! The S3 client against the local S3 server, and against servers that misbehave.
+
+use std::{
+    os::unix::fs::PermissionsExt,
+    time::{Duration, SystemTime},
+};
+
+use aws_sdk_s3::{
+    Client, Config,
+    config::{BehaviorVersion, Credentials, Region},
+    presigning::PresigningConfig,
+    primitives::ByteStream,
+};
+use bytes::Bytes;
+use dailycast::{
+    local::s3_server::S3Server,
+    machine::FailureKind,
+    provider::object_store::{ObjectStore, S3Store, s3::Settings},
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+};
+
+use crate::support::Folder;
+
+const KEY: &str = "podcasts/42/2026-11-22_7.mp3";
+
+struct Server {
+    server: S3Server,
+    folder: Folder,
+}
+
+impl Server {
+    async fn start() -> Self {
+        let folder = Folder::new();
+        let server = S3Server::start(&folder.0, ([127, 0, 0, 1], 0).into()).await.unwrap();
+        Self { server, folder }
+    }
+
+    fn settings(&self) -> Settings {
+        Settings {
+            access_key_id: self.server.keys().access_key_id.clone(),
+            secret_access_key: self.server.keys().secret_access_key.clone(),
+            ..settings(self.server.endpoint_url())
+        }
+    }
+
+    async fn store(&self) -> S3Store {
+        let store = S3Store::new(self.settings());
+        store.ready().await.unwrap();
+        store
+    }
+
+    /// The bare client, for what the store never asks for.
+    fn client(&self) -> Client {
+        let keys = self.server.keys();
+        let credentials = Credentials::new(&keys.access_key_id, &keys.secret_access_key, None, None, "test");
+        let config = Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("us-east-1"))
+            .credentials_provider(credentials)
+            .endpoint_url(self.server.endpoint_url())
+            .force_path_style(true)
+            .http_client(aws_smithy_http_client::Builder::new().build_http());
+        Client::from_conf(config.build())
+    }
+}
+
+fn settings(endpoint: String) -> Settings {
+    Settings {
+        bucket: "episodes".to_owned(),
+        region: "us-east-1".to_owned(),
+        endpoint_url: Some(endpoint),
+        force_path_style: true,
+        access_key_id: "NOBODY".to_owned(),
+        secret_access_key: "nothing".to_owned(),
+        session_token: None,
+        create_bucket: true,
+        connect_timeout: Duration::from_secs(5),
+        timeout: Duration::from_secs(20),
+    }
+}
+
+fn mp3(text: &str) -> Bytes {
+    Bytes::from(text.repeat(1_000))
+}
+
+/// A server that gives the same answer to everybody.
+async fn answering(answer: &'static str) -> S3Store {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut request = vec![0; 64 << 10];
+                let asked = stream.read(&mut request).await.is_ok();
+                if asked && !answer.is_empty() {
+                    stream.write_all(answer.as_bytes()).await.ok();
+                } else {
+                    // Says nothing, and keeps the line open until the client hangs up.
+                    while stream.read(&mut request).await.is_ok_and(|read| read > 0) {}
+                }
+            });
+        }
+    });
+    S3Store::new(Settings { timeout: Duration::from_millis(300), ..settings(endpoint) })
+}
+
+/// What was put is what a signed address gives to anyone, with the head that players need.
+#[tokio::test]
+async fn an_episode_comes_back_by_its_signed_address() {
+    let server = Server::start().await;
+    let store = server.store().await;
+    let stored = store.put_once(KEY, mp3("sound")).await.unwrap();
+    assert_eq!(stored.url, format!("s3://episodes/{KEY}"));
+    assert_eq!(stored.etag.len(), 32);
+
+    let url = store.sign(KEY, Duration::from_secs(600)).await.unwrap();
+    let answer = reqwest::get(&url).await.unwrap();
+    assert_eq!(answer.headers()["content-type"], "audio/mpeg");
+    assert_eq!(answer.headers()["cache-control"], "private, max-age=900");
+    assert_eq!(answer.headers()["etag"].to_str().unwrap(), format!("\"{}\"", stored.etag));
+    assert_eq!(answer.bytes().await.unwrap(), mp3("sound"));
+
+    let http = reqwest::Client::new();
+    let part = http.get(&url).header("range", "bytes=5-9").send().await.unwrap();
+    assert_eq!((part.status().as_u16(), part.headers()["content-range"].to_str().unwrap()), (206, "bytes 5-9/5000"));
+    assert_eq!(part.text().await.unwrap(), "sound");
+    let tail = http.get(&url).header("range", "bytes=-3").send().await.unwrap();
+    assert_eq!((tail.status().as_u16(), tail.text().await.unwrap().as_str()), (206, "und"));
+    let beyond = http.get(&url).header("range", "bytes=5000-").send().await.unwrap();
+    assert_eq!(beyond.status(), 416);
+}
+
+#[tokio::test]
+async fn an_address_is_good_for_its_object_and_its_time_only() {
+    let server = Server::start().await;
+    let store = server.store().await;
+    store.put_once(KEY, mp3("sound")).await.unwrap();
+    let url = store.sign(KEY, Duration::from_secs(600)).await.unwrap();
+    let hour_ago = SystemTime::now() - Duration::from_secs(3600);
+    let short = PresigningConfig::builder().start_time(hour_ago).expires_in(Duration::from_secs(60)).build().unwrap();
+    let expired = server.client().get_object().bucket("episodes").key(KEY).presigned(short).await.unwrap();
+    let refused = [
+        expired.uri().to_owned(),
+        url.split('?').next().unwrap().to_owned(),
+        url.replace("X-Amz-Expires=600", "X-Amz-Expires=6000"),
+        url.replace("2026-11-22_7", "2026-11-22_8"),
+    ];
+    for address in refused {
+        assert_eq!(reqwest::get(&address).await.unwrap().status(), 403, "{address}");
+    }
+    let longest = store.sign(KEY, Duration::from_secs(1 << 30)).await.unwrap();
+    assert!(longest.contains("X-Amz-Expires=604800"), "seven days at most");
+}
+
+/// A repeat of the same upload is success; another recording of the same podcast replaces it.
+#[tokio::test]
+async fn putting_once_twice_is_success() {
+    let server = Server::start().await;
+    let store = server.store().await;
+    let first = store.put_once(KEY, mp3("sound")).await.unwrap();
+    assert_eq!(store.put_once(KEY, mp3("sound")).await.unwrap(), first);
+
+    let other = store.put_once(KEY, mp3("other")).await.unwrap();
+    assert_ne!(other.etag, first.etag);
+    let url = store.sign(KEY, Duration::from_secs(600)).await.unwrap();
+    assert_eq!(reqwest::get(&url).await.unwrap().bytes().await.unwrap(), mp3("other"));
+}
+
+#[tokio::test]
+async fn of_sixteen_who_put_if_absent_one_wins() {
+    let server = Server::start().await;
+    server.store().await;
+    let client = server.client();
+    for round in 0..5 {
+        let key = format!("race/{round}");
+        let put = |body: String| {
+            client
+                .put_object()
+                .bucket("episodes")
+                .key(&key)
+                .if_none_match("*")
+                .body(ByteStream::from(body.into_bytes()))
+        };
+        let puts = (0..16).map(|n| put(format!("body {n}")).send());
+        let answers = futures_util::future::join_all(puts).await;
+        let winners: Vec<usize> = (0..16).filter(|&n| answers[n].is_ok()).collect();
+        assert_eq!(winners.len(), 1, "{winners:?}");
+        let kept = client.get_object().bucket("episodes").key(&key).send().await.unwrap();
+        let kept = kept.body.collect().await.unwrap().into_bytes();
+        assert_eq!(kept, format!("body {}", winners[0]));
+        for lost in answers.iter().filter_map(|answer| answer.as_ref().err()) {
+            assert_eq!(lost.raw_response().unwrap().status().as_u16(), 412);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_body_with_a_wrong_checksum_leaves_nothing() {
+    let server = Server::start().await;
+    server.store().await;
+    let put = || server.client().put_object().bucket("episodes").key("wrong").body(ByteStream::from_static(b"sound"));
+    let puts = [
+        put().checksum_crc32("AAAAAA=="),
+        put().checksum_sha256("47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="),
+        put().content_md5("1B2M2Y8AsgTpgAmY7PhCfg=="),
+    ];
+    for put in puts {
+        let refused = put.send().await.unwrap_err();
+        assert_eq!(refused.raw_response().unwrap().status().as_u16(), 400, "{refused:?}");
+        let head = server.client().head_object().bucket("episodes").key("wrong").send().await.unwrap_err();
+        assert_eq!(head.raw_response().unwrap().status().as_u16(), 404);
+    }
+    assert_eq!(std::fs::read_dir(server.folder.0.join(".incoming")).unwrap().count(), 0);
+}
+
+/// The same keys, the same objects, whoever serves the folder; the keys are for its owner only.
+#[tokio::test]
+async fn a_restarted_server_has_everything() {
+    let Server { server, folder } = Server::start().await;
+    let first = Server { server, folder };
+    let stored = first.store().await.put_once(KEY, mp3("sound")).await.unwrap();
+    let Server { server, folder } = first;
+    let secret = server.keys().secret_access_key.clone();
+    server.stop().await;
+    let mode = std::fs::metadata(folder.0.join("keys.json")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+
+    let server = S3Server::start(&folder.0, ([127, 0, 0, 1], 0).into()).await.unwrap();
+    assert_eq!(server.keys().secret_access_key, secret);
+    let second = Server { server, folder };
+    assert_eq!(second.store().await.put_once(KEY, mp3("sound")).await.unwrap(), stored);
+}
+
+#[tokio::test]
+async fn objects_are_listed_page_by_page_and_deleted() {
+    let server = Server::start().await;
+    server.store().await;
+    let client = server.client();
+    let keys = ["a/1", "a/2 ü%.mp3", "a/3", "b/1"];
+    for key in keys {
+        client.put_object().bucket("episodes").key(key).body(ByteStream::from_static(b"x")).send().await.unwrap();
+    }
+    let list = client.list_objects_v2().bucket("episodes").prefix("a/").max_keys(2);
+    let page = list.clone().send().await.unwrap();
+    assert_eq!(page.contents().iter().filter_map(|object| object.key()).collect::<Vec<_>>(), keys[..2]);
+    let rest = list.continuation_token(page.next_continuation_token().unwrap()).send().await.unwrap();
+    assert_eq!(rest.contents().iter().filter_map(|object| object.key()).collect::<Vec<_>>(), keys[2..3]);
+    assert_eq!(rest.is_truncated(), Some(false));
+
+    for _ in 0..2 {
+        client.delete_object().bucket("episodes").key("a/1").send().await.unwrap();
+    }
+    assert_eq!(client.list_objects_v2().bucket("episodes").send().await.unwrap().key_count(), Some(3));
+    let lifecycle = client.get_bucket_lifecycle_configuration().bucket("episodes").send().await.unwrap_err();
+    assert_eq!(lifecycle.raw_response().unwrap().status().as_u16(), 501);
+}
+
+/// Whether the bucket may be made is a setting; without it the message says what to do.
+#[tokio::test]
+async fn a_missing_bucket_is_made_only_where_that_is_allowed() {
+    let server = Server::start().await;
+    let careful = S3Store::new(Settings { create_bucket: false, ..server.settings() });
+    let failure = careful.ready().await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::StorageUnavailable);
+    assert_eq!(failure.message, "there is no bucket \"episodes\": make it, or set storage.s3.bucket");
+    server.store().await;
+    careful.ready().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_wrong_key_is_told_apart_from_a_store_that_is_down() {
+    let server = Server::start().await;
+    let stranger = S3Store::new(settings(server.server.endpoint_url()));
+    let forger = S3Store::new(Settings { secret_access_key: "another".to_owned(), ..server.settings() });
+    for store in [stranger, forger] {
+        let failure = store.put_once(KEY, mp3("sound")).await.unwrap_err();
+        assert_eq!(failure.kind, FailureKind::KeyRefused, "{failure}");
+        assert!(!failure.message.contains("another") && failure.provider.as_deref() == Some("s3"), "{failure}");
+    }
+
+    let Server { server, .. } = server;
+    let endpoint = server.endpoint_url();
+    server.stop().await;
+    let failure = S3Store::new(settings(endpoint)).put_once(KEY, mp3("sound")).await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::StorageUnavailable, "{failure}");
+    assert_eq!(failure.message, "the object store could not be reached");
+}
+
+#[tokio::test]
+async fn every_refusal_of_the_store_has_its_class() {
+    let cases = [
+        (
+            "HTTP/1.1 503 Slow Down\r\nRetry-After: 7\r\nContent-Length: 44\r\n\r\n<Error><Code>SlowDown</Code></Error>        ",
+            FailureKind::StorageUnavailable,
+            Some(7),
+        ),
+        ("HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n", FailureKind::StorageUnavailable, None),
+        (
+            "HTTP/1.1 403 No\r\nContent-Length: 48\r\n\r\n<Error><Code>RequestTimeTooSkewed</Code></Error>",
+            FailureKind::StorageUnavailable,
+            None,
+        ),
+        (
+            "HTTP/1.1 403 No\r\nContent-Length: 40\r\n\r\n<Error><Code>ExpiredToken</Code></Error>",
+            FailureKind::KeyRefused,
+            None,
+        ),
+        ("HTTP/1.1 409 Conflict\r\nContent-Length: 0\r\n\r\n", FailureKind::StorageUnavailable, None),
+        ("nonsense\r\n\r\n", FailureKind::StorageUnavailable, None),
+        ("", FailureKind::Timeout, None),
+    ];
+    for (answer, kind, retry_after) in cases {
+        let failure = answering(answer).await.put_once(KEY, mp3("sound")).await.unwrap_err();
+        assert_eq!((failure.kind, failure.retry_after), (kind, retry_after.map(Duration::from_secs)), "{answer}");
+    }
+}

@@ -1,0 +1,120 @@
+//! The spool on disk: what was kept comes back whole or not at all, and room is counted.
+
+use std::fs;
+
+use bytes::Bytes;
+use dailycast::{
+    machine::FailureKind,
+    provider::spool::{ChunkName, DiskSpool, Spool},
+};
+
+use crate::support::Folder;
+
+const CHUNK: ChunkName = ChunkName { podcast_id: 7, round: 1, index: 0 };
+
+/// Bytes of a file beyond its content.
+const SEAL: u64 = 40;
+
+fn mp3(bytes: usize) -> Bytes {
+    Bytes::from(vec![b'x'; bytes])
+}
+
+#[tokio::test]
+async fn what_was_kept_survives_a_restart_until_it_is_forgotten() {
+    let folder = Folder::new();
+    let spool = DiskSpool::open(&folder.0, 1 << 20).unwrap();
+    spool.put_chunk(CHUNK, mp3(10)).await.unwrap();
+    spool.put_chunk(CHUNK, mp3(20)).await.unwrap();
+    let reference = spool.put_episode(7, mp3(100)).await.unwrap();
+    spool.put_episode(8, Bytes::new()).await.unwrap();
+    drop(spool);
+
+    let spool = DiskSpool::open(&folder.0, 1 << 20).unwrap();
+    assert_eq!(spool.chunk(CHUNK).await.unwrap(), Some(mp3(20)), "the newer one of that name");
+    assert_eq!(spool.chunk(ChunkName { round: 2, ..CHUNK }).await.unwrap(), None, "another round");
+    assert_eq!(spool.episode(&reference).await.unwrap(), Some(mp3(100)));
+    assert_eq!(spool.podcasts().await.unwrap(), [7, 8]);
+    assert_eq!(spool.used_bytes(), 120 + 3 * SEAL);
+
+    spool.forget(7).await.unwrap();
+    spool.forget(7).await.unwrap();
+    assert_eq!(spool.episode(&reference).await.unwrap(), None);
+    assert_eq!(spool.podcasts().await.unwrap(), [8]);
+    assert_eq!(spool.used_bytes(), SEAL);
+}
+
+/// Whatever happens to a file, cut off, changed, or with bytes of another behind it: it is absent.
+#[tokio::test]
+async fn a_damaged_file_is_as_good_as_absent() {
+    let folder = Folder::new();
+    let spool = DiskSpool::open(&folder.0, 1 << 20).unwrap();
+    let reference = spool.put_episode(7, mp3(100)).await.unwrap();
+    let file = folder.0.join("7/episode.mp3");
+    let whole = fs::read(&file).unwrap();
+    let mut flipped = whole.clone();
+    flipped[50] ^= 1;
+    let damaged = (0..whole.len()).map(|length| whole[..length].to_vec());
+    for bytes in damaged.chain([flipped, [whole.as_slice(), b"more"].concat()]) {
+        fs::write(&file, &bytes).unwrap();
+        assert_eq!(spool.episode(&reference).await.unwrap(), None, "{} bytes", bytes.len());
+    }
+    fs::write(&file, whole).unwrap();
+    assert_eq!(spool.episode(&reference).await.unwrap(), Some(mp3(100)));
+}
+
+/// A process that died while writing leaves a file that nobody reads and the next one removes.
+#[tokio::test]
+async fn what_a_dead_process_was_writing_is_removed() {
+    let folder = Folder::new();
+    fs::create_dir_all(&folder.0).unwrap();
+    let of_the_dead = folder.0.join(".new-999999999-0");
+    let of_the_living = folder.0.join(format!(".new-{}-77", std::process::id()));
+    fs::write(&of_the_dead, "half").unwrap();
+    fs::write(&of_the_living, "half").unwrap();
+    let spool = DiskSpool::open(&folder.0, 1 << 20).unwrap();
+    assert!(!of_the_dead.exists() && of_the_living.exists());
+    assert!(spool.podcasts().await.unwrap().is_empty());
+}
+
+/// Full is a class of its own, room is announced before that, and a refused write costs nothing.
+#[tokio::test]
+async fn a_full_spool_refuses_and_recovers() {
+    let folder = Folder::new();
+    let spool = DiskSpool::open(&folder.0, 1_000).unwrap();
+    assert!(spool.has_room().await);
+    spool.put_episode(1, mp3(900 - SEAL as usize)).await.unwrap();
+    assert!(!spool.has_room().await, "no new speech");
+    spool.put_chunk(CHUNK, mp3(100 - SEAL as usize)).await.unwrap();
+    let failure = spool.put_episode(2, mp3(1)).await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::SpoolFull);
+    assert!(failure.message.contains("spool.max_bytes is reached"), "{failure}");
+    assert_eq!((spool.used_bytes(), spool.podcasts().await.unwrap()), (1_000, vec![1, 7]));
+    spool.forget(1).await.unwrap();
+    assert!(spool.has_room().await);
+    spool.put_episode(2, mp3(1)).await.unwrap();
+}
+
+/// Another process of this host forgets; the sweep's look at the folder sets the count right.
+#[tokio::test]
+async fn the_count_follows_what_others_do() {
+    let folder = Folder::new();
+    let (spool, other) = (DiskSpool::open(&folder.0, 1_000).unwrap(), DiskSpool::open(&folder.0, 1_000).unwrap());
+    spool.put_episode(1, mp3(900)).await.unwrap();
+    other.forget(1).await.unwrap();
+    assert!(!spool.has_room().await);
+    assert!(spool.podcasts().await.unwrap().is_empty());
+    assert!(spool.has_room().await);
+}
+
+#[tokio::test]
+async fn a_spool_that_cannot_be_written_says_where_it_is() {
+    let folder = Folder::new();
+    let spool = DiskSpool::open(&folder.0, 1_000).unwrap();
+    fs::remove_dir_all(&folder.0).unwrap();
+    let failure = spool.put_episode(1, mp3(1)).await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Unavailable);
+    assert!(failure.message.contains(folder.0.to_str().unwrap()), "{failure}");
+    for reference in ["", "disk:", "disk:../7", "postgres:7"] {
+        assert_eq!(spool.episode(reference).await.unwrap(), None, "not a reference of this spool");
+    }
+}

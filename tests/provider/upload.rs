@@ -1,0 +1,133 @@
+//! The upload step: from the spool to the store, once, and only what the row promised.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use chrono::{DateTime, NaiveDate};
+use dailycast::{
+    machine::{Event, FailureKind, Lease, Script, Status},
+    podcast::{Artefacts, Failure, Podcast, StepResult},
+    provider::{
+        object_store::{MemoryStore, ObjectStore, StoredObject},
+        spool::{DiskSpool, Spool},
+    },
+    step::upload::upload,
+};
+use sha2::{Digest, Sha256};
+
+use crate::support::Folder;
+
+const MP3: &[u8] = b"an episode";
+const KEY: &str = "podcasts/42/2026-11-22_7.mp3";
+
+/// A store that is down.
+struct Down;
+
+#[async_trait]
+impl ObjectStore for Down {
+    async fn put_once(&self, _: &str, _: Bytes) -> Result<StoredObject, Failure> {
+        let mut failure = Failure::new(FailureKind::StorageUnavailable, "the object store answered 503").at("s3");
+        failure.retry_after = Some(Duration::from_secs(9));
+        Err(failure)
+    }
+
+    async fn sign(&self, _: &str, _: Duration) -> Result<String, Failure> {
+        Err(Failure::new(FailureKind::KeyRefused, "no"))
+    }
+
+    async fn ready(&self) -> Result<(), Failure> {
+        Err(Failure::new(FailureKind::StorageUnavailable, "no"))
+    }
+}
+
+async fn spooled(folder: &Folder) -> (DiskSpool, Podcast) {
+    let spool = DiskSpool::open(&folder.0, 1 << 20).unwrap();
+    let spool_ref = spool.put_episode(7, Bytes::from_static(MP3)).await.unwrap();
+    let podcast = Podcast {
+        lease: Lease { podcast_id: 7, token: 1 },
+        id: 7,
+        user_id: 42,
+        date: NaiveDate::from_ymd_opt(2026, 11, 22).unwrap(),
+        status: Status::PendingUpload,
+        attempt: 0,
+        deadline_at: DateTime::UNIX_EPOCH,
+        now: DateTime::UNIX_EPOCH,
+        plan: "premium".to_owned(),
+        made: Artefacts {
+            spool_ref: Some(spool_ref),
+            audio_sha256: Some(hex::encode(Sha256::digest(MP3))),
+            ..Artefacts::default()
+        },
+    };
+    (spool, podcast)
+}
+
+#[tokio::test]
+async fn the_episode_is_put_under_its_key_and_priced() {
+    let folder = Folder::new();
+    let (spool, mut podcast) = spooled(&folder).await;
+    for (is_fallback, script) in [(None, Script::Written), (Some(true), Script::Template)] {
+        podcast.made.is_fallback = is_fallback;
+        let store = MemoryStore::default();
+        let outcome = upload(&podcast, &spool, &store, 5, &|| true).await;
+        assert_eq!(outcome.result, StepResult::Done(Event::Uploaded(script)));
+        assert_eq!(store.get(KEY).unwrap(), MP3);
+        assert_eq!(outcome.made.object_key.as_deref(), Some(KEY));
+        assert_eq!(outcome.made.audio_url, Some(format!("s3://memory/{KEY}")));
+        assert!(outcome.made.object_etag.is_some_and(|etag| !etag.is_empty()));
+        let [call] = outcome.calls.as_slice() else { panic!("one call, not {:?}", outcome.calls) };
+        assert_eq!(
+            (call.provider.as_str(), call.operation, call.outcome, call.cost_micro_usd),
+            ("s3", "upload", "ok", 5)
+        );
+        assert_eq!(call.units["bytes"], MP3.len());
+    }
+}
+
+/// Gone, damaged, or another recording than the row has: speech begins anew, nothing is sent.
+#[tokio::test]
+async fn audio_that_is_not_what_the_row_says_is_lost() {
+    let folder = Folder::new();
+    let (spool, podcast) = spooled(&folder).await;
+    let with = |change: fn(&mut Artefacts)| {
+        let mut podcast = podcast.clone();
+        change(&mut podcast.made);
+        podcast
+    };
+    let podcasts = [
+        with(|made| made.spool_ref = None),
+        with(|made| made.spool_ref = Some("disk:8".to_owned())),
+        with(|made| made.audio_sha256 = Some("0".repeat(64))),
+        with(|made| made.audio_sha256 = None),
+    ];
+    for podcast in podcasts {
+        let store = MemoryStore::default();
+        let outcome = upload(&podcast, &spool, &store, 5, &|| true).await;
+        assert_eq!(outcome.result, StepResult::Done(Event::AudioLost), "{:?}", podcast.made);
+        assert!(outcome.calls.is_empty() && store.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_is_down_leaves_the_audio_where_it_is() {
+    let folder = Folder::new();
+    let (spool, podcast) = spooled(&folder).await;
+    let outcome = upload(&podcast, &spool, &Down, 5, &|| true).await;
+    let StepResult::Failed(failure) = outcome.result else { panic!("{:?}", outcome.result) };
+    assert_eq!((failure.kind, failure.retry_after), (FailureKind::StorageUnavailable, Some(Duration::from_secs(9))));
+    assert_eq!((outcome.calls[0].outcome, outcome.calls[0].cost_micro_usd), ("storage_unavailable", 0));
+    assert_eq!(outcome.made, Artefacts::default());
+    assert!(spool.episode("disk:7").await.unwrap().is_some());
+}
+
+/// A worker that has lost its lease or its database starts no call.
+#[tokio::test]
+async fn nothing_is_sent_when_calls_are_forbidden() {
+    let folder = Folder::new();
+    let (spool, podcast) = spooled(&folder).await;
+    let store = MemoryStore::discarding();
+    let outcome = upload(&podcast, &spool, &store, 5, &|| false).await;
+    assert!(matches!(outcome.result, StepResult::Failed(_)));
+    assert!(outcome.calls.is_empty() && store.len() == 0);
+}
