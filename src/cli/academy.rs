@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{args, context::Context, exit::Exit, output};
-use crate::{local::academy::fill_sample, store::academy};
+use crate::{local::academy::{Sample, fill_sample}, store::academy};
 
 /// Runs the command.
 ///
@@ -21,9 +21,11 @@ async fn sample(args: args::AcademySample, context: Context) -> anyhow::Result<E
     let schema = &context.config.academy.schema;
     let sample = fill_sample(store.pool(), schema, args.learners, args.seed).await?;
     if context.json {
-        output::json(&sample)?;
+        let Sample { eligible, ineligible, is_new } = sample;
+        output::json(&json!({ "schema": schema, "eligible": eligible, "ineligible": ineligible, "is_new": is_new }))?;
     } else {
-        output::line(format!("{} learners are in the schema {schema}", sample.learners))?;
+        let (eligible, others) = (sample.eligible, sample.ineligible);
+        output::line(format!("the schema {schema} has {eligible} learners who are due a podcast and {others} others"))?;
     }
     Ok(Exit::Done)
 }

@@ -7,6 +7,7 @@
 pub mod args;
 pub mod context;
 pub mod exit;
+pub mod neighbours;
 pub mod output;
 
 mod academy;

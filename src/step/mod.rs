@@ -2,4 +2,5 @@
 
 pub mod collect;
 pub mod script;
+pub mod speech;
 pub mod upload;

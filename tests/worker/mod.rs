@@ -2,3 +2,6 @@
 
 mod script;
 mod workflow;
+//! (being built)
+
+mod speech;
