@@ -12,9 +12,11 @@
 pub mod academy;
 pub mod claim;
 pub mod floor;
+pub mod listeners;
 pub mod moves;
 pub mod night;
 pub mod podcasts;
+pub mod server;
 pub mod sweep;
 pub mod workers;
 pub mod writer;

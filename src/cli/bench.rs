@@ -1,0 +1,11 @@
+//! :Bench:Measuring the engine.
+
+use super::{args, context::Context, exit::{Advice, Exit}};
+
+/// Runs the command.
+///
+/// # Errors
+/// What it could not do.
+pub async fn run(_args: args::Bench, _context: Context) -> anyhow::Result<Exit> {
+    Err(Advice::failed("`dailycast bench` is not in this build", "take a later one").into())
+}
