@@ -1,5 +1,6 @@
 //! (the map of the house is written when the house stands)
 pub mod audio;
+pub mod bench;
 pub mod cli;
 pub mod clock;
 pub mod config;

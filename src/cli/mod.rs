@@ -1,1 +1,60 @@
-//! (this room is being built)
+//! The command line: one file per command. This is the only room that speaks `anyhow`: an error
+//! here is on its way to a person.
+//!
+//! `args.rs` says what can be written, `exit.rs` how it ends, `output.rs` how data is printed,
+//! `context.rs` what every command knows.
+
+pub mod args;
+pub mod context;
+pub mod exit;
+pub mod neighbours;
+pub mod output;
+
+mod academy;
+mod bench;
+mod demo;
+mod doctor;
+mod migrate;
+mod night;
+mod podcast;
+mod run;
+mod workflow;
+
+use args::{Cli, Command};
+use context::Context;
+use exit::Exit;
+
+use crate::{
+    config::{self, Config, Sources},
+    telemetry,
+};
+
+/// Reads the settings, begins to write logs, and runs the command.
+///
+/// # Errors
+/// What the command could not do; [`Exit::of`] gives its code.
+pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
+    let Cli { global, command } = cli;
+    let env = config::environment();
+    let color = !global.no_color && env.iter().all(|(name, value)| name != "NO_COLOR" || value.is_empty());
+    let config = match Config::load(Sources::of_process(global.config, env, command.settings())) {
+        Ok(config) => config,
+        Err(problems) if matches!(command, Command::Doctor) => return doctor::misconfigured(&problems, global.json),
+        Err(problems) => return Err(problems.into()),
+    };
+    telemetry::init(&config.ops, telemetry::Wish { verbosity: global.verbosity, plain: !color })?;
+    let context = Context { config, workflows: global.workflows, json: global.json, color };
+    match command {
+        Command::Demo(args) => demo::run(args, context).await,
+        Command::Run(args) => run::run(args, context).await,
+        Command::Serve(args) => run::serve(args, context).await,
+        Command::Work => run::work(context).await,
+        Command::Migrate => migrate::run(context).await,
+        Command::Night(args) => night::run(args, context).await,
+        Command::Podcast(args) => podcast::run(args, context).await,
+        Command::Doctor => doctor::run(context).await,
+        Command::Academy(args) => academy::run(args, context).await,
+        Command::Workflow(args) => workflow::run(args, context),
+        Command::Bench(args) => bench::run(args, context).await,
+    }
+}

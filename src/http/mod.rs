@@ -1,1 +1,146 @@
-//! (this room is being built)
+//! The HTTP server: what learners get, and whether this process is well.
+//!
+//! Read `routes.rs` first: every address on one screen. A request passes through the shell
+//! (`shell.rs`: request id, time limit, errors as JSON, security headers, one log line), finds its
+//! route, and is let in by `auth.rs`. Handlers live in `api/`, one file per subject.
+//!
+//! What would surprise: every path answers with and without the slash at its end; nothing here
+//! answers 500 but for a defect, and then without a trace: a database that is away is a 503 with
+//! `Retry-After`, because the academy's client repeats a failed read at once.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use poem::{Server, listener::TcpAcceptor};
+use sqlx::PgPool;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    clock::Clock,
+    provider::{object_store::ObjectStore, spool::Spool},
+};
+
+mod api;
+mod auth;
+mod conditional;
+mod cors;
+mod error;
+mod health;
+mod range;
+mod routes;
+mod shell;
+mod signing;
+
+pub use signing::SigningKey;
+
+/// A connection on which nothing happens for this long is closed.
+const IDLE: Duration = Duration::from_secs(75);
+
+/// After the signal to stop, requests under way have this long to end.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Why there is no server.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Someone else listens there.
+    #[error(
+        "port {} of {} is taken: stop what listens there, or choose another with --listen or http.listen",
+        .0.port(), .0.ip()
+    )]
+    PortTaken(SocketAddr),
+    /// The address cannot be listened on for another reason.
+    #[error("cannot listen on {address}: choose another address with --listen or http.listen")]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The server broke.
+    #[error("the HTTP server stopped")]
+    Serve(#[source] io::Error),
+}
+
+/// What handlers know.
+pub struct App {
+    /// The database; the academy's views are found by its search path.
+    pub db: PgPool,
+    /// Where episodes are kept.
+    pub store: Arc<dyn ObjectStore>,
+    /// Where audio waits for its upload.
+    pub spool: Arc<dyn Spool>,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// Signs temporary addresses.
+    pub signing_key: SigningKey,
+    /// What is set.
+    pub settings: Settings,
+}
+
+/// What is set for the server.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Prefix of addresses handed out, without a slash at the end.
+    pub public_url: String,
+    /// Zone in which "today" is the date of the night.
+    pub time_zone: chrono_tz::Tz,
+    /// How long a signed address lives at most; it lives at least half as long.
+    pub url_ttl: Duration,
+    /// Origins whose pages may call with credentials.
+    pub cors_origins: Vec<String>,
+}
+
+impl Settings {
+    /// From the configuration, for a server that listens on `address`.
+    pub fn new(config: &crate::config::Config, address: SocketAddr) -> Self {
+        Self {
+            public_url: config.http.public_url.clone().unwrap_or_else(|| format!("http://{address}")),
+            time_zone: config.night.time_zone,
+            url_ttl: config.storage.url_ttl,
+            cors_origins: config.http.cors_origins.clone(),
+        }
+    }
+}
+
+/// An address that is ours, before anything is served on it.
+#[derive(Debug)]
+pub struct Bound {
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+impl Bound {
+    /// The address, with the real port when port 0 was asked for.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+/// Takes an address. Done before anything else starts, so that a taken port costs nothing.
+///
+/// # Errors
+/// [`Error::PortTaken`] or [`Error::Bind`].
+pub async fn bind(address: SocketAddr) -> Result<Bound, Error> {
+    let bound = async {
+        let listener = TcpListener::bind(address).await?;
+        let address = listener.local_addr()?;
+        Ok(Bound { listener, address })
+    };
+    bound.await.map_err(|source: io::Error| match source.kind() {
+        io::ErrorKind::AddrInUse => Error::PortTaken(address),
+        _ => Error::Bind { address, source },
+    })
+}
+
+/// Serves until `shutdown`, then lets requests under way end.
+///
+/// # Errors
+/// [`Error::Serve`].
+pub async fn serve(bound: Bound, app: Arc<App>, shutdown: CancellationToken) -> Result<(), Error> {
+    let acceptor = TcpAcceptor::from_tokio(bound.listener).map_err(Error::Serve)?;
+    Server::new_with_acceptor(acceptor)
+        .idle_timeout(IDLE)
+        .run_with_graceful_shutdown(routes::routes(app), shutdown.cancelled_owned(), Some(GRACE))
+        .await
+        .map_err(Error::Serve)
+}

@@ -1,2 +1,204 @@
-//! (this room is being built)
+//! Every SQL statement of the engine, and nothing else.
+//!
+//! The first line of each statement is its name, so that it can be told apart in
+//! `pg_stat_statements` and in the server's log. Times are the database's. Names of our own tables
+//! carry their schema; bare names are views of the academy, found by the connection's
+//! `search_path`.
+//!
+//! Two pools: `pool` for everyone, `hot` for the claim and the writer, which run the same few
+//! statements thousands of times over tables that grow from empty to millions of rows. Their plan
+//! must not depend on when it was made, so that pool is told to find rows by index only.
+
 pub mod academy;
+pub mod claim;
+pub mod floor;
+pub mod listeners;
+pub mod moves;
+pub mod night;
+pub mod podcasts;
+pub mod server;
+pub mod sweep;
+pub mod workers;
+pub mod writer;
+
+mod migrate;
+
+use std::time::Duration;
+
+use sqlx::{
+    PgPool,
+    postgres::{PgConnectOptions, PgListener, PgPoolOptions},
+};
+
+pub use migrate::{Level, level, migrate};
+
+/// The queue (apalis's `job_type`) that carries our deliveries.
+pub const QUEUE: &str = "dailycast.podcast";
+
+/// The channel on which work that became due is announced, once per statement.
+pub const DUE_CHANNEL: &str = "dailycast_due";
+
+/// Connections of the hot pool: one for the claim, two for the writer.
+const HOT_CONNECTIONS: u32 = 3;
+
+/// What can go wrong between us and the database.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The database refused a statement, or could not be reached.
+    #[error("the database did not carry out {statement}")]
+    Database {
+        /// The name of the statement.
+        statement: &'static str,
+        /// What it said.
+        source: sqlx::Error,
+    },
+    /// A stored value that this version cannot read.
+    #[error("{table}.{column} of row {id} cannot be read: {what}")]
+    Unreadable {
+        /// Table with its schema.
+        table: &'static str,
+        /// Column.
+        column: &'static str,
+        /// Primary key.
+        id: i64,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// The address of the database cannot be parsed.
+    #[error("database.url is not a Postgres address (postgres://user@host/database)")]
+    Address(#[source] sqlx::Error),
+    /// A migration could not be applied.
+    #[error("the database could not be migrated")]
+    Migrate(#[source] sqlx::migrate::MigrateError),
+    /// apalis's tables could not be made.
+    #[error("the tables of apalis could not be made")]
+    Apalis(#[source] apalis_postgres::Error),
+}
+
+impl Error {
+    /// Names the statement an error belongs to; for `map_err`.
+    pub(crate) fn in_statement(statement: &'static str) -> impl FnOnce(sqlx::Error) -> Self {
+        move |source| Self::Database { statement, source }
+    }
+
+    /// True when waiting may help: the database is away, starting, full, read-only after a
+    /// failover, or took our locks for a deadlock. False for a statement it will never accept.
+    pub fn is_passing(&self) -> bool {
+        let Self::Database { source, .. } = self else { return false };
+        match source {
+            sqlx::Error::Database(error) => error.code().is_some_and(|code| {
+                matches!(&code[..2], "08" | "53" | "57" | "58")
+                    || matches!(&*code, "40001" | "40P01" | "25006" | "55P03")
+            }),
+            sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::Protocol(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::WorkerCrashed => true,
+            _ => false,
+        }
+    }
+}
+
+/// An error with everything that led to it, for one field of a log line.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
+
+/// How to reach the database.
+#[derive(Debug, Clone)]
+pub struct Address {
+    /// `postgres://…`; may hold a password, so it is never logged.
+    pub url: String,
+    /// The schema of the academy's views.
+    pub academy_schema: String,
+    /// Connections of the common pool.
+    pub max_connections: u32,
+}
+
+/// The database.
+#[derive(Debug, Clone)]
+pub struct Store {
+    pool: PgPool,
+    hot: PgPool,
+    options: PgConnectOptions,
+}
+
+impl Store {
+    /// Makes the pools; connects only when first used.
+    ///
+    /// # Errors
+    /// [`Error::Address`] when the URL cannot be parsed.
+    pub fn new(address: &Address) -> Result<Self, Error> {
+        let options: PgConnectOptions = address.url.parse().map_err(Error::Address)?;
+        // `public` is where extensions are made.
+        let search_path = format!("{},public", address.academy_schema);
+        let options = options
+            .application_name("dailycast")
+            .options([("search_path", search_path.as_str()), ("statement_timeout", "60s")]);
+        let pool = PgPoolOptions::new()
+            .max_connections(address.max_connections)
+            .acquire_timeout(Duration::from_secs(5))
+            .connect_lazy_with(options.clone());
+        let by_index = options.clone().options([
+            ("enable_seqscan", "off"),
+            ("enable_hashjoin", "off"),
+            ("enable_mergejoin", "off"),
+            ("jit", "off"),
+        ]);
+        let hot = PgPoolOptions::new()
+            .max_connections(HOT_CONNECTIONS)
+            .acquire_timeout(Duration::from_secs(5))
+            .connect_lazy_with(by_index);
+        Ok(Self { pool, hot, options })
+    }
+
+    /// The common pool.
+    pub fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
+    /// The pool of the claim and the writer.
+    pub fn hot(&self) -> &PgPool {
+        &self.hot
+    }
+
+    /// A pool of exactly this many connections, for the floor of the benchmarks.
+    pub(crate) fn pool_of(&self, connections: u32) -> PgPool {
+        PgPoolOptions::new().max_connections(connections).connect_lazy_with(self.options.clone())
+    }
+
+    /// How a session of its own is opened, for what lives as long as a connection: locks and
+    /// notifications.
+    pub(crate) fn session_options(&self) -> PgConnectOptions {
+        self.options.clone()
+    }
+
+    /// Listens for work that becomes due, on a connection of its own that is opened again when it
+    /// breaks.
+    ///
+    /// # Errors
+    /// [`Error::Database`] when the first connection fails.
+    pub(crate) async fn listen(&self) -> Result<PgListener, Error> {
+        let failed = Error::in_statement("listen");
+        let pool = PgPoolOptions::new().max_connections(1).connect_lazy_with(self.options.clone());
+        let listen = async {
+            let mut listener = PgListener::connect_with(&pool).await?;
+            listener.listen(DUE_CHANNEL).await?;
+            Ok(listener)
+        };
+        listen.await.map_err(failed)
+    }
+
+    /// Closes both pools and waits until their connections are closed.
+    pub async fn close(&self) {
+        self.hot.close().await;
+        self.pool.close().await;
+    }
+}

@@ -1,1 +1,186 @@
-//! (this room is being built)
+//! The engine: takes due podcasts, lets their steps do the work, writes down what came of it.
+//!
+//! One process is one worker with one registration in the database. Around it run, each a task of
+//! its own: the [`queue`](mod@queue), which claims due podcasts for free slots and hands them to
+//! apalis; the [`executor`], which walks each claimed podcast from status to status; the writer
+//! (in `store`), through which all their moves share commits; the [`heartbeat`], which keeps the
+//! claims alive and proves that the process is; and, in the one worker that leads, the
+//! [`scheduler`] and the [`sweeper`].
+//!
+//! A worker that was declared dead (it was stopped, or cut off, for longer than its lease) drops
+//! what it has in hand, whose rows others hold by now, and begins anew under a new registration.
+
+pub mod executor;
+pub mod heartbeat;
+pub mod host;
+pub mod liveness;
+pub mod queue;
+pub mod scheduler;
+pub mod shutdown;
+pub mod steps;
+pub mod sweeper;
+
+use std::{
+    future::Future,
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
+
+use tokio_util::task::TaskTracker;
+
+use crate::{
+    machine::{RetryPolicy, Status},
+    podcast::{Outcome, Podcast},
+    store::{self, Store, chain, claim, workers, writer::Writer},
+};
+
+use executor::Executor;
+use heartbeat::Ended;
+use liveness::Liveness;
+use scheduler::Schedule;
+use shutdown::Shutdown;
+
+/// How often a worker compares what it holds with what the database says it holds, and how old a
+/// claim is that it must know of.
+const AUDIT: Duration = Duration::from_secs(5);
+
+/// What can end a worker.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The database could not be used at start.
+    #[error("the worker could not start")]
+    Start(#[source] store::Error),
+    /// apalis ended the worker.
+    #[error("the job worker stopped by itself")]
+    Apalis(#[source] apalis_core::error::WorkerError),
+}
+
+/// What each state's work is. The engine knows nothing else about steps.
+pub trait Work: Send + Sync + 'static {
+    /// Does the work of the podcast's status, once. `may_call` is asked before every call that
+    /// costs money; when it says no, the work ends and what it returns is thrown away.
+    fn advance(
+        &self,
+        podcast: &Podcast,
+        may_call: &(dyn Fn() -> bool + Send + Sync),
+    ) -> impl Future<Output = Outcome> + Send;
+
+    /// How patiently the work of a status is retried.
+    fn retry_policy(&self, status: Status) -> RetryPolicy;
+
+    /// The longest the work of a status may take.
+    fn time_limit(&self, status: Status) -> Duration;
+
+    /// Throws away what a finished podcast no longer needs. May be called again, or never.
+    fn clean_up(&self, podcast_id: i64) -> impl Future<Output = ()> + Send;
+
+    /// Podcasts of which something is left that [`Work::clean_up`] would throw away.
+    fn leftovers(&self) -> impl Future<Output = Vec<i64>> + Send;
+}
+
+/// How a worker works.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// What people call it.
+    pub name: String,
+    /// Podcasts in flight at once.
+    pub concurrency: usize,
+    /// How long its claims hold when it can no longer be heard.
+    pub lease: Duration,
+    /// How long a stop waits for steps that are being worked on.
+    pub grace: Duration,
+    /// How often it looks for due podcasts when nobody tells it. The guarantee; a notification
+    /// only makes it sooner.
+    pub poll: Duration,
+    /// Deaths of its worker after which a podcast is no longer trusted.
+    pub crash_limit: u32,
+    /// The nights; `None` when this worker starts none.
+    pub schedule: Option<Schedule>,
+    /// How long finished podcasts are kept, in days.
+    pub retention_days: i32,
+}
+
+impl Settings {
+    /// The time between two heartbeats: five in a lease, and often enough that a death is proved
+    /// within three seconds.
+    pub fn beat(&self) -> Duration {
+        (self.lease / 5).min(Duration::from_millis(800))
+    }
+}
+
+/// Works until it is told to stop, then hands everything back.
+///
+/// # Errors
+/// [`Error::Start`] when the database cannot be used at all; once it has worked, a database that
+/// is away is waited out.
+pub async fn run<W: Work>(store: Store, settings: Settings, work: Arc<W>, shutdown: Shutdown) -> Result<(), Error> {
+    while let Ended::DeclaredDead = live(&store, &settings, &work, &shutdown).await? {
+        tracing::warn!(worker.name = settings.name, "this worker was declared dead, registering anew");
+    }
+    Ok(())
+}
+
+/// One registration, from its first heartbeat to its last.
+async fn live<W: Work>(store: &Store, settings: &Settings, work: &Arc<W>, shutdown: &Shutdown) -> Result<Ended, Error> {
+    let registration = host::registration(settings);
+    let worker_id = workers::register(store, &registration).await.map_err(Error::Start)?;
+    let failing = Arc::new(AtomicBool::new(false));
+    let live = Arc::new(Liveness::new(settings.beat(), Arc::clone(&failing)));
+    let session = heartbeat::open(store, worker_id, shutdown).await.map_err(Error::Start)?;
+    tracing::info!(
+        worker.id = worker_id,
+        worker.name = settings.name,
+        worker.concurrency = settings.concurrency,
+        "worker started"
+    );
+
+    let (writer, writing) = Writer::start(store.clone(), worker_id, settings.concurrency, failing);
+    let helpers = TaskTracker::new();
+    let ending = live.ending(shutdown);
+    let beating = tokio::spawn(heartbeat::run(store.clone(), session, worker_id, Arc::clone(&live)));
+    helpers.spawn(sweeper::run(
+        store.clone(),
+        settings.clone(),
+        Arc::clone(work),
+        worker_id,
+        Arc::clone(&live),
+        ending.clone(),
+    ));
+    helpers.spawn(scheduler::run(store.clone(), settings.clone(), Arc::clone(&live), ending.clone()));
+
+    let executor = Arc::new(Executor::new(Arc::clone(work), writer, Arc::clone(&live), shutdown.clone(), || {
+        rand::random_range(0.0..1.0)
+    }));
+    let walking = Arc::clone(&executor);
+    helpers.spawn(sweeper::audit(store.clone(), worker_id, AUDIT, move || walking.held(), ending));
+    helpers.close();
+    let ended = queue::serve(store, worker_id, settings, executor, &live, shutdown).await;
+
+    helpers.wait().await;
+    // The executor was the last to hold the writer's handle, so this ends when all is written.
+    let _ = writing.await;
+    hand_back(store, worker_id).await;
+    live.finish();
+    let verdict = beating.await.unwrap_or(Ended::Stopped);
+    if let Err(error) = workers::stop(store, worker_id, "stopped in order").await {
+        tracing::warn!(error = chain(&error), "could not sign off; the others will notice");
+    }
+    ended?;
+    tracing::info!(worker.id = worker_id, "worker stopped");
+    Ok(verdict)
+}
+
+/// Makes everything this worker still holds due for the others.
+async fn hand_back(store: &Store, worker_id: i32) {
+    let handed = async {
+        let held = claim::held_by(store, worker_id, 0).await?;
+        if held.is_empty() { Ok(0) } else { claim::let_go(store, worker_id, &held).await }
+    };
+    match handed.await {
+        Ok(0) => {}
+        Ok(podcasts) => tracing::info!(podcasts, "handed back what was not finished"),
+        Err(error) => {
+            tracing::warn!(error = chain(&error), "could not hand back; the others take it when the lease runs out");
+        }
+    }
+}

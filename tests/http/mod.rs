@@ -1,1 +1,7 @@
-//! (being built)
+//! The HTTP server from outside: real requests to a real server on a database of its own.
+
+mod audio;
+mod auth;
+mod server;
+mod support;
+mod today;

@@ -1,5 +1,7 @@
-//! The neighbours: who keeps audio, and what is made of their answers.
+//! The neighbours: who speaks and keeps audio, and what is made of their answers.
 
+pub mod audio;
 mod s3;
 mod spool;
+mod tts;
 mod upload;

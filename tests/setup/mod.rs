@@ -1,5 +1,7 @@
-//! What makes one machine enough: the private Postgres, the sample academy, the S3 server.
+//! What is set up before anything runs: settings, and what makes one machine enough (the private
+//! Postgres, the sample academy, the S3 server).
 
 mod academy;
+mod config;
 mod django;
 mod postgres;

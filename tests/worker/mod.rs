@@ -1,1 +1,7 @@
-//! (being built)
+//! The engine at work, the steps it runs, and the files that say how.
+
+mod apalis_defects;
+mod engine;
+mod script;
+mod speech;
+mod workflow;

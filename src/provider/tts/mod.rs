@@ -5,6 +5,9 @@ use bytes::Bytes;
 
 use crate::podcast::Failure;
 
+pub mod local;
+pub mod pace;
+
 /// How much text a provider takes at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TextLimit {

@@ -1,0 +1,106 @@
+//! The words a player shows: one ID3v2.4 tag in front of the frames.
+//!
+//! Chunks of our own voices carry a tag too, with the loudness that was measured while there were
+//! still samples (ReplayGain 2.0: a gain towards −18 LUFS). The spool keeps bytes and nothing
+//! else, and this way the number survives a crash together with the sound it belongs to.
+
+use chrono::NaiveDate;
+use id3::{
+    Tag, TagLike as _, Version,
+    frame::{ExtendedText, Lyrics},
+};
+
+use super::Error;
+
+/// What ReplayGain 2.0 measures against, in LUFS.
+const REPLAY_GAIN_REFERENCE: f64 = -18.0;
+
+const REPLAY_GAIN: &str = "REPLAYGAIN_TRACK_GAIN";
+
+/// What is told about an episode.
+#[derive(Debug, Clone, Copy)]
+pub struct Words<'a> {
+    /// Title of the episode.
+    pub title: &'a str,
+    /// Who speaks to the listener.
+    pub artist: &'a str,
+    /// The series.
+    pub album: &'a str,
+    /// The date it is for.
+    pub date: NaiveDate,
+    /// BCP 47 primary tag of the spoken language.
+    pub language: &'a str,
+    /// What is spoken.
+    pub lyrics: &'a str,
+}
+
+/// The tag as bytes, to be put in front of frames.
+///
+/// # Errors
+/// [`Error::Tag`] when it exceeds what the format can hold (256 MB).
+pub fn episode(words: &Words<'_>) -> Result<Vec<u8>, Error> {
+    let lang = iso_639_2(words.language).to_owned();
+    let mut tag = Tag::with_version(Version::Id3v24);
+    tag.set_title(words.title);
+    tag.set_artist(words.artist);
+    tag.set_album(words.album);
+    tag.set_genre("Podcast");
+    tag.set_text("TDRC", words.date.format("%Y-%m-%d").to_string());
+    tag.set_text("TLAN", &lang);
+    tag.add_frame(Lyrics { lang, description: String::new(), text: words.lyrics.to_owned() });
+    bytes(&tag)
+}
+
+/// The tag of a chunk whose loudness is known, as bytes.
+///
+/// # Errors
+/// As [`episode`].
+pub fn chunk(lufs: f64) -> Result<Vec<u8>, Error> {
+    let mut tag = Tag::with_version(Version::Id3v24);
+    let value = format!("{:.2} dB", REPLAY_GAIN_REFERENCE - lufs);
+    tag.add_frame(ExtendedText { description: REPLAY_GAIN.to_owned(), value });
+    bytes(&tag)
+}
+
+/// The loudness in LUFS that [`chunk`] wrote down; `None` when there is none.
+pub fn loudness(mp3: &[u8]) -> Option<f64> {
+    // Only of the version we write, whose reader allocates nothing by a size that it has read; and
+    // only the beginning, so that a damaged size does not send it through the whole audio.
+    let begin = Some(&mp3[..mp3.len().min(4096)]).filter(|begin| begin.starts_with(b"ID3\x04"))?;
+    let tag = Tag::read_from2(std::io::Cursor::new(begin)).ok()?;
+    let gain = tag.extended_texts().find(|text| text.description == REPLAY_GAIN)?;
+    let gain: f64 = gain.value.strip_suffix(" dB")?.parse().ok()?;
+    Some(REPLAY_GAIN_REFERENCE - gain).filter(|lufs| lufs.is_finite())
+}
+
+fn bytes(tag: &Tag) -> Result<Vec<u8>, Error> {
+    let mut bytes = Vec::new();
+    tag.write_to(&mut bytes, Version::Id3v24)?;
+    Ok(bytes)
+}
+
+/// ISO 639-2 code of a language, as ID3 wants it; `und` for those we do not know.
+fn iso_639_2(language: &str) -> &'static str {
+    match language.split(['-', '_']).next().unwrap_or_default() {
+        "ar" => "ara",
+        "de" => "deu",
+        "en" => "eng",
+        "es" => "spa",
+        "fr" => "fra",
+        "hi" => "hin",
+        "id" => "ind",
+        "it" => "ita",
+        "ja" => "jpn",
+        "ko" => "kor",
+        "nl" => "nld",
+        "pl" => "pol",
+        "pt" => "por",
+        "ru" => "rus",
+        "sv" => "swe",
+        "tr" => "tur",
+        "uk" => "ukr",
+        "vi" => "vie",
+        "zh" => "zho",
+        _ => "und",
+    }
+}

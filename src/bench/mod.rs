@@ -1,0 +1,21 @@
+//! The benchmarks: each measures the engine against a floor in the same run, because absolute
+//! figures of a shared machine mean little. Nothing here asserts; it prints.
+
+mod engine;
+mod meter;
+
+pub use engine::{EngineArgs, EngineReport, engine};
+
+/// Why a benchmark could not be carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The database.
+    #[error("the benchmark's database failed")]
+    Store(#[from] crate::store::Error),
+    /// The worker.
+    #[error("the worker under test failed")]
+    Worker(#[from] crate::worker::Error),
+    /// A task of the benchmark ended early.
+    #[error("a task of the benchmark panicked")]
+    Task(#[from] tokio::task::JoinError),
+}

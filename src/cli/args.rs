@@ -1,0 +1,282 @@
+//! The command line: every verb with its flags.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use chrono::NaiveDate;
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::Flag;
+
+/// A personal podcast for every learner, every night.
+#[derive(Debug, Parser)]
+#[command(name = "dailycast", version, about, max_term_width = 100)]
+pub struct Cli {
+    /// Flags of every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Flags of every command.
+#[derive(Debug, Args)]
+pub struct Global {
+    /// Configuration file [default: dailycast.toml, if it is there]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Directory whose files replace those of the compiled-in workflow
+    #[arg(long, global = true, value_name = "DIR")]
+    pub workflows: Option<PathBuf>,
+    /// Print one JSON document on standard output (one per line for streams)
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Log more; twice for even more
+    #[arg(short, long = "verbose", global = true, action = clap::ArgAction::Count)]
+    pub verbosity: u8,
+    /// No colour
+    #[arg(long, global = true)]
+    pub no_color: bool,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// The whole product on this machine, without keys: makes a night of podcasts and serves them
+    Demo(Demo),
+    /// Scheduler, worker and HTTP in one process
+    Run(Serve),
+    /// HTTP only
+    Serve(Serve),
+    /// Scheduler, worker and sweep only
+    Work,
+    /// Apply the migrations; safe to run from many hosts
+    Migrate,
+    /// Start a night, or look at one
+    #[command(subcommand)]
+    Night(Night),
+    /// Look at podcasts, or run them again
+    #[command(subcommand)]
+    Podcast(Podcast),
+    /// Check the set-up and say how to mend it
+    Doctor,
+    /// Make a sample academy, or check the real one
+    #[command(subcommand)]
+    Academy(Academy),
+    /// Check or show the workflow definition
+    #[command(subcommand)]
+    Workflow(Workflow),
+    /// Measure the engine
+    #[command(subcommand)]
+    Bench(Bench),
+}
+
+/// Flags of `demo`.
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// Learners of the sample academy
+    #[arg(long, value_name = "N", default_value_t = 12, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub learners: u32,
+    /// Where the demo keeps its database, audio and settings
+    #[arg(long, value_name = "DIR", default_value = ".dailycast")]
+    pub data: PathBuf,
+    /// Address and port to listen on [default: http.listen]
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Option<SocketAddr>,
+    /// Let simulated vendors do the work, with faults
+    #[arg(long)]
+    pub sim: bool,
+    /// End after the night; exit 0 only if every podcast is finished and none failed
+    #[arg(long)]
+    pub once: bool,
+}
+
+/// Flags of `run` and `serve`.
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// Address and port to listen on [default: http.listen]
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Option<SocketAddr>,
+}
+
+/// `night …`
+#[derive(Debug, Subcommand)]
+pub enum Night {
+    /// Enqueue a night now; doing it twice changes nothing
+    Start(NightStart),
+    /// How a night is going
+    Status(NightStatus),
+}
+
+/// Flags of `night start`.
+#[derive(Debug, Args)]
+pub struct NightStart {
+    /// The night's date [default: today in night.time_zone]
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    pub date: Option<NaiveDate>,
+    /// Only these learners
+    #[arg(long = "user", value_name = "ID")]
+    pub users: Vec<i64>,
+    /// Also run podcasts of that night again that have failed
+    #[arg(long)]
+    pub requeue_failed: bool,
+}
+
+/// Flags of `night status`.
+#[derive(Debug, Args)]
+pub struct NightStatus {
+    /// The night's date [default: the newest]
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    pub date: Option<NaiveDate>,
+    /// Go on until the night is over
+    #[arg(long)]
+    pub watch: bool,
+}
+
+/// `podcast …`
+#[derive(Debug, Subcommand)]
+pub enum Podcast {
+    /// Podcasts, newest first
+    List(PodcastList),
+    /// One podcast with everything that happened to it
+    Show(PodcastShow),
+    /// Run podcasts again from where they stand
+    Requeue(PodcastRequeue),
+}
+
+/// Flags of `podcast list`.
+#[derive(Debug, Args)]
+pub struct PodcastList {
+    /// Of this date
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    pub date: Option<NaiveDate>,
+    /// In this status
+    #[arg(long)]
+    pub status: Option<crate::machine::Status>,
+    /// Of this learner
+    #[arg(long, value_name = "ID")]
+    pub user: Option<i64>,
+    /// Only those that nothing will move
+    #[arg(long)]
+    pub stuck: bool,
+    /// At most this many
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub limit: u32,
+}
+
+/// Flags of `podcast show`.
+#[derive(Debug, Args)]
+pub struct PodcastShow {
+    /// The podcast
+    pub id: i64,
+}
+
+/// Flags of `podcast requeue`: podcasts by number, or all of a kind.
+#[derive(Debug, Args)]
+#[group(id = "which", required = true)]
+pub struct PodcastRequeue {
+    /// These podcasts
+    #[arg(value_name = "ID", group = "which")]
+    pub ids: Vec<i64>,
+    /// All that nothing will move
+    #[arg(long, group = "which", conflicts_with_all = ["ids", "failed"])]
+    pub stuck: bool,
+    /// All that have failed
+    #[arg(long, group = "which", conflicts_with = "ids")]
+    pub failed: bool,
+    /// Of this date only
+    #[arg(long, value_name = "YYYY-MM-DD", requires = "failed")]
+    pub date: Option<NaiveDate>,
+    /// For this cause only, like timeout or no_voice
+    #[arg(long, value_name = "KIND", requires = "failed", value_parser = failure_kind)]
+    pub cause: Option<crate::machine::FailureKind>,
+}
+
+/// `academy …`
+#[derive(Debug, Subcommand)]
+pub enum Academy {
+    /// Fill the generated sample academy into the configured database, tokens included
+    Sample(AcademySample),
+    /// Name what the views of the academy lack
+    Check,
+}
+
+/// Flags of `academy sample`.
+#[derive(Debug, Args)]
+pub struct AcademySample {
+    /// How many learners
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub learners: u32,
+    /// The same seed makes the same learners
+    #[arg(long, default_value_t = 1)]
+    pub seed: i64,
+}
+
+/// `workflow …`
+#[derive(Debug, Subcommand)]
+pub enum Workflow {
+    /// Check it, and name everything that is wrong
+    Check(WorkflowDir),
+    /// Print it with everything filled in, as JSON
+    Show(WorkflowDir),
+    /// Draw it, as a Mermaid chart
+    Graph(WorkflowDir),
+}
+
+impl Workflow {
+    /// The directory that was named.
+    pub fn dir(&self) -> Option<&PathBuf> {
+        let (Self::Check(WorkflowDir { dir }) | Self::Show(WorkflowDir { dir }) | Self::Graph(WorkflowDir { dir })) =
+            self;
+        dir.as_ref()
+    }
+}
+
+/// Flags of `workflow …`.
+#[derive(Debug, Args)]
+pub struct WorkflowDir {
+    /// Directory of the definition [default: --workflows, or what is compiled in]
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+}
+
+/// `bench …`
+#[derive(Debug, Subcommand)]
+pub enum Bench {
+    /// Podcasts per second against hand-written SQL in the same run
+    Engine(BenchEngine),
+}
+
+/// Flags of `bench engine`.
+#[derive(Debug, Args)]
+pub struct BenchEngine {
+    /// Podcasts to make
+    #[arg(long, value_name = "N", default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub podcasts: u32,
+    /// Podcasts in flight [default: worker.concurrency]
+    #[arg(long, value_name = "C", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub concurrency: Option<u32>,
+    /// Workers on the one database
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=16))]
+    pub workers: u32,
+}
+
+impl Command {
+    /// Flags that stand for settings.
+    pub fn settings(&self) -> Vec<Flag> {
+        let listen = match self {
+            Self::Demo(Demo { listen, .. }) | Self::Run(Serve { listen }) | Self::Serve(Serve { listen }) => listen,
+            _ => &None,
+        };
+        let flag = |address: &SocketAddr| Flag { name: "--listen", key: "http.listen", value: address.to_string() };
+        listen.iter().map(flag).collect()
+    }
+}
+
+fn failure_kind(text: &str) -> Result<crate::machine::FailureKind, String> {
+    let mut kinds = crate::machine::FailureKind::ALL.into_iter();
+    kinds.clone().find(|kind| kind.as_str() == text).ok_or_else(|| {
+        let names: Vec<_> = kinds.by_ref().map(crate::machine::FailureKind::as_str).collect();
+        format!("the causes are {}", names.join(", "))
+    })
+}

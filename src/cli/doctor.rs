@@ -1,0 +1,272 @@
+//! `doctor`: what is wrong with this set-up, and how to mend it. One line per check; a check that
+//! needs another one that failed is left out.
+
+use std::{path::Path, process::Stdio, time::Duration};
+
+use serde::Serialize;
+use tokio::process::Command;
+
+use super::{context::Context, exit::Exit, neighbours, output};
+use crate::{
+    clock::{Clock, SystemClock},
+    config::{Config, LocalVoice, Problems, SpoolKind},
+    store::{self, Store, academy, server},
+};
+
+/// Clocks further apart than this are a finding.
+const SKEW: chrono::TimeDelta = chrono::TimeDelta::seconds(2);
+
+/// Less room than this on the spool's disk is a finding, in bytes.
+const LEAST_ROOM: u64 = 1 << 30;
+
+/// The longest that a program is waited for.
+const PROGRAM: Duration = Duration::from_secs(20);
+
+/// What came of one check.
+#[derive(Debug, Serialize)]
+struct Finding {
+    check: &'static str,
+    ok: bool,
+    what: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mend: Option<String>,
+}
+
+/// What came of all checks so far.
+#[derive(Debug, Default)]
+struct Report(Vec<Finding>);
+
+impl Report {
+    fn good(&mut self, check: &'static str, what: impl Into<String>) {
+        self.0.push(Finding { check, ok: true, what: what.into(), mend: None });
+    }
+
+    fn bad(&mut self, check: &'static str, what: impl Into<String>, mend: impl Into<String>) {
+        self.0.push(Finding { check, ok: false, what: what.into(), mend: Some(mend.into()) });
+    }
+
+    /// Prints all of it; the exit says whether an operator is needed.
+    fn print(&self, json: bool) -> anyhow::Result<Exit> {
+        let ok = self.0.iter().all(|finding| finding.ok);
+        if json {
+            output::json(&serde_json::json!({ "ok": ok, "checks": self.0 }))?;
+        } else {
+            for finding in &self.0 {
+                let mark = if finding.ok { "ok " } else { "BAD" };
+                output::line(format!("{mark}  {:<11} {}", finding.check, finding.what))?;
+                if let Some(mend) = &finding.mend {
+                    output::line(format!("{:17}mend: {mend}", ""))?;
+                }
+            }
+        }
+        Ok(if ok { Exit::Done } else { Exit::Attention })
+    }
+}
+
+/// Reports a configuration that cannot be read; nothing else can be checked then.
+///
+/// # Errors
+/// When nothing can be printed.
+pub fn misconfigured(problems: &Problems, json: bool) -> anyhow::Result<Exit> {
+    let mut report = Report::default();
+    for problem in &problems.0 {
+        let key = if problem.key.is_empty() { String::new() } else { format!("{}: ", problem.key) };
+        report.bad("config", format!("{}: {key}{}", problem.place, problem.what), &problem.mend);
+    }
+    report.print(json)
+}
+
+/// Checks everything.
+///
+/// # Errors
+/// When nothing can be printed.
+pub async fn run(context: Context) -> anyhow::Result<Exit> {
+    let config = &context.config;
+    let mut report = Report::default();
+    report.good("config", "every setting is in order");
+    match context.workflow() {
+        Ok(workflow) => report.good("workflow", format!("{} is in order", workflow.name)),
+        Err(error) => report.bad("workflow", error.to_string(), "correct the file, or leave out --workflows"),
+    }
+    match context.database().await {
+        Ok(store) => database(&store, config, &mut report).await,
+        Err(error) => {
+            let cause = error.root_cause().to_string();
+            let mend = "set DATABASE_URL to a Postgres that runs; `dailycast demo` needs none";
+            report.bad("database", cause, mend);
+        }
+    }
+    bucket(config, &mut report).await;
+    spool(config, &mut report).await;
+    speech(config, &mut report).await;
+    keys(config, &mut report);
+    report.print(context.json)
+}
+
+async fn database(store: &Store, config: &Config, report: &mut Report) {
+    let db = store.pool();
+    match server::look(db).await {
+        Ok(server) => describe(&server, config, report),
+        Err(error) => report.bad("database", store::chain(&error), "start it, or correct database.url"),
+    }
+    match store::level(db).await {
+        Ok(level) if level.is_enough() => report.good("migrations", format!("at {}", level.wanted)),
+        Ok(level) => {
+            let at = level.ours.map_or_else(|| "none applied".to_owned(), |at| format!("at {at}"));
+            report.bad("migrations", format!("{at}, {} is needed", level.wanted), "run `dailycast migrate`");
+        }
+        Err(error) => report.bad("migrations", store::chain(&error), "let our role read its own schemas"),
+    }
+    let schema = &config.academy.schema;
+    match academy::check(db, schema).await {
+        Ok(missing) if missing.is_empty() => report.good("academy", format!("every view is in the schema {schema}")),
+        Ok(missing) => {
+            let mend = "see migrations/academy/, or run `dailycast academy sample` on a trial database";
+            missing.iter().for_each(|missing| report.bad("academy", missing.to_string(), mend));
+        }
+        Err(error) => report.bad("academy", store::chain(&error), "let our role read the catalogue"),
+    }
+}
+
+fn describe(server: &server::Server, config: &Config, report: &mut Report) {
+    report.good("database", format!("Postgres {} answers", server.version));
+    let loses = if !server.fsync {
+        Some("fsync is off: a power cut may destroy the database")
+    } else if !server.full_page_writes {
+        Some("full_page_writes is off: a power cut may destroy the database")
+    } else if server.synchronous_commit == "off" {
+        Some("synchronous_commit is off: a crash forgets the last moves, and paid calls are repeated")
+    } else {
+        None
+    };
+    match loses {
+        Some(what) => report.bad("durability", what, "switch it on in postgresql.conf and reload"),
+        None => report.good("durability", "commits reach the disk"),
+    }
+    if server.is_standby {
+        report.bad("primary", "this server is a standby", "set database.url to the primary");
+    }
+    let wanted = i64::from(config.database.max_connections);
+    if wanted > i64::from(server.max_connections) {
+        let what = format!("{wanted} connections are configured, the server allows {}", server.max_connections);
+        report.bad("connections", what, "lower database.max_connections, or raise the server's");
+    }
+    let skew = (SystemClock.now() - server.now).abs();
+    if skew > SKEW {
+        let what = format!("this host and the database are {} s apart", skew.num_seconds());
+        report.bad("clock", what, "let both follow a time server (chrony, systemd-timesyncd)");
+    } else {
+        report.good("clock", "this host and the database agree");
+    }
+}
+
+async fn bucket(config: &Config, report: &mut Report) {
+    let store = match neighbours::object_store(config) {
+        Ok(store) => store,
+        Err(error) => {
+            let mend = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the keys of [storage.s3]";
+            return report.bad("bucket", error.to_string(), mend);
+        }
+    };
+    match store.ready().await {
+        Ok(()) => report.good("bucket", format!("{} can be reached", config.storage.s3.bucket)),
+        Err(failure) => report.bad("bucket", failure.message, "see [storage.s3]: bucket, region, endpoint_url, keys"),
+    }
+}
+
+async fn spool(config: &Config, report: &mut Report) {
+    if config.spool.kind == SpoolKind::Postgres {
+        let mend = "set spool.kind = \"disk\"";
+        return report.bad("spool", "a spool in Postgres is not there yet", mend);
+    }
+    let dir = &config.spool.dir;
+    let probe = dir.join(".doctor");
+    let written = async {
+        tokio::fs::create_dir_all(dir).await?;
+        tokio::fs::write(&probe, b"a probe").await?;
+        tokio::fs::remove_file(&probe).await
+    };
+    if let Err(error) = written.await {
+        let mend = "name a directory that we may write with spool.dir";
+        return report.bad("spool", format!("{} cannot be written: {error}", dir.display()), mend);
+    }
+    match room(dir).await {
+        Some(room) if room < LEAST_ROOM.min(config.spool.max_bytes) => {
+            let what = format!("{} has {} MiB left", dir.display(), room >> 20);
+            report.bad("spool", what, "make room, or move spool.dir to a larger disk");
+        }
+        Some(room) => report.good("spool", format!("{} can be written, {} MiB free", dir.display(), room >> 20)),
+        None => report.good("spool", format!("{} can be written", dir.display())),
+    }
+}
+
+/// Bytes that are free below `dir`, as `df` (POSIX) counts them.
+async fn room(dir: &Path) -> Option<u64> {
+    let text = said(Command::new("df").arg("-Pk").arg(dir)).await.ok()?;
+    let kilobytes: u64 = text.lines().nth(1)?.split_whitespace().nth(3)?.parse().ok()?;
+    kilobytes.checked_mul(1024)
+}
+
+async fn speech(config: &Config, report: &mut Report) {
+    let local = &config.providers.local_tts;
+    if !local.enabled {
+        return report.good("speech", "the offline voice is not in use");
+    }
+    if local.voice == LocalVoice::Tone {
+        let mend = "set providers.local_tts.voice = \"auto\"";
+        return report.bad("speech", "every episode will be a tone", mend);
+    }
+    let voice = "run `cargo xtask demo` once, or set providers.local_tts.python";
+    match &local.python {
+        None => report.bad("speech", "the neural English voice is not configured", voice),
+        Some(python) => match said(Command::new(python).args(["-c", "import hibari"])).await {
+            Ok(_) => report.good("speech", "the neural English voice is installed"),
+            Err(why) => report.bad("speech", format!("{} has no voice: {why}", python.display()), voice),
+        },
+    }
+    match said(Command::new(&local.espeak).arg("--version")).await {
+        Ok(text) => report.good("espeak-ng", text.lines().next().unwrap_or("answers").trim()),
+        Err(why) => {
+            let mend = "run `apt-get install espeak-ng`, or set providers.local_tts.espeak";
+            report.bad("espeak-ng", format!("{}: {why}", local.espeak.display()), mend);
+        }
+    }
+}
+
+/// What a program prints, or why it did not end well.
+async fn said(command: &mut Command) -> Result<String, String> {
+    let command = command.stdin(Stdio::null()).kill_on_drop(true);
+    let ended = tokio::time::timeout(PROGRAM, command.output()).await.map_err(|_| "no answer".to_owned())?;
+    let output = ended.map_err(|error| error.to_string())?;
+    if output.status.success() {
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    } else {
+        let words = String::from_utf8_lossy(&output.stderr);
+        Err(words.lines().last().map_or_else(|| output.status.to_string(), str::to_owned))
+    }
+}
+
+/// Which keys are there. Says so, never what they are.
+fn keys(config: &Config, report: &mut Report) {
+    let providers = &config.providers;
+    let writers = [
+        ("openai", providers.openai.api_key.is_some()),
+        ("gemini", providers.gemini.api_key.is_some()),
+        ("anthropic", providers.anthropic.api_key.is_some()),
+    ];
+    let google = providers.google_tts.api_key.is_some() || providers.google_tts.credentials_file.is_some();
+    let speakers = [
+        ("polly", providers.polly.access_key_id.is_some()),
+        ("google", google),
+        ("azure", providers.azure_tts.key.is_some()),
+    ];
+    let named = |all: &[(&str, bool)]| {
+        let set: Vec<_> = all.iter().filter(|(_, is_set)| *is_set).map(|(name, _)| *name).collect();
+        if set.is_empty() { "none".to_owned() } else { set.join(", ") }
+    };
+    report.good("keys", format!("writers: {}; speakers: {}", named(&writers), named(&speakers)));
+    if !providers.local_tts.enabled && speakers.iter().all(|(_, is_set)| !is_set) {
+        let mend = "set a key, or providers.local_tts.enabled = true";
+        report.bad("voice", "nobody can speak: no speaker has a key and the offline voice is off", mend);
+    }
+}

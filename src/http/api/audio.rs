@@ -1,0 +1,166 @@
+//! `GET /api/dailycast/episodes/{id}/audio`: to the store once the episode is there, the bytes
+//! themselves while it waits for its upload.
+//!
+//! Let in is the episode's own learner by token, or anyone who brings an address that we signed
+//! (`?expires=…&signature=…`) until it ends. A foreign episode is not found, like one that is not.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use poem::{
+    FromRequest, Request, RequestBody, Response, Result, handler,
+    http::{StatusCode, header},
+    web::Data,
+};
+use serde::Deserialize;
+
+use crate::{
+    http::{
+        App,
+        auth::Learner,
+        conditional,
+        error::Refusal,
+        range::{self, Asked},
+        signing::Window,
+    },
+    machine::Status,
+    store::listeners::{self, Audio},
+};
+
+/// How long a player may keep the bytes of an episode, in seconds.
+const KEEP: &str = "private, max-age=900";
+
+/// The address of an episode's audio until the window ends: the store's own once it is there, else
+/// ours. Ours too when the store cannot sign now: it is asked again when someone listens.
+pub(super) async fn address(app: &App, id: i64, object_key: Option<&str>, window: Window) -> String {
+    if let Some(key) = object_key {
+        match app.store.sign(key, window.ttl).await {
+            Ok(address) => return address,
+            Err(failure) => {
+                tracing::warn!(
+                    podcast.id = id,
+                    failure.kind = failure.kind.as_str(),
+                    error = failure.message,
+                    "the object store could not sign an address"
+                );
+            }
+        }
+    }
+    let expires = window.expires.timestamp();
+    let signature = app.signing_key.sign(id, expires);
+    let prefix = &app.settings.public_url;
+    format!("{prefix}/api/dailycast/episodes/{id}/audio?expires={expires}&signature={signature}")
+}
+
+/// The proof in an address.
+#[derive(Deserialize)]
+struct Proof {
+    expires: Option<String>,
+    signature: Option<String>,
+}
+
+/// Who may listen.
+enum Listener {
+    /// This learner, to episodes of their own.
+    Learner(i64),
+    /// Whoever has the address, to this episode.
+    Bearer,
+}
+
+/// What was asked for: the episode, by someone who may ask.
+pub(in crate::http) struct Wanted {
+    id: i64,
+    listener: Listener,
+}
+
+impl<'a> FromRequest<'a> for Wanted {
+    async fn from_request(request: &'a Request, body: &mut RequestBody) -> Result<Self> {
+        let id = request.raw_path_param("id").and_then(|id| id.parse().ok()).ok_or(Refusal::NotFound)?;
+        let wrong = |_| Refusal::Parameter("expires", "The query cannot be read.");
+        let proof = request.params::<Proof>().map_err(wrong)?;
+        let (expires, signature) = match (proof.expires, proof.signature) {
+            (Some(expires), Some(signature)) => (expires, signature),
+            (None, None) => {
+                let learner = Learner::from_request(request, body).await?;
+                return Ok(Self { id, listener: Listener::Learner(learner.user_id) });
+            }
+            (None, Some(_)) => return Err(Refusal::Parameter("expires", "This field is required.").into()),
+            (Some(_), None) => return Err(Refusal::Parameter("signature", "This field is required.").into()),
+        };
+        let app = request.data::<Arc<App>>().ok_or(Refusal::Defect)?;
+        let expires: i64 =
+            expires.parse().map_err(|_| Refusal::Parameter("expires", "A valid integer is required."))?;
+        if !app.signing_key.is_ours(id, expires, &signature) {
+            return Err(Refusal::Forbidden("signature", "This address is not valid.").into());
+        }
+        if app.clock.now().timestamp() >= expires {
+            return Err(Refusal::Forbidden("expired", "This address has expired.").into());
+        }
+        Ok(Self { id, listener: Listener::Bearer })
+    }
+}
+
+#[handler]
+pub(in crate::http) async fn play(request: &Request, wanted: Wanted, Data(app): Data<&Arc<App>>) -> Result<Response> {
+    // Twice, because the upload may end between the look at the row and the look into the spool.
+    for _ in 0..2 {
+        let audio = find(app, &wanted).await?;
+        match (audio.status, audio.object_key, audio.spool_ref) {
+            (Status::Completed | Status::CompletedWithFallback, Some(key), _) => return redirect(app, &key).await,
+            (Status::PendingUpload, _, Some(spool_ref)) => {
+                let words = "The audio is not available for a moment.";
+                let bytes =
+                    app.spool.episode(&spool_ref).await.map_err(|failure| Refusal::neighbour(&failure, words))?;
+                if let Some(bytes) = bytes {
+                    return Ok(played(request, bytes, audio.sha256.as_deref()));
+                }
+            }
+            _ => return Err(Refusal::NoAudio.into()),
+        }
+    }
+    Err(Refusal::Away("The audio is on its way to the store.").into())
+}
+
+async fn find(app: &App, wanted: &Wanted) -> Result<Audio> {
+    let audio = listeners::audio(&app.db, wanted.id).await.map_err(|error| Refusal::database(&error))?;
+    let may_listen = |audio: &Audio| match wanted.listener {
+        Listener::Learner(user_id) => audio.user_id == user_id,
+        Listener::Bearer => true,
+    };
+    Ok(audio.filter(may_listen).ok_or(Refusal::NotFound)?)
+}
+
+async fn redirect(app: &App, key: &str) -> Result<Response> {
+    let window = Window::at(app.clock.now(), app.settings.url_ttl);
+    let words = "The store of episodes is not available for a moment.";
+    let address = app.store.sign(key, window.ttl).await.map_err(|failure| Refusal::neighbour(&failure, words))?;
+    Ok(Response::builder()
+        .status(StatusCode::FOUND)
+        .header(header::LOCATION, address)
+        .header(header::CACHE_CONTROL, "no-store")
+        .finish())
+}
+
+/// The bytes, or the part of them that is asked for.
+fn played(request: &Request, mp3: Bytes, sha256: Option<&str>) -> Response {
+    let tag = format!("\"{}\"", sha256.unwrap_or_default());
+    let response = Response::builder().header(header::ACCEPT_RANGES, "bytes").header(header::CACHE_CONTROL, KEEP);
+    let response = if sha256.is_some() { response.header(header::ETAG, &tag) } else { response };
+    if sha256.is_some() && conditional::is_known(request, &tag) {
+        return response.status(StatusCode::NOT_MODIFIED).finish();
+    }
+    let length = mp3.len();
+    let range = request.header(header::RANGE).filter(|_| conditional::range_holds(request, &tag));
+    let (response, mp3) = match range::asked(range, length) {
+        Asked::Whole => (response, mp3),
+        Asked::Part(part) => {
+            let place = format!("bytes {}-{}/{length}", part.start, part.end - 1);
+            (response.status(StatusCode::PARTIAL_CONTENT).header(header::CONTENT_RANGE, place), mp3.slice(part))
+        }
+        Asked::Nowhere => {
+            let place = format!("bytes */{length}");
+            (response.status(StatusCode::RANGE_NOT_SATISFIABLE).header(header::CONTENT_RANGE, place), Bytes::new())
+        }
+    };
+    response.content_type("audio/mpeg").header(header::CONTENT_LENGTH, mp3.len()).body(mp3)
+}

@@ -1,0 +1,117 @@
+//! `GET /api/dailycast/today/`: the podcast of today, and the latest before it.
+//!
+//! "Today" is the date of the night in `night.time_zone`, for every learner. The answer is tagged
+//! by what it is made of and by the window of its signed addresses, so a client that has it gets
+//! 304 until something changes or the addresses are about to end; nothing is signed for a 304.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use poem::{
+    Request, Response, Result, handler,
+    http::{StatusCode, header},
+    web::Data,
+};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use super::audio;
+use crate::{
+    http::{App, auth::Learner, conditional, error::Refusal, signing::Window},
+    store::listeners::{self, Episode, Today},
+};
+
+/// The status of a learner without a row for today.
+const NO_ROW: &str = "coming tomorrow";
+
+#[derive(Serialize)]
+struct Body {
+    status: &'static str,
+    podcast: Option<Shown>,
+    latest: Option<Shown>,
+}
+
+/// A podcast as the API shows it.
+#[derive(Serialize)]
+struct Shown {
+    id: i64,
+    date: chrono::NaiveDate,
+    title: Option<String>,
+    topic: Option<String>,
+    script: Option<String>,
+    audio_url: String,
+    audio_url_expires_at: DateTime<Utc>,
+    duration: Option<i32>,
+    duration_display: Option<String>,
+    language: Option<String>,
+    ai_model_used: Option<String>,
+    tts_provider: Option<String>,
+    tts_voice_gender: Option<String>,
+    is_fallback: bool,
+    liked: bool,
+    transcript_url: Option<String>,
+}
+
+#[handler]
+pub(in crate::http) async fn today(
+    request: &Request,
+    learner: Learner,
+    Data(app): Data<&Arc<App>>,
+) -> Result<Response> {
+    let now = app.clock.now();
+    let date = now.with_timezone(&app.settings.time_zone).date_naive();
+    let found = listeners::today(&app.db, learner.user_id, date).await.map_err(|error| Refusal::database(&error))?;
+    let window = Window::at(now, app.settings.url_ttl);
+    let tag = tag(learner.user_id, date, &found, window);
+    let response = Response::builder()
+        .header(header::ETAG, &tag)
+        .header(header::CACHE_CONTROL, "private, no-cache")
+        .header(header::VARY, "Authorization, Accept-Encoding");
+    if conditional::is_known(request, &tag) {
+        return Ok(response.status(StatusCode::NOT_MODIFIED).finish());
+    }
+    let status = found.podcast.as_ref().map_or(NO_ROW, |podcast| podcast.status.as_str());
+    let podcast = match found.podcast.filter(Episode::has_audio) {
+        Some(episode) => Some(shown(app, episode, window).await),
+        None => None,
+    };
+    let latest = match found.latest {
+        Some(episode) => Some(shown(app, episode, window).await),
+        None => None,
+    };
+    let body = serde_json::to_string(&Body { status, podcast, latest }).map_err(|_| Refusal::Defect)?;
+    Ok(response.content_type("application/json").body(body))
+}
+
+async fn shown(app: &App, episode: Episode, window: Window) -> Shown {
+    Shown {
+        audio_url: audio::address(app, episode.id, episode.object_key.as_deref(), window).await,
+        audio_url_expires_at: window.expires,
+        duration: episode.duration_seconds,
+        duration_display: episode.duration_seconds.map(|seconds| format!("{}:{:02}", seconds / 60, seconds % 60)),
+        id: episode.id,
+        date: episode.date,
+        title: episode.title,
+        topic: episode.topic,
+        script: episode.script,
+        language: episode.language,
+        ai_model_used: episode.ai_model_used,
+        tts_provider: episode.tts_provider,
+        tts_voice_gender: episode.tts_voice_gender,
+        is_fallback: episode.is_fallback,
+        liked: false,
+        transcript_url: None,
+    }
+}
+
+/// The tag of the answer. Weak, because it stands for the plain and the compressed form.
+fn tag(user_id: i64, date: chrono::NaiveDate, found: &Today, window: Window) -> String {
+    let mut hash = Sha256::new();
+    hash.update(format!("{} {user_id} {date} {}", env!("CARGO_PKG_VERSION"), window.number));
+    for episode in [&found.podcast, &found.latest] {
+        let part = episode.as_ref().map(|episode| (episode.id, episode.status, episode.updated_at));
+        hash.update(format!(" {part:?}"));
+    }
+    let digest = hash.finalize();
+    format!("W/\"{}\"", hex::encode(&digest[..16]))
+}

@@ -1,0 +1,22 @@
+//! "Only if it changed" (RFC 9110 §13).
+
+use poem::{Request, http::header};
+
+/// True when the caller already has the answer of this tag. Weak and strong tags are compared
+/// alike, as the standard says for reading.
+pub(super) fn is_known(request: &Request, tag: &str) -> bool {
+    let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
+    let wanted = opaque(tag);
+    request
+        .headers()
+        .get_all(header::IF_NONE_MATCH)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|known| known.trim() == "*" || opaque(known) == wanted)
+}
+
+/// True when a range may be served: there is no `If-Range`, or it names this strong tag.
+pub(super) fn range_holds(request: &Request, tag: &str) -> bool {
+    request.header(header::IF_RANGE).is_none_or(|known| known == tag)
+}

@@ -1,0 +1,130 @@
+//! What is not granted, as JSON that the academy's client understands: it shows `detail`.
+
+use poem::{
+    IntoResponse, Response,
+    error::ResponseError,
+    http::{StatusCode, header},
+};
+use serde_json::json;
+
+/// How long a client should wait for what is away, in seconds.
+const RETRY_AFTER: &str = "5";
+
+/// Why a request is not granted.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Refusal {
+    /// The caller is not known. The words are the academy's own.
+    #[error("{0}")]
+    Unauthorized(&'static str),
+    /// The caller is known, or brings a signature, and it does not do.
+    #[error("{1}")]
+    Forbidden(&'static str, &'static str),
+    /// There is no such thing for this caller.
+    #[error("Not found.")]
+    NotFound,
+    /// There will be audio, or there was; now there is none.
+    #[error("There is no audio for this episode.")]
+    NoAudio,
+    /// The address cannot do that; these methods it can.
+    #[error("Method not allowed.")]
+    Method(&'static str),
+    /// A parameter is wrong.
+    #[error("{1}")]
+    Parameter(&'static str, &'static str),
+    /// The body is too large.
+    #[error("The request is too large.")]
+    TooLarge,
+    /// Something we need is away; it was logged.
+    #[error("{0}")]
+    Away(&'static str),
+    /// A defect of ours; it was logged.
+    #[error("An internal error occurred. It was recorded.")]
+    Defect,
+}
+
+impl Refusal {
+    /// The database did not answer, or not in a way we can use.
+    pub fn database(error: &dyn std::error::Error) -> Self {
+        tracing::warn!(error = crate::store::chain(error), "a request could not be answered from the database");
+        Self::Away("The service is not available for a moment.")
+    }
+
+    /// A neighbour did not do its part.
+    pub fn neighbour(failure: &crate::podcast::Failure, words: &'static str) -> Self {
+        tracing::warn!(
+            failure.kind = failure.kind.as_str(),
+            error = failure.message,
+            "a request could not be answered from the spool or the object store"
+        );
+        Self::Away(words)
+    }
+
+    /// The word for programs.
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Unauthorized(_) => "not_authenticated",
+            Self::Forbidden(code, _) => code,
+            Self::NotFound => "not_found",
+            Self::NoAudio => "no_audio",
+            Self::Method(_) => "method_not_allowed",
+            Self::Parameter(..) => "invalid",
+            Self::TooLarge => "too_large",
+            Self::Away(_) => "unavailable",
+            Self::Defect => "internal",
+        }
+    }
+
+    /// Any error of the server's framework as one of ours.
+    pub fn from_framework(error: &poem::Error) -> Self {
+        match error.status() {
+            StatusCode::NOT_FOUND => Self::NotFound,
+            StatusCode::PAYLOAD_TOO_LARGE => Self::TooLarge,
+            status if status.is_client_error() => Self::Parameter("request", "The request cannot be read."),
+            _ => Self::Defect,
+        }
+    }
+}
+
+impl ResponseError for Refusal {
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::Unauthorized(_) => StatusCode::UNAUTHORIZED,
+            Self::Forbidden(..) => StatusCode::FORBIDDEN,
+            Self::NotFound | Self::NoAudio => StatusCode::NOT_FOUND,
+            Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Parameter(..) => StatusCode::BAD_REQUEST,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Away(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Defect => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    fn as_response(&self) -> Response {
+        let detail = self.to_string();
+        let body = match self {
+            // Word for word the academy's body: nothing but `detail`.
+            Self::Unauthorized(_) => json!({ "detail": detail }),
+            Self::Parameter(field, words) => {
+                json!({ "detail": detail, "code": self.code(), "errors": { *field: [words] } })
+            }
+            _ => json!({ "detail": detail, "code": self.code() }),
+        };
+        let response = Response::builder()
+            .status(self.status())
+            .content_type("application/json")
+            .header(header::CACHE_CONTROL, "no-store");
+        let response = match self {
+            Self::Unauthorized(_) => response.header(header::WWW_AUTHENTICATE, "Token"),
+            Self::Method(allowed) => response.header(header::ALLOW, *allowed),
+            Self::Away(_) => response.header(header::RETRY_AFTER, RETRY_AFTER),
+            _ => response,
+        };
+        response.body(body.to_string())
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        self.as_response()
+    }
+}

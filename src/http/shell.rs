@@ -1,0 +1,150 @@
+//! What every request passes through: an id, a limit of size and time, errors as JSON, security
+//! headers, and one wide line in the log.
+//!
+//! The line names the pattern of the route, never the path or the query: those hold signatures.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use poem::{
+    Endpoint, IntoResponse, Middleware, PathPattern, Request, Response, Result,
+    http::{HeaderName, HeaderValue, StatusCode, header},
+};
+
+use super::error::Refusal;
+use crate::clock::Clock;
+
+/// A request that is not answered by then is refused. Sending the answer is not counted.
+const TIME_LIMIT: Duration = Duration::from_secs(10);
+
+/// The largest body of a request, in bytes.
+const SIZE_LIMIT: u64 = 64 << 10;
+
+/// The longest id of a request that we take over.
+const LONGEST_ID: usize = 64;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Headers of every answer. Nothing here is a page, so nothing may be loaded or framed.
+const SECURITY: [(HeaderName, HeaderValue); 4] = [
+    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+    (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+    (
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'; base-uri 'none'"),
+    ),
+];
+
+/// Names requests, and wraps an endpoint.
+#[derive(Clone)]
+pub(super) struct Shell {
+    ids: Arc<Ids>,
+}
+
+/// Ids that no other request of this process has, and hardly one of another process.
+struct Ids {
+    process: i64,
+    next: AtomicU64,
+}
+
+impl Shell {
+    /// A shell whose request ids begin with the time at which it was made.
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { ids: Arc::new(Ids { process: clock.now().timestamp_micros(), next: AtomicU64::new(1) }) }
+    }
+}
+
+impl Ids {
+    /// The caller's id, if it is one, or a new one.
+    fn of(&self, request: &Request) -> String {
+        let is_plain = |id: &&str| {
+            let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+            (1..=LONGEST_ID).contains(&id.len()) && id.bytes().all(plain)
+        };
+        request.header(REQUEST_ID).filter(is_plain).map_or_else(
+            || format!("{:x}-{:x}", self.process, self.next.fetch_add(1, Ordering::Relaxed)),
+            str::to_owned,
+        )
+    }
+}
+
+impl<E: Endpoint> Middleware<E> for Shell {
+    type Output = ShellEndpoint<E>;
+
+    fn transform(&self, inner: E) -> Self::Output {
+        ShellEndpoint { inner, ids: self.ids.clone() }
+    }
+}
+
+/// An endpoint in its [`Shell`].
+pub(super) struct ShellEndpoint<E> {
+    inner: E,
+    ids: Arc<Ids>,
+}
+
+impl<E: Endpoint> ShellEndpoint<E> {
+    async fn answer(&self, request: Request) -> Response {
+        let announced = request.header(header::CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());
+        if announced.is_some_and(|length| length > SIZE_LIMIT) {
+            return Refusal::TooLarge.into_response();
+        }
+        match tokio::time::timeout(TIME_LIMIT, self.inner.call(request)).await {
+            Ok(Ok(response)) => response.into_response(),
+            Ok(Err(error)) => refused(error),
+            Err(_) => Refusal::Away("The service did not answer in time.").into_response(),
+        }
+    }
+}
+
+impl<E: Endpoint> Endpoint for ShellEndpoint<E> {
+    type Output = Response;
+
+    async fn call(&self, request: Request) -> Result<Response> {
+        let started = Instant::now();
+        let id = self.ids.of(&request);
+        let method = request.method().clone();
+        let mut response = self.answer(request).await;
+
+        let route = response.data::<PathPattern>().map_or("none", |pattern| &pattern.0);
+        let status = response.status();
+        let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        if status == StatusCode::INTERNAL_SERVER_ERROR {
+            tracing::error!(
+                request.id = id, http.method = %method, http.route = route, http.status = status.as_u16(), duration_ms,
+                "request met a defect"
+            );
+        } else {
+            tracing::info!(
+                request.id = id, http.method = %method, http.route = route, http.status = status.as_u16(), duration_ms,
+                "request"
+            );
+        }
+
+        let headers = response.headers_mut();
+        headers.extend(SECURITY);
+        if let Ok(id) = HeaderValue::from_str(&id) {
+            headers.insert(REQUEST_ID, id);
+        }
+        Ok(response)
+    }
+}
+
+/// An error as the response it stands for; the framework's own become ours.
+pub(super) fn refused(error: poem::Error) -> Response {
+    let pattern = error.data::<PathPattern>().cloned();
+    let mut response = if error.is::<Refusal>() || error.is_from_response() {
+        error.into_response()
+    } else {
+        Refusal::from_framework(&error).into_response()
+    };
+    if let Some(pattern) = pattern {
+        response.set_data(pattern);
+    }
+    response
+}

@@ -1,0 +1,66 @@
+//! Temporary addresses of ours: an audio element sends no token, so the address itself is the
+//! proof, for one episode and for a short time.
+//!
+//! Times of signed addresses come from windows: within one, all answers name the same end, so that
+//! an answer may be cached by its window.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+
+/// The secret that signs; its `Debug` does not show it.
+#[derive(Clone)]
+pub struct SigningKey(Hmac<Sha256>);
+
+impl SigningKey {
+    /// From a secret; 32 random bytes are right.
+    pub fn new(secret: &[u8]) -> Self {
+        #[expect(clippy::expect_used, reason = "HMAC (RFC 2104) takes a key of any length")]
+        Self(Hmac::new_from_slice(secret).expect("a key of any length"))
+    }
+
+    fn message(&self, episode: i64, expires: i64) -> Hmac<Sha256> {
+        self.0.clone().chain_update(format!("dailycast audio {episode} {expires}"))
+    }
+
+    /// The signature of an episode's audio until `expires` (seconds since 1970), 64 hex digits.
+    pub fn sign(&self, episode: i64, expires: i64) -> String {
+        hex::encode(self.message(episode, expires).finalize().into_bytes())
+    }
+
+    /// True when the signature is ours. Takes the same time whatever is wrong with it.
+    pub fn is_ours(&self, episode: i64, expires: i64, signature: &str) -> bool {
+        hex::decode(signature).is_ok_and(|bytes| self.message(episode, expires).verify_slice(&bytes).is_ok())
+    }
+}
+
+impl std::fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SigningKey(***)")
+    }
+}
+
+/// A span of time in which all signed addresses end together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Window {
+    /// Its number since 1970.
+    pub number: i64,
+    /// When what is signed in it ends: at least half of the lifetime from now, at most all of it.
+    pub expires: DateTime<Utc>,
+    /// Time from now to the end.
+    pub ttl: Duration,
+}
+
+impl Window {
+    /// The window of `now` for addresses that live at most `lifetime`.
+    pub fn at(now: DateTime<Utc>, lifetime: Duration) -> Self {
+        let length = i64::try_from(lifetime.as_secs() / 2).unwrap_or(i64::MAX).max(1);
+        let number = now.timestamp().div_euclid(length);
+        let end = number.saturating_add(2).saturating_mul(length);
+        let expires = DateTime::from_timestamp(end, 0).unwrap_or(now);
+        let ttl = (expires - now).to_std().unwrap_or_default();
+        Self { number, expires, ttl }
+    }
+}

@@ -1,0 +1,171 @@
+//! The voice `hibari`: Python processes that load the model once and then answer one request
+//! after the other (`hibari.py` says how they talk). As many as there are seats, started when
+//! wanted. One that failed, was too slow or whose caller went away in the middle is killed, and the
+//! next request starts another. They end by themselves when this program does.
+
+use std::{
+    path::PathBuf,
+    process::Stdio,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use serde::Deserialize;
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
+    process::{Child, ChildStdin, ChildStdout, Command},
+    sync::OnceCell,
+};
+
+use super::{Error, MAX_SECONDS, Raw, samples};
+use crate::audio::SAMPLE_RATE;
+
+const SCRIPT: &str = include_str!("hibari.py");
+
+/// Share of the voice's own pace; with its pauses this is some 150 words per minute.
+const SPEED: f64 = 0.92;
+
+/// Usual loudness in LUFS, measured.
+const VOICE_LUFS: f64 = -25.6;
+
+/// The longest line of an answer.
+const MAX_LINE_BYTES: u64 = 16 * 1024;
+
+/// The processes.
+#[derive(Debug)]
+pub(super) struct Hibari {
+    python: PathBuf,
+    timeout: Duration,
+    /// Processes that wait for a request; never more than there are seats.
+    idle: Mutex<Vec<Process>>,
+    usable: OnceCell<bool>,
+}
+
+#[derive(Debug)]
+struct Process {
+    /// Killed when dropped.
+    _child: Child,
+    stdin: ChildStdin,
+    stdout: BufReader<ChildStdout>,
+}
+
+/// A line from a process.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Answer {
+    ready: bool,
+    samples: usize,
+    error: Option<String>,
+}
+
+impl Hibari {
+    pub(super) fn new(python: PathBuf, timeout: Duration) -> Self {
+        Self { python, timeout, idle: Mutex::default(), usable: OnceCell::new() }
+    }
+
+    /// True when Python runs and has the packages. Found out once, by starting a process, because
+    /// an episode must not change its voice half-way.
+    pub(super) async fn is_usable(&self) -> Result<bool, Error> {
+        let try_out = || async {
+            match self.in_time(self.start()).await {
+                Ok(process) => {
+                    self.keep(process);
+                    Ok(true)
+                }
+                Err(error @ Error::Timeout { .. }) => Err(error),
+                Err(error) => {
+                    tracing::warn!(voice.name = "hibari", error.message = %error, "English is spoken by espeak-ng");
+                    Ok(false)
+                }
+            }
+        };
+        self.usable.get_or_try_init(try_out).await.copied()
+    }
+
+    /// Speaks an English text.
+    pub(super) async fn speak(&self, text: &str) -> Result<Raw, Error> {
+        // One that waited may have died meanwhile, which only shows when it is used.
+        if let Some(process) = self.take() {
+            match self.in_time(self.request(process, text)).await {
+                Err(Error::Ended { .. }) => {}
+                answer => return answer,
+            }
+        }
+        let fresh = async { self.request(self.start().await?, text).await };
+        self.in_time(fresh).await
+    }
+
+    fn take(&self) -> Option<Process> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()
+    }
+
+    fn keep(&self, process: Process) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(process);
+    }
+
+    async fn in_time<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        let seconds = self.timeout.as_secs();
+        let timed_out = |_| Error::Timeout { program: self.name(), seconds };
+        tokio::time::timeout(self.timeout, work).await.map_err(timed_out)?
+    }
+
+    async fn start(&self) -> Result<Process, Error> {
+        let mut child = Command::new(&self.python)
+            .args(["-I", "-c", SCRIPT])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            // A Ctrl-C in the terminal is for this program, which lets its speakers finish.
+            .process_group(0)
+            .spawn()
+            .map_err(|source| Error::Start { program: self.name(), source })?;
+        let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
+            return Err(Error::Broken("a child process without pipes".to_owned()));
+        };
+        let mut process = Process { _child: child, stdin, stdout: BufReader::new(stdout) };
+        match self.answer(&mut process).await? {
+            Answer { ready: true, .. } => Ok(process),
+            _ => Err(Error::Refused { program: self.name(), why: "it did not say that it is ready".to_owned() }),
+        }
+    }
+
+    async fn request(&self, mut process: Process, text: &str) -> Result<Raw, Error> {
+        let mut line = serde_json::json!({ "text": text, "speed": SPEED }).to_string();
+        line.push('\n');
+        process.stdin.write_all(line.as_bytes()).await.map_err(|error| self.ended(error))?;
+        process.stdin.flush().await.map_err(|error| self.ended(error))?;
+        let answer = self.answer(&mut process).await?;
+        if answer.samples > MAX_SECONDS * SAMPLE_RATE as usize {
+            return Err(Error::Refused { program: self.name(), why: format!("it spoke {} samples", answer.samples) });
+        }
+        let mut bytes = vec![0; answer.samples * 2];
+        process.stdout.read_exact(&mut bytes).await.map_err(|error| self.ended(error))?;
+        self.keep(process);
+        Ok(Raw { samples: samples(&bytes), rate: SAMPLE_RATE, voice_lufs: VOICE_LUFS })
+    }
+
+    /// The next line of a process. One that reports an error is not used again.
+    async fn answer(&self, process: &mut Process) -> Result<Answer, Error> {
+        let mut line = Vec::new();
+        let mut stdout = (&mut process.stdout).take(MAX_LINE_BYTES);
+        stdout.read_until(b'\n', &mut line).await.map_err(|error| self.ended(error))?;
+        if line.is_empty() {
+            return Err(self.ended("it closed its output"));
+        }
+        let refused = |why: String| Error::Refused { program: self.name(), why };
+        let answer: Answer = serde_json::from_slice(&line).map_err(|error| refused(error.to_string()))?;
+        match answer.error {
+            Some(why) => Err(refused(why)),
+            None => Ok(answer),
+        }
+    }
+
+    fn ended(&self, why: impl ToString) -> Error {
+        Error::Ended { program: self.name(), why: why.to_string() }
+    }
+
+    fn name(&self) -> String {
+        format!("the voice hibari ({})", self.python.display())
+    }
+}

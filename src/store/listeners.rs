@@ -1,0 +1,183 @@
+//! What learners read: today's podcast, the latest one before it, the audio of one.
+//!
+//! Each is one statement over `daily_podcast_one_per_day` or the primary key, so its cost does not
+//! grow with the table. Nothing here writes, but for the secret that signs temporary addresses,
+//! which is made once when the configuration names none.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use sqlx::PgPool;
+
+use super::Error;
+use crate::machine::Status;
+
+/// A podcast as its learner may see it.
+#[derive(Debug, Clone)]
+pub struct Episode {
+    /// The row's key.
+    pub id: i64,
+    /// The date it is for.
+    pub date: NaiveDate,
+    /// Where it stands.
+    pub status: Status,
+    /// Its title.
+    pub title: Option<String>,
+    /// What it is about, in a few words.
+    pub topic: Option<String>,
+    /// Its words.
+    pub script: Option<String>,
+    /// BCP 47 primary tag.
+    pub language: Option<String>,
+    /// Model id, or `template`.
+    pub ai_model_used: Option<String>,
+    /// Who spoke.
+    pub tts_provider: Option<String>,
+    /// `female` or `male`.
+    pub tts_voice_gender: Option<String>,
+    /// True when the template wrote it.
+    pub is_fallback: bool,
+    /// Length in whole seconds.
+    pub duration_seconds: Option<i32>,
+    /// Key of the object in its bucket, when it is there.
+    pub object_key: Option<String>,
+    /// When the row was last changed.
+    pub updated_at: DateTime<Utc>,
+}
+
+impl Episode {
+    /// True when there is something to listen to: in the store, or waiting for its upload.
+    pub fn has_audio(&self) -> bool {
+        matches!(self.status, Status::PendingUpload | Status::Completed | Status::CompletedWithFallback)
+    }
+}
+
+/// What a learner finds on a date.
+#[derive(Debug, Clone, Default)]
+pub struct Today {
+    /// The podcast of the date, however far it is.
+    pub podcast: Option<Episode>,
+    /// The newest finished one of an earlier date.
+    pub latest: Option<Episode>,
+}
+
+/// Reads what `user_id` finds on `date`.
+///
+/// # Errors
+/// [`Error::Database`]; [`Error::Unreadable`] for a status of a newer version.
+pub async fn today(db: &PgPool, user_id: i64, date: NaiveDate) -> Result<Today, Error> {
+    let rows = sqlx::query!(
+        r#"/* today */
+        (select id as "id!", date as "date!", status as "status!", title, topic, script_text, language, ai_model_used,
+                tts_provider, tts_voice_gender, is_fallback, duration_seconds, object_key, updated_at as "updated_at!"
+           from dailycast.daily_podcast
+          where user_id = $1 and is_active and date = $2)
+        union all
+        (select id, date, status, title, topic, script_text, language, ai_model_used,
+                tts_provider, tts_voice_gender, is_fallback, duration_seconds, object_key, updated_at
+           from dailycast.daily_podcast
+          where user_id = $1 and is_active and date < $2 and status in ('completed', 'completed_with_fallback')
+          order by date desc
+          limit 1)"#,
+        user_id,
+        date,
+    )
+    .fetch_all(db)
+    .await
+    .map_err(Error::in_statement("today"))?;
+
+    let mut today = Today::default();
+    for row in rows {
+        let episode = Episode {
+            id: row.id,
+            date: row.date,
+            status: status(row.id, &row.status)?,
+            title: row.title,
+            topic: row.topic,
+            script: row.script_text,
+            language: row.language,
+            ai_model_used: row.ai_model_used,
+            tts_provider: row.tts_provider,
+            tts_voice_gender: row.tts_voice_gender,
+            is_fallback: row.is_fallback.unwrap_or(false),
+            duration_seconds: row.duration_seconds,
+            object_key: row.object_key,
+            updated_at: row.updated_at,
+        };
+        let place = if episode.date == date { &mut today.podcast } else { &mut today.latest };
+        *place = Some(episode);
+    }
+    Ok(today)
+}
+
+/// Where the audio of a podcast is, and whose it is.
+#[derive(Debug, Clone)]
+pub struct Audio {
+    /// The learner it was made for.
+    pub user_id: i64,
+    /// Where the podcast stands.
+    pub status: Status,
+    /// Key of the object, when it is in the store.
+    pub object_key: Option<String>,
+    /// Reference into the spool, while it waits for its upload.
+    pub spool_ref: Option<String>,
+    /// SHA-256 of the MP3, lower-case hex.
+    pub sha256: Option<String>,
+}
+
+/// Reads where the audio of a podcast is; `None` when there is no such podcast. One that was
+/// replaced is still found, so that whoever listens to it may go on.
+///
+/// # Errors
+/// As [`today`].
+pub async fn audio(db: &PgPool, id: i64) -> Result<Option<Audio>, Error> {
+    let row = sqlx::query!(
+        r#"/* audio */
+        select user_id, status, object_key, spool_ref, audio_sha256
+          from dailycast.daily_podcast
+         where id = $1"#,
+        id,
+    )
+    .fetch_optional(db)
+    .await
+    .map_err(Error::in_statement("audio"))?;
+    let Some(row) = row else { return Ok(None) };
+    Ok(Some(Audio {
+        user_id: row.user_id,
+        status: status(id, &row.status)?,
+        object_key: row.object_key,
+        spool_ref: row.spool_ref,
+        sha256: row.audio_sha256,
+    }))
+}
+
+/// The secret that signs temporary addresses, the same for every process on this database.
+/// `fresh` becomes the secret if there is none yet: 32 random bytes.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn signing_secret(db: &PgPool, fresh: [u8; 32]) -> Result<Vec<u8>, Error> {
+    sqlx::query_scalar!(
+        r#"/* signing_secret */
+        with made as (
+            insert into dailycast.secret (name, value) values ('signing', $1)
+            on conflict (name) do nothing
+            returning value
+        )
+        select value as "value!" from made
+        union all
+        select value from dailycast.secret where name = 'signing'
+        limit 1"#,
+        &fresh[..],
+    )
+    .fetch_one(db)
+    .await
+    .map_err(Error::in_statement("signing_secret"))
+}
+
+fn status(id: i64, text: &str) -> Result<Status, Error> {
+    text.parse().map_err(|unknown: crate::machine::UnknownStatus| Error::Unreadable {
+        table: "dailycast.daily_podcast",
+        column: "status",
+        id,
+        what: unknown.to_string(),
+    })
+}

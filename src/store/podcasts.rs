@@ -1,0 +1,399 @@
+//! Podcasts as the operator sees and moves them.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use serde::Serialize;
+use sqlx::PgPool;
+
+use crate::machine::{Event, FailureKind, Refused, Resume, Status, apply};
+
+use super::Error;
+
+/// A row, its columns by name.
+#[derive(Debug, Clone, Serialize)]
+pub struct Row {
+    /// Primary key.
+    pub id: i64,
+    /// The learner.
+    pub user_id: i64,
+    /// The date it is for.
+    pub date: NaiveDate,
+    /// Where it stands.
+    pub status: String,
+    /// False when a newer episode of the same date replaces it.
+    pub is_active: bool,
+    /// The learner's subscription.
+    pub plan: String,
+    /// Failed attempts in this status.
+    pub attempt: i32,
+    /// Deaths of its worker since it last moved.
+    pub crashes: i32,
+    /// When it is due.
+    pub next_attempt_at: DateTime<Utc>,
+    /// After this it is given up.
+    pub deadline_at: DateTime<Utc>,
+    /// The worker that holds it.
+    pub worker_id: Option<i32>,
+    /// Class of its last failure.
+    pub error_kind: Option<String>,
+    /// That failure in words.
+    pub error_message: Option<String>,
+    /// Title of the episode.
+    pub title: Option<String>,
+    /// What it is about.
+    pub topic: Option<String>,
+    /// Language of the script.
+    pub language: Option<String>,
+    /// The words.
+    pub script_text: Option<String>,
+    /// Model id, or `template`.
+    pub ai_model_used: Option<String>,
+    /// Tokens billed.
+    pub script_usage: Option<serde_json::Value>,
+    /// The template filled in.
+    pub is_fallback: Option<bool>,
+    /// Who speaks.
+    pub tts_provider: Option<String>,
+    /// With which voice.
+    pub tts_voice: Option<String>,
+    /// Its gender.
+    pub tts_voice_gender: Option<String>,
+    /// Where the audio waits.
+    pub spool_ref: Option<String>,
+    /// Its checksum.
+    pub audio_sha256: Option<String>,
+    /// Its size.
+    pub audio_bytes: Option<i64>,
+    /// Its length.
+    pub duration_seconds: Option<i32>,
+    /// Its loudness.
+    pub loudness_lufs: Option<f64>,
+    /// Address of the object.
+    pub audio_url: Option<String>,
+    /// Key of the object.
+    pub object_key: Option<String>,
+    /// ETag of the object.
+    pub object_etag: Option<String>,
+    /// What it cost.
+    pub cost_micro_usd: i64,
+    /// What else is known about its making.
+    pub metadata: serde_json::Value,
+    /// When it was enqueued.
+    pub created_at: DateTime<Utc>,
+    /// When it last changed.
+    pub updated_at: DateTime<Utc>,
+    /// When it was finished.
+    pub finished_at: Option<DateTime<Utc>>,
+}
+
+/// One line of a podcast's history.
+#[derive(Debug, Clone, Serialize)]
+pub struct EventLine {
+    /// When.
+    pub at: DateTime<Utc>,
+    /// What happened.
+    pub event: String,
+    /// The status before.
+    pub from_status: Option<String>,
+    /// The status after.
+    pub to_status: String,
+    /// The attempt it belongs to.
+    pub attempt: i32,
+    /// The worker that did it.
+    pub worker_id: Option<i32>,
+    /// The provider.
+    pub provider: Option<String>,
+    /// How long the work took.
+    pub duration_ms: Option<i32>,
+    /// What it cost.
+    pub cost_micro_usd: i64,
+    /// Class of the failure.
+    pub error_kind: Option<String>,
+    /// In words.
+    pub detail: Option<String>,
+}
+
+/// One line of a podcast's ledger.
+#[derive(Debug, Clone, Serialize)]
+pub struct CallLine {
+    /// When.
+    pub at: DateTime<Utc>,
+    /// Who was called.
+    pub provider: String,
+    /// Model or engine.
+    pub model: String,
+    /// What for.
+    pub operation: String,
+    /// What is billed.
+    pub units: serde_json::Value,
+    /// For how much.
+    pub cost_micro_usd: i64,
+    /// How long it took.
+    pub latency_ms: i32,
+    /// `ok`, or the failure kind.
+    pub outcome: String,
+    /// The provider's name of the request.
+    pub request_id: Option<String>,
+}
+
+/// Which podcasts are meant. Absent means any.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// These ids.
+    pub ids: Option<Vec<i64>>,
+    /// Of this date.
+    pub date: Option<NaiveDate>,
+    /// In this status.
+    pub status: Option<Status>,
+    /// Of this learner.
+    pub user_id: Option<i64>,
+    /// Failed with this kind.
+    pub cause: Option<String>,
+    /// Only those that nothing will move.
+    pub stuck: bool,
+}
+
+/// The newest podcasts that match, at most `limit`.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn list(pool: &PgPool, filter: &Filter, limit: i64) -> Result<Vec<Row>, Error> {
+    sqlx::query_as!(
+        Row,
+        r#"/* list_podcasts */
+        select id, user_id, date, status, is_active, plan, attempt, crashes, next_attempt_at, deadline_at, worker_id,
+               error_kind, error_message, title, topic, language, script_text, ai_model_used, script_usage, is_fallback,
+               tts_provider, tts_voice, tts_voice_gender, spool_ref, audio_sha256, audio_bytes, duration_seconds,
+               loudness_lufs, audio_url, object_key, object_etag, cost_micro_usd, metadata, created_at, updated_at,
+               finished_at
+        from dailycast.daily_podcast
+        where ($1::bigint[] is null or id = any($1))
+          and ($2::date is null or date = $2)
+          and ($3::text is null or status = $3)
+          and ($4::bigint is null or user_id = $4)
+          and ($5::text is null or error_kind = $5)
+          and (not $6 or finished_at is null and lease_token is null
+                         and next_attempt_at < now() - interval '1 minute')
+        order by id desc
+        limit $7"#,
+        filter.ids.as_deref(),
+        filter.date,
+        filter.status.map(Status::as_str),
+        filter.user_id,
+        filter.cause,
+        filter.stuck,
+        limit,
+    )
+    .fetch_all(pool)
+    .await
+    .map_err(Error::in_statement("list_podcasts"))
+}
+
+/// The history of a podcast, oldest line first.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn events(pool: &PgPool, podcast_id: i64) -> Result<Vec<EventLine>, Error> {
+    sqlx::query_as!(
+        EventLine,
+        r#"/* podcast_events */
+        select at, event, from_status, to_status, attempt, worker_id, provider, duration_ms, cost_micro_usd,
+               error_kind, detail
+        from dailycast.podcast_event where podcast_id = $1 order by id"#,
+        podcast_id
+    )
+    .fetch_all(pool)
+    .await
+    .map_err(Error::in_statement("podcast_events"))
+}
+
+/// The ledger of a podcast, oldest line first.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn calls(pool: &PgPool, podcast_id: i64) -> Result<Vec<CallLine>, Error> {
+    sqlx::query_as!(
+        CallLine,
+        r#"/* podcast_calls */
+        select at, provider, model, operation, units, cost_micro_usd, latency_ms, outcome, request_id
+        from dailycast.provider_call where podcast_id = $1 order by id"#,
+        podcast_id
+    )
+    .fetch_all(pool)
+    .await
+    .map_err(Error::in_statement("podcast_calls"))
+}
+
+/// What a requeue did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Requeued {
+    /// Podcasts that are due now.
+    pub requeued: usize,
+    /// Podcasts that a worker is at, or that are completed: nothing to do.
+    pub skipped: usize,
+}
+
+/// How many podcasts one requeue moves in one commit.
+const REQUEUE_PAGE: i64 = 500;
+
+/// Requeues what matches: a failed podcast goes back to the furthest status whose work still
+/// exists, an unfinished one becomes due now. `by` is who asked, for the event line. `deadline_at`
+/// is the new deadline where the old one is earlier.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn requeue(pool: &PgPool, filter: &Filter, deadline_at: DateTime<Utc>, by: &str) -> Result<Requeued, Error> {
+    let mut total = Requeued::default();
+    let mut below = i64::MAX;
+    loop {
+        let page = candidates(pool, filter, below).await?;
+        let Some(last) = page.last() else { return Ok(total) };
+        below = last.id;
+        let moves: Vec<OperatorMove> = page.iter().filter_map(|row| requeue_move(row, by)).collect();
+        let moved = write_operator_moves(pool, &moves, Some(deadline_at)).await?;
+        total.requeued += moved;
+        total.skipped += page.len() - moved;
+    }
+}
+
+/// What decides where a requeued podcast goes on.
+struct Candidate {
+    id: i64,
+    status: String,
+    has_script: bool,
+    has_audio: bool,
+}
+
+async fn candidates(pool: &PgPool, filter: &Filter, below: i64) -> Result<Vec<Candidate>, Error> {
+    sqlx::query_as!(
+        Candidate,
+        r#"/* requeue_candidates */
+        select id, status, script_text is not null as "has_script!", spool_ref is not null as "has_audio!"
+        from dailycast.daily_podcast
+        where id < $7
+          and ($1::bigint[] is null or id = any($1))
+          and ($2::date is null or date = $2)
+          and ($3::text is null or status = $3)
+          and ($4::bigint is null or user_id = $4)
+          and ($5::text is null or error_kind = $5)
+          and (not $6 or finished_at is null and lease_token is null
+                         and next_attempt_at < now() - interval '1 minute')
+        order by id desc
+        limit $8"#,
+        filter.ids.as_deref(),
+        filter.date,
+        filter.status.map(Status::as_str),
+        filter.user_id,
+        filter.cause,
+        filter.stuck,
+        below,
+        REQUEUE_PAGE,
+    )
+    .fetch_all(pool)
+    .await
+    .map_err(Error::in_statement("requeue_candidates"))
+}
+
+fn requeue_move(row: &Candidate, by: &str) -> Option<OperatorMove> {
+    let from: Status = row.status.parse().ok()?;
+    let resume = match from {
+        Status::Failed if row.has_audio && row.has_script => Resume::WithAudio,
+        Status::Failed if row.has_script => Resume::WithScript,
+        Status::Failed => Resume::FromStart,
+        _ => Resume::InPlace,
+    };
+    OperatorMove::new(row.id, from, Event::Requeued(resume), None, format!("requeued by {by}")).ok()
+}
+
+/// A move that needs no lease: an operator's, or the sweep's.
+#[derive(Debug, Clone)]
+pub struct OperatorMove {
+    podcast_id: i64,
+    from: Status,
+    event: Event,
+    to: Status,
+    error_kind: Option<FailureKind>,
+    detail: String,
+}
+
+impl OperatorMove {
+    /// A move of a podcast that was seen in the status `from`.
+    ///
+    /// # Errors
+    /// [`Refused`] when the machine has no such move.
+    pub fn new(
+        podcast_id: i64,
+        from: Status,
+        event: Event,
+        error_kind: Option<FailureKind>,
+        detail: String,
+    ) -> Result<Self, Refused> {
+        Ok(Self { podcast_id, from, event, to: apply(from, event)?, error_kind, detail })
+    }
+}
+
+/// Writes moves of podcasts that no worker holds, and arms a job for each that is not finished by
+/// its move. A row that is held, or has left the expected status, is left as it is. Attempts begin
+/// anew. Returns how many rows moved.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn write_operator_moves(
+    pool: &PgPool,
+    moves: &[OperatorMove],
+    deadline_at: Option<DateTime<Utc>>,
+) -> Result<usize, Error> {
+    let ids: Vec<i64> = moves.iter().map(|one| one.podcast_id).collect();
+    let from: Vec<&str> = moves.iter().map(|one| one.from.as_str()).collect();
+    let events: Vec<&str> = moves.iter().map(|one| one.event.as_str()).collect();
+    let to: Vec<&str> = moves.iter().map(|one| one.to.as_str()).collect();
+    let kinds: Vec<Option<&str>> = moves.iter().map(|one| one.error_kind.map(FailureKind::as_str)).collect();
+    let finishes: Vec<bool> = moves.iter().map(|one| one.to.is_final()).collect();
+    let details: Vec<String> = moves.iter().map(|one| one.detail.clone()).collect();
+    let moved = sqlx::query_scalar!(
+        r#"/* write_operator_moves */
+        with move as (
+            select * from unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::boolean[],
+                                 $7::text[])
+                as m (podcast_id, from_status, event, to_status, error_kind, finishes, detail)
+        ), moved as (
+            update dailycast.daily_podcast p
+            set status = m.to_status, attempt = 0, crashes = 0, next_attempt_at = now(),
+                deadline_at = greatest(p.deadline_at, $8),
+                finished_at = case when m.finishes then now() end,
+                error_kind = m.error_kind,
+                error_message = case when m.finishes then m.detail end,
+                updated_at = now()
+            from move m
+            where p.id = m.podcast_id and p.status = m.from_status and p.lease_token is null
+            returning p.id, p.date, m.*
+        ), reopened as (
+            update dailycast.night set state = 'running', finished_at = null
+            where state = 'finished' and date in (select date from moved where not finishes)
+        ), lines as (
+            insert into dailycast.podcast_event (podcast_id, event, from_status, to_status, error_kind, detail)
+            select id, event, from_status, to_status, error_kind, detail from moved
+        ), done as (
+            delete from apalis.jobs
+            where id = any (array(select dailycast.job_id(id) from moved where finishes))
+        ), armed as (
+            select dailycast.arm_jobs(array_agg(id), array_agg(now()), 10) as n
+            from moved where not finishes having count(*) > 0
+        ), told as (
+            select pg_notify('dailycast_due', '') from armed
+        )
+        -- a select that nobody reads is not carried out
+        select count(*) as "n!" from moved where (select count(*) from told) >= 0"#,
+        &ids,
+        &from as &[&str],
+        &events as &[&str],
+        &to as &[&str],
+        &kinds as &[Option<&str>],
+        &finishes,
+        &details,
+        deadline_at,
+    )
+    .fetch_one(pool)
+    .await
+    .map_err(Error::in_statement("write_operator_moves"))?;
+    Ok(usize::try_from(moved).unwrap_or_default())
+}

@@ -1,0 +1,113 @@
+//! What the sweep mends: podcasts that nobody would move, in small steps.
+//!
+//! Jobs only nudge, so a lost job must not matter. These statements walk the unfinished rows in
+//! pages and give a job to each that has none, and free rows that name a worker which is no longer
+//! there. The finished past is pruned page by page as well.
+
+use sqlx::PgPool;
+
+use super::Error;
+
+/// One page of a walk over the unfinished podcasts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Page {
+    /// Where the next page begins; `None` when the walk has reached the end.
+    pub next_after: Option<i64>,
+    /// Rows that were freed because their worker is gone.
+    pub freed: i64,
+    /// Rows that got a job.
+    pub armed: i64,
+}
+
+/// Looks at up to `size` unfinished podcasts behind `after` and mends them.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn mend_page(pool: &PgPool, after: i64, size: i64) -> Result<Page, Error> {
+    let row = sqlx::query!(
+        r#"/* mend_unfinished */
+        with page as (
+            select id, lease_token, worker_id, next_attempt_at
+            from dailycast.daily_podcast
+            where finished_at is null and id > $1
+            order by id
+            limit $2
+        ), freed as (
+            update dailycast.daily_podcast p
+            set lease_token = null, worker_id = null, crashes = p.crashes + 1, updated_at = now()
+            from page
+            where p.id = page.id and p.lease_token = page.lease_token
+              and not exists (select from dailycast.worker w where w.id = p.worker_id and w.stopped_at is null)
+            returning p.id, p.status, p.attempt, p.next_attempt_at, page.worker_id
+        ), lines as (
+            insert into dailycast.podcast_event (podcast_id, event, from_status, to_status, attempt, worker_id, detail)
+            select id, 'rescued', status, status, attempt, worker_id, 'the worker is no longer there' from freed
+        ), jobless as (
+            select id, next_attempt_at from freed
+            union
+            select page.id, page.next_attempt_at from page
+            where page.lease_token is null
+              and not exists (
+                  select from apalis.jobs j
+                  where j.id = dailycast.job_id(page.id) and j.status = 'Pending'
+                    and j.run_at <= page.next_attempt_at + interval '1 minute')
+        ), armed as (
+            select dailycast.arm_jobs(array_agg(id), array_agg(next_attempt_at), 0) as n
+            from jobless having count(*) > 0
+        )
+        select (select max(id) from page) as last, (select count(*) from page) as "seen!",
+               (select count(*) from freed) as "freed!", coalesce((select n from armed), 0) as "armed!""#,
+        after,
+        size,
+    )
+    .fetch_one(pool)
+    .await
+    .map_err(Error::in_statement("mend_unfinished"))?;
+    Ok(Page { next_after: row.last.filter(|_| row.seen == size), freed: row.freed, armed: row.armed })
+}
+
+/// Deletes up to `size` rows that finished more than `days` days ago, with their events and calls.
+/// Returns how many podcasts went.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn prune(pool: &PgPool, days: i32, size: i64) -> Result<i64, Error> {
+    sqlx::query_scalar!(
+        r#"/* prune_podcasts */
+        with old as (
+            delete from dailycast.daily_podcast
+            where id = any (array(
+                select id from dailycast.daily_podcast
+                where date < (now() - make_interval(days => $1))::date and finished_at is not null
+                order by date, id limit $2))
+            returning id
+        ), events as (
+            delete from dailycast.podcast_event where podcast_id in (select id from old)
+        ), calls as (
+            delete from dailycast.provider_call where podcast_id in (select id from old)
+        )
+        select count(*) as "n!" from old"#,
+        days,
+        size,
+    )
+    .fetch_one(pool)
+    .await
+    .map_err(Error::in_statement("prune_podcasts"))
+}
+
+/// Of these podcasts, the ones that are finished or gone: what the spool still has of them can go.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn settled(pool: &PgPool, podcast_ids: &[i64]) -> Result<Vec<i64>, Error> {
+    sqlx::query_scalar!(
+        r#"/* settled_podcasts */
+        select asked.id as "id!" from unnest($1::bigint[]) as asked (id)
+        left join dailycast.daily_podcast p on p.id = asked.id
+        where p.id is null or p.status in ('completed', 'completed_with_fallback')"#,
+        podcast_ids,
+    )
+    .fetch_all(pool)
+    .await
+    .map_err(Error::in_statement("settled_podcasts"))
+}

@@ -1,0 +1,266 @@
+//! The executor: walks a claimed podcast from status to status until it is finished or rests.
+
+use std::{
+    collections::HashSet,
+    panic::AssertUnwindSafe,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use futures_util::FutureExt as _;
+use tokio::time::Instant;
+
+use crate::{
+    machine::{Decision, Event, FailureKind, Reason, RetryPolicy, Status, apply, decide},
+    podcast::{Artefacts, Failure, Outcome, Podcast, StepResult},
+    store::{
+        moves::{Move, Then},
+        writer::Writer,
+    },
+};
+
+use super::{Work, liveness::Liveness, shutdown::Shutdown};
+
+/// What every walk shares.
+#[derive(Debug)]
+pub struct Executor<W> {
+    work: Arc<W>,
+    writer: Writer,
+    live: Arc<Liveness>,
+    shutdown: Shutdown,
+    chance: fn() -> f64,
+    held: Mutex<HashSet<i64>>,
+}
+
+/// Marks a podcast as held for as long as it is walked.
+struct Held<'a> {
+    held: &'a Mutex<HashSet<i64>>,
+    podcast_id: i64,
+}
+
+impl<'a> Held<'a> {
+    fn new(held: &'a Mutex<HashSet<i64>>, podcast_id: i64) -> Self {
+        held.lock().unwrap_or_else(PoisonError::into_inner).insert(podcast_id);
+        Self { held, podcast_id }
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.podcast_id);
+    }
+}
+
+impl<W: Work> Executor<W> {
+    /// An executor that writes through `writer`. `chance` gives random numbers from 0 to 1, for
+    /// jitter.
+    pub fn new(work: Arc<W>, writer: Writer, live: Arc<Liveness>, shutdown: Shutdown, chance: fn() -> f64) -> Self {
+        Self { work, writer, live, shutdown, chance, held: Mutex::default() }
+    }
+
+    /// The podcasts that are being walked.
+    pub fn held(&self) -> HashSet<i64> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Advances a podcast as far as it goes now. Returns when the row is finished, rests, or is
+    /// no longer this worker's.
+    pub async fn walk(self: Arc<Self>, mut podcast: Podcast) {
+        let claimed = Instant::now();
+        let _held = Held::new(&self.held, podcast.id);
+        loop {
+            if !self.may_begin().await {
+                return;
+            }
+            let now = podcast.now + claimed.elapsed();
+            let time_left = (podcast.deadline_at - now).to_std().unwrap_or_default();
+            let started = Instant::now();
+            let outcome = if time_left.is_zero() {
+                Outcome::failed(Failure::new(FailureKind::DeadlinePassed, "the deadline passed before this work began"))
+            } else {
+                let Some(outcome) = self.step(&podcast).await else { return };
+                outcome
+            };
+            if matches!(outcome.result, StepResult::Failed(_)) && !self.live.may_call() {
+                // It failed because calls may not begin now; that says nothing about the podcast.
+                continue;
+            }
+            let circumstances = Circumstances {
+                policy: self.work.retry_policy(podcast.status),
+                time_left,
+                stopping: self.shutdown.is_asked(),
+                chance: (self.chance)(),
+            };
+            let next = plan_move(&podcast, outcome, &circumstances, started.elapsed());
+            log_attempt(&podcast, &next);
+            let (then, to, attempt, made) = (next.then, next.to, next.attempt, next.made.clone());
+            if self.writer.write(next).await.is_err() {
+                tracing::warn!(podcast.id = podcast.id, podcast.status = %podcast.status, "the lease was lost, what this attempt made is dropped");
+                return;
+            }
+            if to.is_final() && to != Status::Failed {
+                self.work.clean_up(podcast.id).await;
+            }
+            if then != Then::GoOn {
+                return;
+            }
+            podcast.status = to;
+            podcast.attempt = attempt;
+            podcast.made.take_over(made);
+        }
+    }
+
+    /// Waits until work may begin. False when it may not any more.
+    async fn may_begin(&self) -> bool {
+        tokio::select! {
+            () = self.live.healthy() => true,
+            () = self.live.dead() => false,
+            () = self.shutdown.grace_over() => false,
+        }
+    }
+
+    /// Does the work of the status once. A panic is an attempt that failed. `None` when the lease
+    /// is gone or the grace is over: whatever was done is not written.
+    async fn step(&self, podcast: &Podcast) -> Option<Outcome> {
+        let limit = self.work.time_limit(podcast.status);
+        let may_call = || self.live.may_call();
+        let worked = AssertUnwindSafe(self.work.advance(podcast, &may_call)).catch_unwind();
+        tokio::select! {
+            worked = tokio::time::timeout(limit, worked) => Some(match worked {
+                Ok(Ok(outcome)) => outcome,
+                Ok(Err(_)) => Outcome::failed(Failure::new(
+                    FailureKind::Internal,
+                    "the step panicked; the log has the place",
+                )),
+                Err(_) => Outcome::failed(Failure::new(
+                    FailureKind::Timeout,
+                    format!("the work took longer than its limit of {} s", limit.as_secs()),
+                )),
+            }),
+            () = self.live.dead() => None,
+            () = self.shutdown.grace_over() => None,
+        }
+    }
+}
+
+/// What beside the outcome decides the next move.
+struct Circumstances {
+    policy: RetryPolicy,
+    time_left: Duration,
+    stopping: bool,
+    chance: f64,
+}
+
+/// From what a step returned to the move that is written.
+fn plan_move(podcast: &Podcast, outcome: Outcome, circumstances: &Circumstances, took: Duration) -> Move {
+    let Outcome { result, made, calls } = outcome;
+    let provider = calls.last().map(|call| call.provider.clone());
+    let mut next = Move {
+        lease: podcast.lease,
+        from: podcast.status,
+        event: Event::AttemptFailed,
+        to: podcast.status,
+        then: Then::GoOn,
+        attempt: podcast.attempt,
+        tried: podcast.attempt + 1,
+        made,
+        calls,
+        error: None,
+        provider,
+        duration_ms: i32::try_from(took.as_millis()).unwrap_or(i32::MAX),
+    };
+    let result = match result {
+        StepResult::Done(event) => apply(podcast.status, event)
+            .map(|to| (event, to))
+            .map_err(|refused| Failure::new(FailureKind::Internal, format!("a step answered wrongly: {refused}"))),
+        StepResult::Failed(failure) => Err(failure),
+    };
+    match result {
+        Ok((event, to)) => {
+            next.event = event;
+            next.to = to;
+            next.attempt = 0;
+            next.then = if to.is_final() { Then::Finish } else { Then::GoOn };
+        }
+        Err(failure) => plan_failure(&mut next, podcast, failure, circumstances),
+    }
+    if circumstances.stopping && next.then == Then::GoOn {
+        next.then = Then::Rest(Duration::ZERO);
+    }
+    next
+}
+
+/// Completes the move of a failed attempt: again now, again later, or given up.
+fn plan_failure(next: &mut Move, podcast: &Podcast, failure: Failure, circumstances: &Circumstances) {
+    next.provider = failure.provider.or(next.provider.take());
+    if failure.at_once {
+        next.error = Some((failure.kind, failure.message));
+        return;
+    }
+    let Circumstances { policy, time_left, chance, .. } = circumstances;
+    match decide(failure.kind, next.tried, policy, failure.retry_after, *time_left, *chance) {
+        Decision::Retry { after, reason } => {
+            next.then = Then::Rest(after);
+            next.attempt = if reason == Reason::Snoozed { podcast.attempt } else { next.tried };
+            next.error = Some((failure.kind, failure.message));
+        }
+        Decision::GiveUp { reason } => {
+            next.event = Event::GaveUp;
+            next.to = Status::Failed;
+            next.then = Then::Finish;
+            next.attempt = next.tried;
+            next.error = Some((failure.kind, format!("{}; {}", failure.message, reason.words())));
+        }
+    }
+}
+
+/// The one line of an attempt.
+fn log_attempt(podcast: &Podcast, next: &Move) {
+    let cost: i64 = next.calls.iter().map(|call| call.cost_micro_usd).sum();
+    let (kind, message) = next.error.as_ref().map(|(kind, words)| (kind.as_str(), words.as_str())).unzip();
+    tracing::info!(
+        podcast.id = podcast.id,
+        podcast.date = %podcast.date,
+        podcast.attempt = next.tried,
+        move.from = next.from.as_str(),
+        move.event = next.event.as_str(),
+        move.to = next.to.as_str(),
+        provider = next.provider,
+        calls = next.calls.len(),
+        cost_micro_usd = cost,
+        duration_ms = next.duration_ms,
+        retry_ms = if let Then::Rest(after) = next.then { Some(after.as_millis()) } else { None },
+        error.kind = kind,
+        error.message = message,
+        "attempt"
+    );
+}
+
+impl Artefacts {
+    /// Takes over what a later step made, keeping what it left alone.
+    fn take_over(&mut self, made: Self) {
+        let old = std::mem::take(self);
+        *self = Self {
+            script_text: made.script_text.or(old.script_text),
+            language: made.language.or(old.language),
+            title: made.title.or(old.title),
+            topic: made.topic.or(old.topic),
+            ai_model_used: made.ai_model_used.or(old.ai_model_used),
+            script_usage: made.script_usage.or(old.script_usage),
+            is_fallback: made.is_fallback.or(old.is_fallback),
+            tts_provider: made.tts_provider.or(old.tts_provider),
+            tts_voice: made.tts_voice.or(old.tts_voice),
+            tts_voice_gender: made.tts_voice_gender.or(old.tts_voice_gender),
+            chunk_plan: made.chunk_plan.or(old.chunk_plan),
+            spool_ref: made.spool_ref.or(old.spool_ref),
+            audio_sha256: made.audio_sha256.or(old.audio_sha256),
+            audio_bytes: made.audio_bytes.or(old.audio_bytes),
+            duration_seconds: made.duration_seconds.or(old.duration_seconds),
+            loudness_lufs: made.loudness_lufs.or(old.loudness_lufs),
+            audio_url: made.audio_url.or(old.audio_url),
+            object_key: made.object_key.or(old.object_key),
+            object_etag: made.object_etag.or(old.object_etag),
+            metadata: made.metadata.or(old.metadata),
+        };
+    }
+}

@@ -1,0 +1,159 @@
+//! The fetcher: claims as many due podcasts as there are free slots.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio_util::sync::CancellationToken;
+
+use crate::store::{
+    Store, chain,
+    claim::{self, Wanted},
+};
+
+use super::{
+    super::{Settings, liveness::Liveness},
+    Delivery,
+};
+
+/// The most podcasts of one claim: beyond this the statement, not the round trip, is what costs.
+const MAX_CLAIM: usize = 256;
+
+/// How long a free slot waits for others while there is a backlog, so that instant work does not
+/// turn into one claim per podcast. Nothing beside the seconds a real step takes.
+const LINGER: Duration = Duration::from_millis(2);
+
+/// The pause after a claim that failed.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// Claims due podcasts for one worker.
+#[derive(Debug)]
+pub struct Fetcher {
+    store: Store,
+    worker_id: i32,
+    slots: usize,
+    poll: Duration,
+    live: Arc<Liveness>,
+    ending: CancellationToken,
+    free: Arc<Semaphore>,
+    nudge: Arc<Notify>,
+}
+
+impl Fetcher {
+    /// A fetcher that ends when `ending` is cancelled.
+    pub fn new(
+        store: Store,
+        worker_id: i32,
+        settings: &Settings,
+        live: Arc<Liveness>,
+        ending: CancellationToken,
+    ) -> Self {
+        let slots = settings.concurrency.clamp(1, Semaphore::MAX_PERMITS);
+        let free = Arc::new(Semaphore::new(slots));
+        Self { store, worker_id, slots, poll: settings.poll, live, ending, free, nudge: Arc::new(Notify::new()) }
+    }
+
+    /// Podcasts in flight at most.
+    pub fn slots(&self) -> usize {
+        self.slots
+    }
+
+    /// Claims until it is told to end.
+    pub async fn run(self, deliveries: mpsc::Sender<Delivery>) {
+        let listener = tokio::spawn(listen(self.store.clone(), Arc::clone(&self.nudge), self.ending.clone()));
+        let mut backlog = false;
+        while !self.ending.is_cancelled() {
+            let Some(mut permits) = self.free_slots(backlog).await else { break };
+            let asked = permits.len();
+            let claimed = match claim::claim(&self.store, self.worker_id, asked, Wanted::Healthy).await {
+                Ok(podcasts) => podcasts,
+                Err(error) => {
+                    tracing::warn!(error = chain(&error), "cannot claim podcasts, trying again");
+                    drop(permits);
+                    self.pause(PAUSE).await;
+                    continue;
+                }
+            };
+            backlog = claimed.len() == asked;
+            let idle = claimed.is_empty();
+            for podcast in claimed {
+                let Some(slot) = permits.pop() else { break };
+                if deliveries.send(Delivery { podcast, slot }).await.is_err() {
+                    break;
+                }
+            }
+            drop(permits);
+            if idle && !self.run_a_suspect(&deliveries).await {
+                self.pause(self.poll).await;
+            }
+        }
+        listener.abort();
+    }
+
+    /// Waits for a free slot, then takes all that are free. `None` when the worker ends.
+    async fn free_slots(&self, backlog: bool) -> Option<Vec<OwnedSemaphorePermit>> {
+        let first = tokio::select! {
+            permit = Arc::clone(&self.free).acquire_owned() => permit.ok()?,
+            () = self.ending.cancelled() => return None,
+        };
+        if backlog && self.free.available_permits() < self.slots / 2 {
+            tokio::time::sleep(LINGER).await;
+        }
+        tokio::select! {
+            () = self.live.healthy() => {}
+            () = self.ending.cancelled() => return None,
+        }
+        let mut permits = vec![first];
+        while permits.len() < MAX_CLAIM {
+            let Ok(permit) = Arc::clone(&self.free).try_acquire_owned() else { break };
+            permits.push(permit);
+        }
+        Some(permits)
+    }
+
+    /// When nothing else is due: takes one suspect, with every slot, so that it is alone. Returns
+    /// false when there is none.
+    async fn run_a_suspect(&self, deliveries: &mpsc::Sender<Delivery>) -> bool {
+        let Ok(all) = u32::try_from(self.slots) else { return false };
+        let Ok(slot) = Arc::clone(&self.free).try_acquire_many_owned(all) else { return false };
+        match claim::claim(&self.store, self.worker_id, 1, Wanted::Suspect).await {
+            Ok(podcasts) => {
+                let Some(podcast) = podcasts.into_iter().next() else { return false };
+                tracing::warn!(podcast.id = podcast.id, "running a podcast alone: it was in flight at several crashes");
+                deliveries.send(Delivery { podcast, slot }).await.is_ok()
+            }
+            Err(error) => {
+                tracing::warn!(error = chain(&error), "cannot claim a suspect");
+                false
+            }
+        }
+    }
+
+    async fn pause(&self, time: Duration) {
+        tokio::select! {
+            () = tokio::time::sleep(time) => {}
+            () = self.nudge.notified() => {}
+            () = self.ending.cancelled() => {}
+        }
+    }
+}
+
+/// Wakes the fetcher when work becomes due. Without a connection the fetcher just polls.
+async fn listen(store: Store, nudge: Arc<Notify>, ending: CancellationToken) {
+    while !ending.is_cancelled() {
+        match store.listen().await {
+            Ok(mut listener) => {
+                while let Ok(notification) = listener.try_recv().await {
+                    // `None` says that the connection was lost; it is opened again, and what was
+                    // told meanwhile is found by the fetch that this wakes.
+                    let _ = notification;
+                    nudge.notify_one();
+                }
+            }
+            Err(error) => tracing::debug!(error = chain(&error), "cannot listen for due work, polling only"),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(PAUSE) => {}
+            () = ending.cancelled() => {}
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! What a learner finds today.
+
+use std::sync::atomic::Ordering;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use sqlx::Row;
+
+use super::support::{TOKEN, TestServer};
+
+#[tokio::test]
+async fn every_status_is_told_truthfully() {
+    let server = TestServer::start().await;
+    assert_eq!(server.today().await, json!({ "status": "coming tomorrow", "podcast": null, "latest": null }));
+    let statuses = [
+        ("pending", false),
+        ("script_generated", false),
+        ("audio_generating", false),
+        ("failed", false),
+        ("pending_upload", true),
+        ("completed", true),
+        ("completed_with_fallback", true),
+    ];
+    for (status, has_audio) in statuses {
+        sqlx::query("delete from dailycast.daily_podcast").execute(&server.db).await.unwrap();
+        server.podcast(7, "2026-11-22", status).await;
+        let today = server.today().await;
+        assert_eq!(today["status"], status);
+        assert_eq!(today["podcast"].is_object(), has_audio, "{today}");
+        assert_eq!(today["latest"], Value::Null);
+    }
+}
+
+#[tokio::test]
+async fn a_finished_podcast_has_every_promised_field() {
+    let server = TestServer::start().await;
+    let id = server.podcast(7, "2026-11-22", "completed_with_fallback").await;
+    let today = server.today().await;
+    assert_eq!(
+        today["podcast"],
+        json!({
+            "id": id,
+            "date": "2026-11-22",
+            "title": "A title",
+            "topic": "A topic",
+            "script": "Good morning.",
+            "audio_url": "https://store.example/podcasts/x.mp3?ttl=3600&signature=of-the-store",
+            "audio_url_expires_at": "2026-11-22T11:00:00Z",
+            "duration": 242,
+            "duration_display": "4:02",
+            "language": "en",
+            "ai_model_used": "template",
+            "tts_provider": "local",
+            "tts_voice_gender": "female",
+            "is_fallback": true,
+            "liked": false,
+            "transcript_url": null,
+        })
+    );
+}
+
+#[tokio::test]
+async fn the_latest_finished_episode_is_there_when_todays_is_not() {
+    let server = TestServer::start().await;
+    server.podcast(7, "2026-11-19", "completed").await;
+    let latest = server.podcast(7, "2026-11-20", "completed").await;
+    server.podcast(7, "2026-11-21", "failed").await;
+    server.podcast(8, "2026-11-21", "completed").await;
+    server.podcast(7, "2026-11-22", "pending").await;
+    let today = server.today().await;
+    assert_eq!((&today["status"], &today["podcast"]), (&json!("pending"), &Value::Null));
+    assert_eq!(today["latest"]["id"], latest);
+}
+
+#[tokio::test]
+async fn an_episode_that_was_replaced_is_not_shown() {
+    let server = TestServer::start().await;
+    let old = server.podcast(7, "2026-11-22", "completed").await;
+    server.set(old, "completed", "is_active = false").await;
+    let new = server.podcast(7, "2026-11-22", "completed").await;
+    assert_eq!(server.today().await["podcast"]["id"], new);
+}
+
+#[tokio::test]
+async fn today_is_the_date_of_the_night_in_its_zone() {
+    let server = TestServer::start_with(|settings| settings.time_zone = chrono_tz::Asia::Tokyo, None).await;
+    let id = server.podcast(7, "2026-11-23", "completed").await;
+    server.clock.set("2026-11-22T14:59:59Z");
+    assert_eq!(server.today().await["status"], "coming tomorrow");
+    server.clock.set("2026-11-22T15:00:00Z");
+    assert_eq!(server.today().await["podcast"]["id"], id);
+}
+
+#[tokio::test]
+async fn while_the_upload_waits_the_address_is_ours_and_plays() {
+    let server = TestServer::start().await;
+    let id = server.podcast(7, "2026-11-22", "pending_upload").await;
+    server.spooled(id, b"the whole episode");
+    let today = server.today().await;
+    let address = today["podcast"]["audio_url"].as_str().unwrap();
+    assert!(address.starts_with(&server.url), "{address}");
+    let response = server.request(Method::GET, address).send().await.unwrap();
+    assert_eq!(response.status(), 200);
+    assert_eq!(response.text().await.unwrap(), "the whole episode");
+}
+
+#[tokio::test]
+async fn a_store_that_cannot_sign_does_not_take_the_page_with_it() {
+    let server = TestServer::start().await;
+    server.podcast(7, "2026-11-22", "completed").await;
+    server.store.refuses.store(true, Ordering::SeqCst);
+    let today = server.today().await;
+    assert!(today["podcast"]["audio_url"].as_str().unwrap().starts_with(&server.url));
+}
+
+#[tokio::test]
+async fn an_answer_that_is_known_is_not_sent_again_until_something_changes() {
+    let server = TestServer::start().await;
+    let id = server.podcast(7, "2026-11-22", "pending_upload").await;
+    let tag = async || server.get("/api/dailycast/today/").await.headers()["etag"].to_str().unwrap().to_owned();
+    let asked = async |tag: &str| {
+        let request = server.request(Method::GET, "/api/dailycast/today/");
+        let request = request.header("Authorization", format!("Token {TOKEN}")).header("If-None-Match", tag);
+        let response = request.send().await.unwrap();
+        (response.status().as_u16(), response.text().await.unwrap().is_empty())
+    };
+
+    let first = tag().await;
+    assert_eq!(asked(&first).await, (304, true));
+    assert_eq!(asked(&format!("\"other\", {first}")).await, (304, true));
+    assert_eq!(asked("\"other\"").await, (200, false));
+
+    server.set(id, "completed", "finished_at = now(), object_key = 'k', audio_url = 's3://b/k'").await;
+    let second = tag().await;
+    assert_eq!(asked(&first).await, (200, false));
+    assert_eq!(asked(&second).await, (304, true));
+}
+
+#[tokio::test]
+async fn a_known_answer_is_sent_again_before_its_addresses_end() {
+    let server = TestServer::start().await;
+    server.podcast(7, "2026-11-22", "completed").await;
+    let look = async || {
+        let response = server.get("/api/dailycast/today/").await;
+        let tag = response.headers()["etag"].to_str().unwrap().to_owned();
+        let body: Value = response.json().await.unwrap();
+        (tag, body["podcast"]["audio_url_expires_at"].as_str().unwrap().to_owned())
+    };
+    let (first, ends) = look().await;
+    assert_eq!(ends, "2026-11-22T11:00:00Z");
+    server.clock.set("2026-11-22T10:29:59Z");
+    assert_eq!(look().await, (first.clone(), ends));
+    server.clock.set("2026-11-22T10:30:00Z");
+    let (second, ends) = look().await;
+    assert_ne!(second, first);
+    assert_eq!(ends, "2026-11-22T11:30:00Z");
+}
+
+#[tokio::test]
+async fn both_forms_of_the_path_answer_and_head_has_no_body() {
+    let server = TestServer::start().await;
+    server.podcast(7, "2026-11-22", "completed").await;
+    let asked = async |method: Method, path: &str| {
+        let request = server.request(method, path).header("Authorization", format!("Token {TOKEN}"));
+        let response = request.send().await.unwrap();
+        let tag = response.headers()["etag"].clone();
+        (
+            response.status().as_u16(),
+            tag,
+            response.headers().get("content-length").cloned(),
+            response.text().await.unwrap(),
+        )
+    };
+    let with = asked(Method::GET, "/api/dailycast/today/").await;
+    let without = asked(Method::GET, "/api/dailycast/today").await;
+    let head = asked(Method::HEAD, "/api/dailycast/today/").await;
+    assert_eq!(with, without);
+    assert_eq!((head.0, &head.1, &head.2), (with.0, &with.1, &with.2));
+    assert_eq!(head.3, "");
+}
+
+#[tokio::test]
+async fn the_statement_reads_by_index_however_large_the_table() {
+    let server = TestServer::start().await;
+    let source = include_str!("../../src/store/listeners.rs");
+    let (_, rest) = source.split_once("r#\"/* today */").unwrap();
+    let (statement, _) = rest.split_once("\"#").unwrap();
+    let mut connection = server.db.acquire().await.unwrap();
+    let prepare = format!(
+        "insert into dailycast.daily_podcast (user_id, date, deadline_at)
+         select learner, date '2026-11-01' + day, now() from generate_series(1, 1000) learner, generate_series(0, 19) day;
+         analyze dailycast.daily_podcast;
+         set plan_cache_mode = force_generic_plan;
+         prepare today (bigint, date) as {statement}"
+    );
+    sqlx::raw_sql(sqlx::AssertSqlSafe(prepare)).execute(&mut *connection).await.unwrap();
+    let explain = sqlx::raw_sql("explain execute today (7, '2026-11-15')");
+    let plan = explain.fetch_all(&mut *connection).await.unwrap();
+    let plan: Vec<String> = plan.iter().map(|row| row.get(0)).collect();
+    let by_index = plan.iter().filter(|line| line.contains("daily_podcast_one_per_day")).count();
+    let by_scan = plan.iter().filter(|line| line.contains("Seq Scan")).count();
+    assert_eq!((by_index, by_scan), (2, 0), "{plan:#?}");
+}

@@ -1,0 +1,485 @@
+//! The speech step: what is spoken twice (nothing), who speaks next, and what ends up in the spool.
+
+use std::{
+    collections::{HashMap, HashSet},
+    num::NonZeroUsize,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use chrono::{DateTime, NaiveDate, Utc};
+use dailycast::{
+    audio::{self, Limits, SAMPLE_RATE},
+    machine::{Event, FailureKind, Lease, Status},
+    podcast::{Artefacts, Failure, Outcome, Podcast, StepResult},
+    provider::{
+        spool::{ChunkName, Spool},
+        tts::{
+            SpeakRequest, Speaker, Spoken, TextLimit,
+            local::{Local, LocalVoices},
+        },
+    },
+    step::speech::{Candidate, Speech, split},
+};
+use proptest::prelude::*;
+use sha2::{Digest as _, Sha256};
+use tokio::sync::Semaphore;
+
+use crate::provider::audio::{decode, metered, probed};
+
+/// A spool in memory.
+#[derive(Default)]
+struct Shelf {
+    chunks: Mutex<HashMap<ChunkName, Bytes>>,
+    episode: Mutex<Option<Bytes>>,
+    is_full: AtomicBool,
+}
+
+#[async_trait]
+impl Spool for Shelf {
+    async fn put_chunk(&self, name: ChunkName, mp3: Bytes) -> Result<(), Failure> {
+        self.chunks.lock().unwrap().insert(name, mp3);
+        Ok(())
+    }
+    async fn chunk(&self, name: ChunkName) -> Result<Option<Bytes>, Failure> {
+        Ok(self.chunks.lock().unwrap().get(&name).cloned())
+    }
+    async fn put_episode(&self, podcast_id: i64, mp3: Bytes) -> Result<String, Failure> {
+        *self.episode.lock().unwrap() = Some(mp3);
+        Ok(format!("shelf:{podcast_id}"))
+    }
+    async fn episode(&self, _: &str) -> Result<Option<Bytes>, Failure> {
+        Ok(self.episode.lock().unwrap().clone())
+    }
+    async fn forget(&self, _: i64) -> Result<(), Failure> {
+        self.chunks.lock().unwrap().clear();
+        Ok(())
+    }
+    async fn podcasts(&self) -> Result<Vec<i64>, Failure> {
+        Ok(Vec::new())
+    }
+    async fn has_room(&self) -> bool {
+        !self.is_full.load(Ordering::Relaxed)
+    }
+}
+
+/// What a provider does with a text that holds a certain word.
+#[derive(Clone, Copy, PartialEq)]
+enum Whim {
+    /// Fails with this kind.
+    Fail(FailureKind),
+    /// Speaks the first third.
+    CutOff,
+}
+
+/// A provider that beeps, remembers every text it was asked for, and has whims.
+struct Beeper {
+    name: &'static str,
+    limit: usize,
+    tone: Local,
+    asked: Mutex<Vec<String>>,
+    whims: Mutex<HashMap<&'static str, Whim>>,
+}
+
+impl Beeper {
+    fn new(name: &'static str, limit: usize) -> Self {
+        let tone = Local::new(LocalVoices { tone: true, ..LocalVoices::default() });
+        Self { name, limit, tone, asked: Mutex::default(), whims: Mutex::default() }
+    }
+
+    fn with(self, word: &'static str, whim: Whim) -> Self {
+        self.whims.lock().unwrap().insert(word, whim);
+        self
+    }
+
+    fn behave(&self) {
+        self.whims.lock().unwrap().clear();
+    }
+
+    fn asked(&self) -> usize {
+        self.asked.lock().unwrap().len()
+    }
+}
+
+#[async_trait]
+impl Speaker for Beeper {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+    fn limit(&self) -> TextLimit {
+        TextLimit::Characters(self.limit)
+    }
+    fn sample_rate(&self) -> u32 {
+        SAMPLE_RATE
+    }
+    async fn speak(&self, request: &SpeakRequest) -> Result<Spoken, Failure> {
+        assert_eq!(request.text, request.text.trim());
+        self.asked.lock().unwrap().push(request.text.clone());
+        let whim = {
+            let whims = self.whims.lock().unwrap();
+            whims.iter().find(|(word, _)| request.text.contains(*word)).map(|(_, whim)| *whim)
+        };
+        let mut request = SpeakRequest { voice: "tone".to_owned(), ..request.clone() };
+        match whim {
+            Some(Whim::Fail(kind)) => return Err(Failure::new(kind, "a whim")),
+            Some(Whim::CutOff) => request.text.truncate(request.text.len() / 3),
+            None => {}
+        }
+        self.tone.speak(&request).await
+    }
+}
+
+/// Five paragraphs, each with its number, some 3,700 characters in all.
+fn script() -> String {
+    let paragraph = |number: &str| {
+        let sentence = format!("Paragraph {number} says something about organic chemistry, slowly and with care. ");
+        sentence.repeat(9).trim_end().to_owned()
+    };
+    ["one", "two", "three", "four", "five"].map(paragraph).join("\n\n")
+}
+
+fn podcast() -> Podcast {
+    let now: DateTime<Utc> = "2026-11-22T03:00:00Z".parse().unwrap();
+    Podcast {
+        lease: Lease { podcast_id: 7, token: 1 },
+        id: 7,
+        user_id: 1,
+        date: NaiveDate::from_ymd_opt(2026, 11, 22).unwrap(),
+        status: Status::ScriptGenerated,
+        attempt: 0,
+        deadline_at: "2026-11-22T09:00:00Z".parse().unwrap(),
+        now,
+        plan: "free".to_owned(),
+        made: Artefacts {
+            script_text: Some(script()),
+            language: Some("en".to_owned()),
+            title: Some("Chemistry".to_owned()),
+            metadata: Some(serde_json::json!({ "kept": true })),
+            ..Artefacts::default()
+        },
+    }
+}
+
+/// A chain of providers, a spool, and a row that the outcomes are written to.
+struct Stage {
+    chain: Vec<Beeper>,
+    shelf: Shelf,
+    podcast: Podcast,
+    has_lease: AtomicBool,
+}
+
+impl Stage {
+    fn new(chain: Vec<Beeper>) -> Self {
+        Self { chain, shelf: Shelf::default(), podcast: podcast(), has_lease: AtomicBool::new(true) }
+    }
+
+    /// Runs the step once and writes down what it made, as the store would.
+    async fn run(&mut self) -> Outcome {
+        let candidate = |speaker| Candidate {
+            speaker,
+            voice: "Joanna".to_owned(),
+            engine: "neural".to_owned(),
+            gender: Some("female".to_owned()),
+        };
+        let candidates: Vec<_> = self.chain.iter().map(|speaker| candidate(speaker as &dyn Speaker)).collect();
+        let speech = Speech {
+            candidates: &candidates,
+            spool: &self.shelf,
+            cpu: &Semaphore::new(1),
+            concurrency: NonZeroUsize::new(2).unwrap(),
+            may_call: &|| self.has_lease.load(Ordering::Relaxed),
+            price_micro_usd: &|_, _, characters| i64::try_from(characters).unwrap() * 16,
+        };
+        let outcome = sendable(speech.run(&self.podcast)).await;
+        let (made, new) = (&mut self.podcast.made, outcome.made.clone());
+        made.tts_provider = new.tts_provider.or(made.tts_provider.take());
+        made.tts_voice = new.tts_voice.or(made.tts_voice.take());
+        made.chunk_plan = new.chunk_plan.or(made.chunk_plan.take());
+        match outcome.result {
+            StepResult::Done(Event::SpeechStarted) => self.podcast.status = Status::AudioGenerating,
+            StepResult::Done(Event::AudioLost) => self.podcast.status = Status::ScriptGenerated,
+            _ => {}
+        }
+        outcome
+    }
+
+    async fn started(chain: Vec<Beeper>) -> Self {
+        let mut stage = Self::new(chain);
+        assert_eq!(stage.run().await.result, StepResult::Done(Event::SpeechStarted));
+        stage
+    }
+
+    fn round(&self) -> u32 {
+        self.podcast.made.chunk_plan.as_ref().unwrap().round
+    }
+
+    fn provider(&self) -> &str {
+        self.podcast.made.tts_provider.as_deref().unwrap()
+    }
+}
+
+/// A worker moves its steps between threads.
+fn sendable<T: Send>(work: T) -> T {
+    work
+}
+
+fn failure(outcome: &Outcome) -> &Failure {
+    match &outcome.result {
+        StepResult::Failed(failure) => failure,
+        done => panic!("it should have failed, but {done:?}"),
+    }
+}
+
+const READY: StepResult = StepResult::Done(Event::AudioReady);
+
+#[tokio::test]
+async fn the_first_of_the_chain_is_chosen_and_the_script_is_cut_for_it() {
+    let mut stage = Stage::new(vec![Beeper::new("polly", 1_500), Beeper::new("google", 900)]);
+    let outcome = stage.run().await;
+    assert_eq!(outcome.result, StepResult::Done(Event::SpeechStarted));
+    let plan = outcome.made.chunk_plan.unwrap();
+    assert_eq!((plan.ends.len(), plan.round), (3, 1));
+    assert_eq!(outcome.made.tts_provider.as_deref(), Some("polly"));
+    assert_eq!(outcome.made.tts_voice.as_deref(), Some("Joanna"));
+    assert_eq!(outcome.made.tts_voice_gender.as_deref(), Some("female"));
+    assert!(outcome.calls.is_empty());
+}
+
+#[tokio::test]
+async fn without_a_voice_or_a_script_it_says_so() {
+    let mut stage = Stage::new(Vec::new());
+    assert_eq!(failure(&stage.run().await).kind, FailureKind::NoVoice);
+    let mut stage = Stage::new(vec![Beeper::new("polly", 900)]);
+    stage.podcast.made.script_text = Some(" \n".to_owned());
+    assert_eq!(failure(&stage.run().await).kind, FailureKind::Internal);
+}
+
+#[tokio::test]
+async fn an_episode_is_whole_tagged_measured_and_paid_for() {
+    let mut stage = Stage::started(vec![Beeper::new("polly", 900)]).await;
+    let Outcome { result, made, calls } = stage.run().await;
+    assert_eq!(result, READY);
+    let mp3 = stage.shelf.episode.lock().unwrap().clone().unwrap();
+    assert_eq!(made.spool_ref.as_deref(), Some("shelf:7"));
+    assert_eq!(made.audio_bytes, Some(mp3.len() as i64));
+    assert_eq!(made.audio_sha256, Some(hex::encode(Sha256::digest(&mp3))));
+    let (complaints, seconds) = decode(&mp3);
+    assert_eq!(complaints, "");
+    assert!((f64::from(made.duration_seconds.unwrap()) - seconds).abs() <= 0.6, "{seconds}");
+    assert_eq!(probed(&mp3, "format_tags=title"), "Chemistry");
+    assert_eq!(calls.len(), 5);
+    let characters: u64 = calls.iter().map(|call| call.units["characters"].as_u64().unwrap()).sum();
+    // The four blank lines between paragraphs are not spoken.
+    assert_eq!(characters, script().chars().count() as u64 - 8);
+    for call in &calls {
+        assert_eq!((call.provider.as_str(), call.operation, call.outcome), ("polly", "speech", "ok"));
+        assert_eq!(call.cost_micro_usd, call.units["characters"].as_i64().unwrap() * 16);
+    }
+    let metadata = made.metadata.unwrap();
+    assert_eq!(metadata["kept"], true);
+    let chunk_ms = metadata["speech"]["chunk_ms"].as_array().unwrap();
+    let all_ms: u64 = chunk_ms.iter().map(|ms| ms.as_u64().unwrap()).sum();
+    assert!((all_ms as f64 / 1000.0 - seconds).abs() < 0.1);
+    assert!(metadata["speech"].get("warning").is_none());
+    assert_eq!(made.loudness_lufs, None, "only our own voices say how loud they are");
+}
+
+#[tokio::test]
+async fn our_own_voice_tells_how_loud_the_episode_is() {
+    let mut stage = Stage::started(vec![Beeper::new("local", 900)]).await;
+    let told = stage.run().await.made.loudness_lufs.unwrap();
+    let mp3 = stage.shelf.episode.lock().unwrap().clone().unwrap();
+    let (lufs, peak) = metered(&mp3);
+    assert!((lufs - told).abs() <= 0.5, "told {told}, measured {lufs}");
+    assert!((lufs + 16.0).abs() <= 1.5 && peak <= -1.0, "{lufs} LUFS, {peak} dBTP");
+}
+
+#[tokio::test]
+async fn an_episode_of_another_length_than_promised_carries_a_warning() {
+    let mut stage = Stage::new(vec![Beeper::new("polly", 900)]);
+    stage.podcast.made.script_text = Some("That is all for today, see you tomorrow.".to_owned());
+    stage.run().await;
+    let outcome = stage.run().await;
+    assert_eq!(outcome.result, READY);
+    assert_eq!(outcome.made.metadata.unwrap()["speech"]["warning"], "lasts 0:02, not 3 to 6 minutes");
+}
+
+#[tokio::test]
+async fn a_kept_chunk_is_not_spoken_again() {
+    let whim = Whim::Fail(FailureKind::Unavailable);
+    let mut stage = Stage::started(vec![Beeper::new("polly", 900).with("three", whim)]).await;
+    let outcome = stage.run().await;
+    assert!(!failure(&outcome).at_once && failure(&outcome).provider.as_deref() == Some("polly"));
+    assert_eq!(stage.round(), 1, "a single provider keeps its plan and its chunks");
+    stage.chain[0].behave();
+    assert_eq!(stage.run().await.result, READY);
+    let asked = stage.chain[0].asked.lock().unwrap().clone();
+    let distinct: HashSet<_> = asked.iter().collect();
+    assert_eq!((distinct.len(), asked.len()), (5, 6), "only the failed one was asked for twice");
+}
+
+#[tokio::test]
+async fn a_finished_attempt_repeated_after_a_crash_makes_no_call() {
+    let mut stage = Stage::started(vec![Beeper::new("polly", 900)]).await;
+    let first = stage.run().await;
+    let again = stage.run().await;
+    assert_eq!((again.result, again.calls.len()), (READY, 0));
+    assert_eq!(again.made, first.made);
+}
+
+#[tokio::test]
+async fn a_damaged_or_lost_chunk_is_spoken_again() {
+    let mut stage = Stage::started(vec![Beeper::new("polly", 900)]).await;
+    stage.run().await;
+    {
+        let mut chunks = stage.shelf.chunks.lock().unwrap();
+        let name = |index| ChunkName { podcast_id: 7, round: 1, index };
+        let half = chunks[&name(1)].slice(..chunks[&name(1)].len() / 2);
+        chunks.insert(name(1), half);
+        chunks.insert(name(3), Bytes::from_static(b"<html>"));
+        chunks.remove(&name(4));
+    }
+    let outcome = stage.run().await;
+    assert_eq!((outcome.result, outcome.calls.len()), (READY, 3));
+}
+
+#[tokio::test]
+async fn another_provider_speaks_all_of_it() {
+    let whim = Whim::Fail(FailureKind::OutOfCredit);
+    let chain = vec![Beeper::new("polly", 900).with("five", whim), Beeper::new("google", 1_500)];
+    let mut stage = Stage::started(chain).await;
+    let outcome = stage.run().await;
+    assert!(failure(&outcome).at_once);
+    assert_eq!((stage.provider(), stage.round()), ("google", 2));
+    assert_eq!(outcome.calls.iter().filter(|call| call.outcome == "out_of_credit").count(), 1);
+    assert_eq!(stage.run().await.result, READY);
+    assert_eq!(stage.chain[1].asked(), 3);
+    let chunks = stage.shelf.chunks.lock().unwrap();
+    let bytes: usize = chunks.iter().filter(|(name, _)| name.round == 2).map(|(_, mp3)| sound(mp3)).sum();
+    assert_eq!(sound(stage.shelf.episode.lock().unwrap().as_ref().unwrap()), bytes);
+}
+
+/// Bytes of frames.
+fn sound(mp3: &[u8]) -> usize {
+    audio::scan(mp3, Limits::ANY).unwrap().bytes
+}
+
+#[tokio::test]
+async fn after_the_last_provider_the_next_round_begins_with_the_first() {
+    let whim = Whim::Fail(FailureKind::NoVoice);
+    let chain = vec![Beeper::new("polly", 900).with("one", whim), Beeper::new("google", 900).with("one", whim)];
+    let mut stage = Stage::started(chain).await;
+    let first = stage.run().await;
+    assert_eq!((failure(&first).at_once, failure(&first).kind), (true, FailureKind::ModelRetired));
+    let second = stage.run().await;
+    assert!(!failure(&second).at_once);
+    assert_eq!((stage.provider(), stage.round()), ("polly", 3));
+}
+
+#[tokio::test]
+async fn speech_that_was_cut_off_is_a_bad_answer() {
+    let chain = vec![Beeper::new("azure", 4_000).with("one", Whim::CutOff), Beeper::new("polly", 900)];
+    let mut stage = Stage::started(chain).await;
+    let outcome = stage.run().await;
+    assert_eq!(failure(&outcome).kind, FailureKind::BadAnswer);
+    assert!(failure(&outcome).message.contains("plausible"), "{}", failure(&outcome));
+    assert_eq!(outcome.calls[0].outcome, "bad_answer");
+    assert!(outcome.calls[0].cost_micro_usd > 0, "the provider bills it all the same");
+    assert_eq!(stage.provider(), "polly");
+}
+
+#[tokio::test]
+async fn after_a_failure_no_further_call_is_started() {
+    let whim = Whim::Fail(FailureKind::Unavailable);
+    let mut stage = Stage::started(vec![Beeper::new("polly", 900).with("one", whim)]).await;
+    stage.run().await;
+    assert!(stage.chain[0].asked() <= 2, "{} calls with two at a time", stage.chain[0].asked());
+}
+
+#[tokio::test]
+async fn without_lease_or_room_no_one_is_called() {
+    let mut stage = Stage::started(vec![Beeper::new("polly", 900), Beeper::new("google", 900)]).await;
+    stage.has_lease.store(false, Ordering::Relaxed);
+    assert!(!failure(&stage.run().await).at_once);
+    stage.has_lease.store(true, Ordering::Relaxed);
+    stage.shelf.is_full.store(true, Ordering::Relaxed);
+    assert_eq!(failure(&stage.run().await).kind, FailureKind::SpoolFull);
+    assert_eq!((stage.chain[0].asked(), stage.provider(), stage.round()), (0, "polly", 1));
+}
+
+#[tokio::test]
+async fn a_plan_that_no_longer_fits_is_made_anew() {
+    let mut stage = Stage::started(vec![Beeper::new("polly", 900)]).await;
+    stage.podcast.made.tts_provider = Some("gone".to_owned());
+    assert_eq!(stage.run().await.result, StepResult::Done(Event::AudioLost));
+    assert_eq!(stage.run().await.result, StepResult::Done(Event::SpeechStarted));
+    assert_eq!((stage.provider(), stage.round()), ("polly", 2));
+    stage.podcast.made.script_text = Some("A shorter script.".to_owned());
+    assert_eq!(stage.run().await.result, StepResult::Done(Event::AudioLost));
+}
+
+#[tokio::test]
+async fn lost_audio_is_joined_again_from_kept_chunks() {
+    let mut stage = Stage::started(vec![Beeper::new("polly", 900)]).await;
+    stage.run().await;
+    stage.podcast.status = Status::ScriptGenerated;
+    stage.run().await;
+    assert_eq!(stage.round(), 1);
+    let outcome = stage.run().await;
+    assert_eq!((outcome.result, outcome.calls.len()), (READY, 0));
+}
+
+#[test]
+fn cuts_at_paragraphs_then_sentences_then_words_then_characters() {
+    let pieces = |text: &'static str, limit| {
+        let mut start = 0;
+        let ends = split(text, TextLimit::Characters(limit));
+        ends.into_iter().map(|end| &text[std::mem::replace(&mut start, end)..end]).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        pieces("First one. Still.\n\nSecond. It is here.", 24),
+        ["First one. Still.\n\n", "Second. It is here."]
+    );
+    assert_eq!(pieces("He said “no.” She said yes, maybe.", 24), ["He said “no.” ", "She said yes, maybe."]);
+    assert_eq!(
+        pieces("Pi is 3.14159 or a little more than that", 24),
+        ["Pi is 3.14159 or a ", "little more than that"]
+    );
+    assert_eq!(pieces("今日は化学です。明日は数学です。", 10), ["今日は化学です。", "明日は数学です。"]);
+    assert_eq!(pieces("aaaaaaaaaa", 4), ["aaaa", "aaaa", "aa"]);
+    assert_eq!(pieces("", 4), [""; 0]);
+}
+
+#[test]
+fn bytes_are_counted_where_the_provider_counts_bytes() {
+    let text = "化".repeat(10);
+    assert_eq!(split(&text, TextLimit::Bytes(15)), [15, 30]);
+    assert_eq!(split(&text, TextLimit::Characters(15)), [30]);
+}
+
+proptest! {
+    #[test]
+    fn pieces_are_the_text_and_within_the_limit(
+        text in "([a-zé化 .。!?\n]|\n\n|\\. ){0,300}",
+        limit in 4_usize..120,
+        in_bytes: bool,
+    ) {
+        let limit = if in_bytes { TextLimit::Bytes(limit) } else { TextLimit::Characters(limit) };
+        let ends = split(&text, limit);
+        prop_assert_eq!(ends.last().copied().unwrap_or(0), text.len());
+        let mut start = 0;
+        for end in ends {
+            let piece = &text[start..end];
+            let (weight, most) = match limit {
+                TextLimit::Bytes(most) => (piece.len(), most),
+                TextLimit::Characters(most) => (piece.chars().count(), most),
+            };
+            prop_assert!(weight > 0 && weight <= most, "{piece:?} in {limit:?}");
+            start = end;
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! The definition in `workflows/`: it holds, and every kind of fault is told with file and line.
