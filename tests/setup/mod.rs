@@ -3,4 +3,5 @@
 
 mod academy;
 mod config;
+mod django;
 mod postgres;
