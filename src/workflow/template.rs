@@ -104,7 +104,7 @@ fn compose(
         let text = paragraphs.join("\n\n");
         let enough = pace.time(&text) + SHORT_OF_TARGET >= rules.target;
         match lessons.next() {
-            Some(lesson) if !enough => told.push(one_paragraph(&lesson.render(&phrases.stop, &context)?)),
+            Some(lesson) if !enough => told.push(one_paragraph(&lesson.render(&phrases.engine, &context)?)),
             _ => return Ok(text),
         }
     }
@@ -118,7 +118,7 @@ fn choose(
     context: &Value,
 ) -> Result<String, minijinja::Error> {
     match variants.get(seed.pick(name, variants.len(), 1)) {
-        Some(variant) => Ok(one_paragraph(&variant.render(&phrases.stop, context)?)),
+        Some(variant) => Ok(one_paragraph(&variant.render(&phrases.engine, context)?)),
         None => Ok(String::new()),
     }
 }
