@@ -221,33 +221,43 @@ fn strip_tags(text: &str) -> String {
     while let Some(at) = rest.find('<') {
         let (before, tag) = rest.split_at(at);
         kept.push_str(before);
-        let begins = tag[1..].starts_with(|letter: char| letter.is_ascii_alphabetic() || "/!?".contains(letter));
-        if !begins {
-            kept.push('<');
-            rest = &tag[1..];
-            continue;
+        match after_tag(tag) {
+            Some(after) => {
+                if !is_inline(tag) {
+                    kept.push(' ');
+                }
+                rest = after;
+            }
+            None => {
+                kept.push('<');
+                rest = &tag[1..];
+            }
         }
-        kept.push(' ');
-        rest = after_tag(tag);
     }
     kept.push_str(rest);
     kept
 }
 
-/// What follows the tag that `text` begins with; nothing when it never ends.
-fn after_tag(text: &str) -> &str {
-    let lower = text.chars().take(8).collect::<String>().to_ascii_lowercase();
-    let end = if lower.starts_with("<!--") {
-        "-->"
-    } else if lower.starts_with("<script") {
-        "</script>"
-    } else if lower.starts_with("<style") {
-        "</style>"
-    } else {
-        ">"
+/// True for a tag that stands within a word or sentence.
+fn is_inline(tag: &str) -> bool {
+    const INLINE: [&str; 12] = ["a", "b", "code", "em", "i", "mark", "small", "span", "strong", "sub", "sup", "u"];
+    let name = tag.trim_start_matches(['<', '/']).split(|letter: char| !letter.is_ascii_alphanumeric()).next();
+    name.is_some_and(|name| INLINE.contains(&name.to_ascii_lowercase().as_str()))
+}
+
+/// What follows the tag that `text` begins with; `None` when it is no tag. A comment, script or
+/// style that never ends goes on to the end.
+fn after_tag(text: &str) -> Option<&str> {
+    if !text[1..].starts_with(|letter: char| letter.is_ascii_alphabetic() || "/!?".contains(letter)) {
+        return None;
+    }
+    let opens = |name: &str| text.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name));
+    let wholes = [("<!--", "-->"), ("<script", "</script>"), ("<style", "</style>")];
+    let Some((_, end)) = wholes.into_iter().find(|(name, _)| opens(name)) else {
+        return text.split_once('>').map(|(_, after)| after);
     };
     let found = text.to_ascii_lowercase().find(end);
-    found.and_then(|at| text.get(at + end.len()..)).unwrap_or_default()
+    Some(found.and_then(|at| text.get(at + end.len()..)).unwrap_or_default())
 }
 
 fn decode_entities(text: &str) -> String {

@@ -17,7 +17,7 @@ use super::{Error, Language, Workflow, models, plans, prices, prompt_context, st
 const DAILY: &str = "daily_podcast.toml";
 
 /// Dates and learners that the template is tried on with every sample.
-const TRIAL_DAYS: usize = 8;
+const TRIAL_DAYS: usize = 4;
 
 pub(super) fn assemble(files: &Files, report: Report) -> Result<Workflow, Error> {
     let daily = read_file(files, DAILY, &report, steps::read);

@@ -20,6 +20,10 @@ pub const NAME_COUNT: std::ops::RangeInclusive<usize> = 1..=3;
 /// Lessons are added while the episode is shorter than its target by more than this.
 const SHORT_OF_TARGET: Duration = Duration::from_secs(15);
 
+/// How far the first lesson moves from one day to the next: as many as an episode with few facts
+/// has, so that they do not come again at once.
+const LESSON_STEP: u64 = 7;
+
 /// Whose episode it is and of which day: all the chance that the template knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Seed {
@@ -96,7 +100,7 @@ fn compose(
     let before = before_lessons(facts).into_iter().map(say).collect::<Result<Vec<_>, _>>()?;
     let after = after_lessons(facts).into_iter().map(say).collect::<Result<Vec<_>, _>>()?;
     let pool = phrases.variants(Section::Lesson);
-    let first = seed.pick(Section::Lesson.as_str(), pool.len(), 3);
+    let first = seed.pick(Section::Lesson.as_str(), pool.len(), LESSON_STEP);
     let mut lessons = pool.iter().cycle().skip(first).take(pool.len());
     let mut told: Vec<String> = Vec::new();
     loop {

@@ -1,4 +1,5 @@
 //! The worker's rooms: what a workflow says, and what each step makes.
 
 mod script;
+mod template;
 mod workflow;

@@ -136,7 +136,8 @@ fn models_follow_the_date() {
 
 #[test]
 fn prices_are_exact() {
-    let cost = |provider, model, unit, amount| builtin().cost_micro_usd(provider, model, unit, amount);
+    let workflow = builtin();
+    let cost = |provider, model, unit, amount| workflow.cost_micro_usd(provider, model, unit, amount);
     assert_eq!(cost("openai", "gpt-4o-mini", "input_token", 1_000_000), 150_000);
     assert_eq!(cost("openai", "gpt-4o-mini", "output_token", 1_000), 600);
     assert_eq!(cost("openai", "gpt-4o-mini-2024-07-18", "input_token", 10), 2, "1.5 is rounded up");
