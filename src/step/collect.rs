@@ -115,14 +115,19 @@ fn mistake(raw: &Mistake) -> Option<Mistake> {
 fn quiz(raw: &Quiz) -> Option<Quiz> {
     let difficulty = raw.difficulty.as_deref().map(str::to_ascii_lowercase);
     Some(Quiz {
-        title: named(&raw.title, TITLE)?,
+        title: named(&raw.title, TITLE).map(|title| without_end(&title))?,
         subject: raw.subject.as_deref().and_then(subject),
         difficulty: difficulty.filter(|name| ["easy", "medium", "hard", "expert"].contains(&name.as_str())),
     })
 }
 
 fn subject(raw: &str) -> Option<String> {
-    named(raw, SUBJECT).map(|text| text.trim_end_matches(['.', '。', '…', '!', '?', ' ']).to_owned())
+    named(raw, SUBJECT).map(|text| without_end(&text))
+}
+
+/// A name or title stands within a sentence and brings no end mark of its own.
+fn without_end(text: &str) -> String {
+    text.trim_end_matches(['.', '。', '…', '!', '！', '?', '？', ' ']).to_owned()
 }
 
 /// A clean text that is a name and not an id: one without any letter counts as missing.
@@ -183,14 +188,16 @@ fn clean(raw: &str, bounds: Bounds) -> Option<String> {
     kept.chars().any(char::is_alphanumeric).then_some(kept)
 }
 
-/// The text without HTML, entities, control characters, emoji, addresses and signs of markup, all
+/// The text without HTML, entities, control characters, emoji, addresses, rules and signs of markup, all
 /// white space as single spaces.
 fn plain(raw: &str) -> String {
     let bounded: String = raw.chars().take(MAX_RAW).collect();
     let decoded = decode_entities(&strip_tags(&bounded));
     let text = strip_tags(&decode_entities(&decoded));
     let spoken: String = text.chars().filter(|letter| !is_silent(*letter)).map(spaced).collect();
-    let words = spoken.split_whitespace().filter(|word| !word.contains("://") && !word.starts_with("www."));
+    let is_address = |word: &str| word.contains("://") || word.starts_with("www.");
+    let is_rule = |word: &str| word.chars().count() > 2 && !word.chars().any(char::is_alphanumeric) && word != "...";
+    let words = spoken.split_whitespace().filter(|word| !is_address(word) && !is_rule(word));
     words.collect::<Vec<_>>().join(" ")
 }
 

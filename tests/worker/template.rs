@@ -242,7 +242,7 @@ fn facts_are_cleaned() {
         }),
         week: Week { answered: 3, correct: 9, answered_before: 0, correct_before: 1 },
         interests: texts(&["12", "Art", "Art", "Music"]),
-        due_reviews: texts(&["41", "<p>What&#39;s&nbsp;a <em>mean</em>?</p>", "b", "c", "d"]),
+        due_reviews: texts(&["41", "===== ---", "<p>What&#39;s&nbsp;a <em>mean</em>?</p>", "b", "c", "d"]),
         last_mistake: Some(Mistake {
             question: "Is 3 < 5? &amp; why".to_owned(),
             subject: Some("7".to_owned()),
