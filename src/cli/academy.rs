@@ -3,7 +3,10 @@
 use serde_json::json;
 
 use super::{args, context::Context, exit::Exit, output};
-use crate::{local::academy::{Sample, fill_sample}, store::academy};
+use crate::{
+    local::academy::{Sample, fill_sample},
+    store::academy,
+};
 
 /// Runs the command.
 ///
@@ -33,8 +36,7 @@ async fn sample(args: args::AcademySample, context: Context) -> anyhow::Result<E
 async fn check(context: Context) -> anyhow::Result<Exit> {
     let store = context.database().await?;
     let schema = &context.config.academy.schema;
-    let missing: Vec<String> =
-        academy::check(store.pool(), schema).await?.iter().map(ToString::to_string).collect();
+    let missing: Vec<String> = academy::check(store.pool(), schema).await?.iter().map(ToString::to_string).collect();
     if context.json {
         output::json(&json!({ "schema": schema, "missing": missing }))?;
     } else if missing.is_empty() {

@@ -1,6 +1,10 @@
 //! :Bench:Measuring the engine.
 
-use super::{args, context::Context, exit::{Advice, Exit}};
+use super::{
+    args,
+    context::Context,
+    exit::{Advice, Exit},
+};
 
 /// Runs the command.
 ///

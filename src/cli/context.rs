@@ -52,7 +52,10 @@ impl Context {
             academy_schema: self.config.academy.schema.clone(),
             max_connections: self.config.database.max_connections,
         })
-        .context(Advice::usage("database.url cannot be used", "write it like postgres://user:password@host/database"))?;
+        .context(Advice::usage(
+            "database.url cannot be used",
+            "write it like postgres://user:password@host/database",
+        ))?;
         let until = SystemClock.now() + self.config.database.wait;
         let mut is_told = false;
         loop {

@@ -1,6 +1,10 @@
 //! :Demo:The whole product on one machine.
 
-use super::{args, context::Context, exit::{Advice, Exit}};
+use super::{
+    args,
+    context::Context,
+    exit::{Advice, Exit},
+};
 
 /// Runs the command.
 ///

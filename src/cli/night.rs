@@ -1,6 +1,10 @@
 //! :Night:Starting and watching a night.
 
-use super::{args, context::Context, exit::{Advice, Exit}};
+use super::{
+    args,
+    context::Context,
+    exit::{Advice, Exit},
+};
 
 /// Runs the command.
 ///

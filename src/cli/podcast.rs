@@ -1,6 +1,10 @@
 //! :Podcast:Looking at podcasts and running them again.
 
-use super::{args, context::Context, exit::{Advice, Exit}};
+use super::{
+    args,
+    context::Context,
+    exit::{Advice, Exit},
+};
 
 /// Runs the command.
 ///

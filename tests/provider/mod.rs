@@ -1,12 +1,7 @@
-<<<<<<< HEAD
-//! The neighbours: who keeps audio, and what is made of their answers.
-
-mod s3;
-mod spool;
-mod upload;
-=======
-//! (being built)
+//! The neighbours: who speaks, who keeps audio, and what is made of their answers.
 
 pub mod audio;
+mod s3;
+mod spool;
 mod tts;
->>>>>>> sound
+mod upload;

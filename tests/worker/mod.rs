@@ -1,7 +1,5 @@
 //! The worker's rooms: what a workflow says, and what each step makes.
 
 mod script;
-mod workflow;
-//! (being built)
-
 mod speech;
+mod workflow;
