@@ -11,6 +11,6 @@ mod http;
 mod machine;
 mod provider;
 mod setup;
-mod store;
+pub mod store;
 mod support;
 mod worker;

@@ -1,4 +1,5 @@
-//! (this room is being built)
+//! What the work of each status is: collect and write, speak, upload. A step takes a podcast and
+//! its neighbours and returns an outcome; it knows no SQL and no job.
 
 pub mod collect;
 pub mod script;

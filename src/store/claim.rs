@@ -5,7 +5,7 @@
 //! a crash either nothing happened, or row and job both name the worker that held them. Jobs that
 //! deserve nothing are put away on the spot: a finished or missing podcast's is deleted, one that
 //! comes too early waits for the row's time, one whose key is no podcast id is parked as `Killed`.
-//! Rows whose status only a newer version knows are left alone.
+//! A worker that was declared dead claims nothing. Rows whose status only a newer version knows are left alone.
 
 use sqlx::types::Json;
 
@@ -39,6 +39,7 @@ pub async fn claim(store: &Store, worker_id: i32, limit: usize, wanted: Wanted) 
             select id, case when idempotency_key ~ '^[0-9]{1,18}$' then idempotency_key::bigint end as podcast_id
             from apalis.jobs
             where job_type = $1 and status = 'Pending' and run_at <= now() and (coalesce(priority, 0) < 0) = $5
+              and exists (select from dailycast.worker where id = $3 and stopped_at is null)
             order by priority desc, run_at
             limit $2
             for update skip locked

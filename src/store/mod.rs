@@ -165,7 +165,7 @@ impl Store {
     }
 
     /// The pool of the claim and the writer.
-    pub(crate) fn hot(&self) -> &PgPool {
+    pub fn hot(&self) -> &PgPool {
         &self.hot
     }
 

@@ -1,4 +1,4 @@
-//! The neighbours: who speaks, who keeps audio, and what is made of their answers.
+//! The neighbours: who speaks and keeps audio, and what is made of their answers.
 
 pub mod audio;
 mod s3;

@@ -134,7 +134,7 @@ async fn execute(connection: &mut PgConnection, statement: String) {
 
 /// The learner views are written without a schema and found by the search path.
 fn with_search_path(url: &str) -> String {
-    format!("{url}&options=-csearch_path%3Dacademy")
+    format!("{url}&options=-csearch_path%3Dacademy,public")
 }
 
 /// Changes with every change of a migration, ours or that of a dependency.

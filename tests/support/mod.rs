@@ -1,4 +1,5 @@
-//! What many tests need: a database of their own, a folder of their own.
+//! What many tests need: a database and a folder of their own, an engine with scripted steps, and
+//! the one checker of what must hold after any fault.
 
 use std::{
     fs,
@@ -6,7 +7,9 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
+pub mod checker;
 pub mod database;
+pub mod engine;
 
 /// A folder that only one test knows, gone when the test is over; the test makes it.
 pub struct Folder(pub PathBuf);

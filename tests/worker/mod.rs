@@ -1,5 +1,7 @@
-//! The worker's rooms: what a workflow says, and what each step makes.
+//! The engine at work, the steps it runs, and the files that say how.
 
+mod apalis_defects;
+mod engine;
 mod script;
 mod speech;
 mod workflow;

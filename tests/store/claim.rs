@@ -1,0 +1,94 @@
+//! Claiming: who gets what, and what becomes of jobs that deserve nothing.
+
+use dailycast::{
+    machine::Status,
+    store::{
+        claim::{self, Wanted},
+        workers::{self, Registration},
+    },
+};
+
+use crate::support::engine::{TestNight, settings};
+
+pub async fn register(night: &TestNight) -> i32 {
+    let registration: Registration = dailycast::worker::host::registration(&settings());
+    workers::register(&night.store, &registration).await.unwrap()
+}
+
+#[tokio::test]
+async fn two_workers_share_what_is_due_and_never_the_same() {
+    let night = TestNight::new().await.enqueued(10).await;
+    let (a, b) = (register(&night).await, register(&night).await);
+    let first = claim::claim(&night.store, a, 7, Wanted::Healthy).await.unwrap();
+    let second = claim::claim(&night.store, b, 7, Wanted::Healthy).await.unwrap();
+    assert_eq!((first.len(), second.len()), (7, 3));
+    assert!(first.iter().all(|one| second.iter().all(|other| other.id != one.id)));
+    assert!(first.iter().all(|one| one.lease.token != second[0].lease.token), "each claim has its own fence");
+    assert_eq!(claim::claim(&night.store, b, 7, Wanted::Healthy).await.unwrap().len(), 0);
+    assert_eq!(claim::held_by(&night.store, a, 0).await.unwrap().len(), 7);
+}
+
+#[tokio::test]
+async fn jobs_that_deserve_nothing_are_put_away() {
+    let night = TestNight::new().await.enqueued(5).await;
+    let worker = register(&night).await;
+    let ids: Vec<i64> =
+        sqlx::query_scalar("select id from dailycast.daily_podcast order by id").fetch_all(night.pool()).await.unwrap();
+    // The first failed, the second is not due yet, the third is held by someone else, the fourth
+    // is gone, the fifth is due.
+    night.execute(&format!("update dailycast.daily_podcast set status = 'failed', finished_at = now(), error_kind = 'internal' where id = {}", ids[0])).await;
+    night
+        .execute(&format!(
+            "update dailycast.daily_podcast set next_attempt_at = now() + interval '1 hour' where id = {}",
+            ids[1]
+        ))
+        .await;
+    night
+        .execute(&format!("update dailycast.daily_podcast set lease_token = 1, worker_id = 999 where id = {}", ids[2]))
+        .await;
+    night.execute(&format!("delete from dailycast.daily_podcast where id = {}", ids[3])).await;
+    night.execute("insert into apalis.jobs (id, job_type, job, idempotency_key) values ('no-ulid', 'dailycast.podcast', '\\xff00', 'garbage')").await;
+
+    let claimed = claim::claim(&night.store, worker, 10, Wanted::Healthy).await.unwrap();
+    assert_eq!(claimed.iter().map(|podcast| podcast.id).collect::<Vec<_>>(), [ids[4]]);
+    assert_eq!(claimed[0].status, Status::Pending);
+
+    let jobs: Vec<(String, String, bool)> = sqlx::query_as(
+        "select coalesce(idempotency_key, ''), status, run_at > now() + interval '50 minutes' from apalis.jobs order by 1",
+    )
+    .fetch_all(night.pool())
+    .await
+    .unwrap();
+    let expected = [
+        (ids[1].to_string(), "Pending".to_owned(), true),
+        (ids[4].to_string(), "Running".to_owned(), false),
+        ("garbage".to_owned(), "Killed".to_owned(), false),
+    ];
+    assert_eq!(jobs, expected);
+}
+
+#[tokio::test]
+async fn rows_of_a_newer_version_are_left_alone() {
+    let night = TestNight::new().await.enqueued(2).await;
+    let worker = register(&night).await;
+    night.execute("alter table dailycast.daily_podcast drop constraint status_is_known").await;
+    night.execute("alter table dailycast.daily_podcast disable trigger all").await;
+    night
+        .execute("update dailycast.daily_podcast set status = 'translating', script_text = 'Hello.' where user_id = 1")
+        .await;
+    let claimed = claim::claim(&night.store, worker, 10, Wanted::Healthy).await.unwrap();
+    assert_eq!(claimed.iter().map(|podcast| podcast.user_id).collect::<Vec<_>>(), [2]);
+}
+
+#[tokio::test]
+async fn what_is_let_go_is_due_at_once_and_only_its_holder_lets_go() {
+    let night = TestNight::new().await.enqueued(3).await;
+    let (a, b) = (register(&night).await, register(&night).await);
+    let held = claim::claim(&night.store, a, 3, Wanted::Healthy).await.unwrap();
+    let ids: Vec<i64> = held.iter().map(|podcast| podcast.id).collect();
+    assert_eq!(claim::let_go(&night.store, b, &ids).await.unwrap(), 0);
+    assert_eq!(claim::let_go(&night.store, a, &ids).await.unwrap(), 3);
+    let again = claim::claim(&night.store, b, 3, Wanted::Healthy).await.unwrap();
+    assert_eq!(again.len(), 3);
+    assert!(again.iter().all(|podcast| podcast.lease.token > held[0].lease.token), "fences grow");
+}

@@ -1,0 +1,46 @@
+//! The plans of the hot statements, as a worker's connections make them, for any parameters.
+
+use std::fs;
+
+use sqlx::{AssertSqlSafe, Row as _};
+
+use crate::support::engine::TestNight;
+
+/// The text of a statement of the store, by the name in its first line.
+fn statement(name: &str) -> (String, usize) {
+    let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/.sqlx");
+    for entry in fs::read_dir(dir).unwrap() {
+        let stored: serde_json::Value = serde_json::from_slice(&fs::read(entry.unwrap().path()).unwrap()).unwrap();
+        let text = stored["query"].as_str().unwrap();
+        if text.contains(&format!("/* {name} */")) {
+            let parameters = stored["describe"]["parameters"]["Left"].as_array().unwrap().len();
+            return (text.to_owned(), parameters);
+        }
+    }
+    panic!("no stored query is named {name}");
+}
+
+async fn plan(pool: &sqlx::PgPool, name: &str) -> String {
+    let (text, parameters) = statement(name);
+    let mut connection = pool.acquire().await.unwrap();
+    let nulls = vec!["null"; parameters].join(", ");
+    for sql in ["set plan_cache_mode = force_generic_plan", &format!("prepare {name} as {text}")] {
+        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *connection).await.unwrap();
+    }
+    let call = if parameters == 0 { name.to_owned() } else { format!("{name} ({nulls})") };
+    let rows =
+        sqlx::raw_sql(AssertSqlSafe(format!("explain execute {call}"))).fetch_all(&mut *connection).await.unwrap();
+    rows.iter().map(|row| row.get::<String, _>(0)).collect::<Vec<_>>().join("\n")
+}
+
+#[tokio::test]
+async fn the_claim_and_the_writer_find_rows_by_index_whatever_the_tables_hold() {
+    let night = TestNight::new().await;
+    for name in ["claim_podcasts", "write_moves", "let_go"] {
+        let plan = plan(night.store.hot(), name).await;
+        for table in ["daily_podcast", "jobs", "podcast_event"] {
+            assert!(!plan.contains(&format!("Seq Scan on {table}")), "{name} reads all of {table}:\n{plan}");
+        }
+        assert!(!plan.contains("Hash Join") && !plan.contains("Merge Join"), "{name}:\n{plan}");
+    }
+}
