@@ -2,5 +2,6 @@
 //! Postgres, the sample academy, the S3 server).
 
 mod academy;
+mod cli;
 mod config;
 mod postgres;
