@@ -5,3 +5,4 @@ mod academy;
 mod cli;
 mod config;
 mod postgres;
+mod readme;
