@@ -72,6 +72,10 @@ pub struct EngineReport {
     pub statements_per_podcast: Option<f64>,
     /// The most memory of this process.
     pub max_rss_bytes: u64,
+    /// `dev` or `release`.
+    pub build: &'static str,
+    /// Processors and Postgres.
+    pub machine: String,
 }
 
 /// Steps whose outside calls answer at once.
@@ -196,6 +200,8 @@ pub async fn engine(store: &Store, args: EngineArgs, mut progress: impl FnMut(&s
         commits_per_podcast: measured.commits / f64::from(args.podcasts),
         statements_per_podcast: measured.statements.map(|n| n / f64::from(args.podcasts)),
         max_rss_bytes: measured.max_rss_bytes,
+        build: if cfg!(debug_assertions) { "dev" } else { "release" },
+        machine: meter::machine(&floor::server_version(store.pool()).await?),
     })
 }
 

@@ -34,6 +34,15 @@ pub fn max_rss_bytes() -> u64 {
     kib.unwrap_or_default() * 1024
 }
 
+/// The machine in a few words: processors and their kind, and the server's version.
+pub fn machine(server: &str) -> String {
+    let cores = std::thread::available_parallelism().map_or(0, std::num::NonZeroUsize::get);
+    let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = cpuinfo.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
+    let model = model.map_or("unknown processor", |(_, name)| name.trim());
+    format!("{cores} x {model}, PostgreSQL {server}")
+}
+
 /// Fields of `/proc/PID/stat` behind the command's name: the first is the state.
 fn fields(pid: &str) -> Option<Vec<String>> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;

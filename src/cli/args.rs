@@ -256,6 +256,9 @@ pub struct BenchEngine {
     /// Podcasts in flight [default: worker.concurrency]
     #[arg(long, value_name = "C", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub concurrency: Option<u32>,
+    /// Workers on the one database
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=16))]
+    pub workers: u32,
 }
 
 impl Command {

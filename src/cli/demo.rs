@@ -1,15 +1,189 @@
-//! :Demo:The whole product on one machine.
+//! `demo`: the whole product on this machine, with no keys.
+//!
+//! A private Postgres, an S3 server on a folder and a sample academy are made in one directory; the
+//! real worker and the real HTTP server then do what they do in production. Running it again
+//! continues what is there.
+
+use std::{path::Path, sync::Arc};
+
+use anyhow::Context as _;
+use serde_json::json;
 
 use super::{
     args,
     context::Context,
     exit::{Advice, Exit},
+    neighbours,
+    night::{self, Progress},
+    output,
+    run::{app, both},
 };
+use crate::{
+    config::Secret,
+    http,
+    local::{
+        academy,
+        postgres::{Cluster, Durability},
+        s3_server::S3Server,
+    },
+    machine::Status,
+    store::{
+        self, Store,
+        academy::{Learner, with_tokens},
+        night::Night,
+    },
+    worker::{self, shutdown::Shutdown},
+};
+
+/// The demo's database in its cluster.
+const DATABASE: &str = "dailycast";
+
+/// The sample academy is the same on every machine.
+const SEED: i64 = 1;
+
+/// Learners that are listed with their tokens.
+const LISTED: i64 = 1_000;
+
+/// Learners that are shown to people.
+const SHOWN: usize = 3;
+
+/// What the demo stands on. The order is that in which it is taken down.
+struct Ground {
+    store: Store,
+    s3: S3Server,
+    _cluster: Cluster,
+}
 
 /// Runs the command.
 ///
 /// # Errors
-/// What it could not do.
-pub async fn run(_args: args::Demo, _context: Context) -> anyhow::Result<Exit> {
-    Err(Advice::failed("`dailycast demo` is not in this build", "take a later one").into())
+/// What kept it from starting, or ended it.
+pub async fn run(args: args::Demo, mut context: Context) -> anyhow::Result<Exit> {
+    if args.sim {
+        let mend = "run it without --sim: the offline voice does the work";
+        return Err(Advice::usage("the simulated vendors are not in this version yet", mend).into());
+    }
+    let workflow = context.workflow()?;
+    let address = context.config.http.listen;
+    let mend = "stop what listens there, or choose another address with --listen";
+    let bound =
+        http::bind(address).await.context(Advice::usage(format!("nothing can be served on {address}"), mend))?;
+    let ground = lay_ground(&args, &mut context).await?;
+    let shutdown = Shutdown::new();
+    shutdown.on_signals(context.config.worker.grace).context("cannot listen for signals")?;
+
+    let settings = neighbours::worker_settings(&context.config, &workflow);
+    let schedule = neighbours::schedule(&context.config);
+    let steps = neighbours::steps(&context.config, ground.store.clone(), workflow).await?;
+    let app = app(&context, &ground.store, &bound).await?;
+    let base = app.settings.public_url.clone();
+    let working = worker::run(ground.store.clone(), settings, Arc::new(steps), shutdown.clone());
+    let story = tell(args, &context, ground.store.clone(), schedule, base, shutdown.clone());
+    let (told, served) = tokio::join!(story, both(bound, app, working, &shutdown));
+    ground.s3.stop().await;
+    ground.store.close().await;
+    served?;
+    told
+}
+
+/// Starts what the demo stands on and points the settings at it.
+async fn lay_ground(args: &args::Demo, context: &mut Context) -> anyhow::Result<Ground> {
+    std::fs::create_dir_all(&args.data).with_context(|| {
+        Advice::usage(format!("{} cannot be made", args.data.display()), "name a directory with --data")
+    })?;
+    let data = args.data.canonicalize()?;
+    eprintln!("demo: private Postgres, S3 server and sample academy in {}", data.display());
+    let dir = data.join("postgres");
+    let cluster = tokio::task::spawn_blocking(move || Cluster::open(&dir, Durability::On)).await??;
+    cluster.create_database(DATABASE, None).await?;
+    let s3 = S3Server::start(&data.join("s3"), ([127, 0, 0, 1], 0).into()).await?;
+    point_settings(context, &cluster, &s3, &data);
+    let store = context.database_at(&cluster.url(DATABASE)).await?;
+    store::migrate(store.pool()).await?;
+    academy::fill_sample(store.pool(), &context.config.academy.schema, args.learners, SEED).await?;
+    neighbours::object_store(&context.config)?
+        .ready()
+        .await
+        .map_err(|failure| anyhow::anyhow!("the local S3 server does not answer: {failure}"))?;
+    Ok(Ground { store, s3, _cluster: cluster })
+}
+
+fn point_settings(context: &mut Context, cluster: &Cluster, s3: &S3Server, data: &Path) {
+    let config = &mut context.config;
+    config.database.url = Some(Secret::new(cluster.url(DATABASE)));
+    config.storage.s3.endpoint_url = Some(s3.endpoint_url());
+    config.storage.s3.force_path_style = true;
+    config.storage.s3.access_key_id = Some(Secret::new(s3.keys().access_key_id.clone()));
+    config.storage.s3.secret_access_key = Some(Secret::new(s3.keys().secret_access_key.clone()));
+    config.storage.s3.session_token = None;
+    config.spool.dir = data.join("spool");
+    config.providers.local_tts.enabled = true;
+}
+
+/// Runs tonight's night, tells what came of it, and says where to look. Ends the demo when it was
+/// to be made once.
+async fn tell(
+    args: args::Demo,
+    context: &Context,
+    store: Store,
+    schedule: worker::scheduler::Schedule,
+    base: String,
+    shutdown: Shutdown,
+) -> anyhow::Result<Exit> {
+    let story = async {
+        let pool = store.pool();
+        let date = schedule.date(store::night::now(pool).await?);
+        night::start(pool, &schedule, date, "demo").await?;
+        let night = night::watch(pool, date, Progress::for_people()).await?;
+        let learners = with_tokens(pool, LISTED).await?;
+        anyhow::Ok((night, learners))
+    };
+    let told = tokio::select! {
+        told = story => told,
+        () = shutdown.asked() => {
+            eprintln!("demo: stopped before the night was over; running it again goes on from here");
+            return Ok(Exit::Failed);
+        }
+    };
+    if args.once || told.is_err() {
+        shutdown.ask();
+    }
+    let (night, learners) = told?;
+    if context.json {
+        let urls = json!({
+            "api": format!("{base}/api/dailycast/today/"),
+            "health": format!("{base}/healthz"),
+            "s3": context.config.storage.s3.endpoint_url,
+        });
+        output::json(&json!({ "night": night, "urls": urls, "learners": learners }))?;
+    } else {
+        describe(&night, &learners, &base, args.once)?;
+    }
+    shutdown.asked().await;
+    let is_well = night.unfinished() == 0 && night.with_status(Status::Failed) == 0;
+    Ok(if is_well { Exit::Done } else { Exit::Failed })
+}
+
+/// The end of the night in words, and what to try next.
+fn describe(night: &Night, learners: &[Learner], base: &str, once: bool) -> anyhow::Result<()> {
+    let failed = night.with_status(Status::Failed);
+    output::line(format!(
+        "night of {}: {} podcasts, {} finished, {failed} failed",
+        night.date,
+        night.enqueued,
+        night.finished() - failed
+    ))?;
+    for failure in &night.failures {
+        output::line(format!("  {} failed with {}", failure.count, failure.kind))?;
+    }
+    if once {
+        return Ok(());
+    }
+    output::line(format!("\nserving at {base}; stop with Ctrl-C, and the same command goes on from here"))?;
+    for learner in learners.iter().take(SHOWN) {
+        output::line(format!("\n{}'s podcast of today:", learner.name))?;
+        output::line(format!("  curl -H 'Authorization: Token {}' {base}/api/dailycast/today/", learner.token))?;
+    }
+    output::line("\nits \"audio_url\" plays in any browser or player")?;
+    Ok(())
 }

@@ -1,4 +1,5 @@
-//! From settings to the neighbours that a command works with: the store of episodes and the spool.
+//! From settings to what a command works with: the store of episodes, the spool, who speaks, and
+//! how the worker works.
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -6,15 +7,26 @@ use anyhow::Context as _;
 
 use super::exit::Advice;
 use crate::{
-    config::{Config, SpoolKind},
+    config::{Config, LocalVoice, SpoolKind, installed_voice},
     provider::{
         object_store::{
             ObjectStore,
             s3::{S3Store, Settings},
         },
         spool::{Spool, disk::DiskSpool},
+        tts::local::{Local, LocalVoices},
     },
+    store::Store,
+    worker::{
+        self, host,
+        scheduler::Schedule,
+        steps::{Neighbours, Steps},
+    },
+    workflow::Workflow,
 };
+
+/// How often due podcasts are looked for when nobody tells of them.
+const POLL: Duration = Duration::from_millis(500);
 
 /// The longest wait for a connection to the store.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -61,4 +73,57 @@ pub async fn spool(config: &Config) -> anyhow::Result<Arc<dyn Spool>> {
     let opened = tokio::task::spawn_blocking(move || DiskSpool::open(&dir, max_bytes)).await?;
     let mend = "name a directory that can be written with spool.dir";
     Ok(Arc::new(opened.context(Advice::failed(what, mend))?))
+}
+
+/// The steps with everybody they work with.
+///
+/// # Errors
+/// [`Advice`] with exit code 2 when nobody can speak, or store and spool cannot be used.
+pub async fn steps(config: &Config, store: Store, workflow: Workflow) -> anyhow::Result<Steps> {
+    let speech = &config.providers.local_tts;
+    if !speech.enabled {
+        let mend = "set providers.local_tts.enabled = true; the vendors' voices are not in this version yet";
+        return Err(Advice::usage("nobody can speak", mend).into());
+    }
+    let local = Local::new(LocalVoices {
+        python: speech.python.clone().or_else(installed_voice),
+        espeak: Some(speech.espeak.clone()),
+        tone: speech.voice == LocalVoice::Tone,
+        ..LocalVoices::default()
+    });
+    let neighbours = Neighbours {
+        writers: Vec::new(),
+        speakers: Vec::new(),
+        local: Some(Arc::new(local)),
+        tone: speech.voice == LocalVoice::Tone,
+        spool: spool(config).await?,
+        object_store: object_store(config)?,
+    };
+    Ok(Steps::new(store, workflow, neighbours))
+}
+
+/// When nights start and end.
+pub fn schedule(config: &Config) -> Schedule {
+    let night = &config.night;
+    Schedule {
+        cron: night.cron.clone(),
+        zone: night.time_zone,
+        deadline: night.deadline,
+        batch_size: night.batch_size,
+        active_within: night.active_within,
+    }
+}
+
+/// How the worker of this process works.
+pub fn worker_settings(config: &Config, workflow: &Workflow) -> worker::Settings {
+    worker::Settings {
+        name: config.worker.id.clone().unwrap_or_else(host::host_name),
+        concurrency: usize::try_from(config.worker.concurrency).unwrap_or(usize::MAX),
+        lease: config.worker.lease,
+        grace: config.worker.grace,
+        poll: POLL,
+        crash_limit: workflow.crash_limit,
+        schedule: Some(schedule(config)),
+        retention_days: i32::try_from(config.storage.retention_days).unwrap_or(i32::MAX),
+    }
 }

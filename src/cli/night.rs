@@ -1,15 +1,187 @@
-//! :Night:Starting and watching a night.
+//! `night start` and `night status`.
+
+use std::{io::IsTerminal as _, time::Duration};
+
+use chrono::NaiveDate;
+use indicatif::{ProgressBar, ProgressStyle};
+use sqlx::PgPool;
 
 use super::{
-    args,
+    args::{self, NightStart, NightStatus},
     context::Context,
-    exit::{Advice, Exit},
+    exit::Exit,
+    neighbours, output,
 };
+use crate::{
+    machine::Status,
+    store::{
+        night::{self, NewNight, Night},
+        podcasts::{self, Filter},
+    },
+    worker::scheduler::{Schedule, enqueue},
+};
+
+/// How often a watched night is looked at.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// Without a terminal a line is printed when this many more podcasts are finished, as a share.
+const PLAIN_STEPS: i64 = 10;
 
 /// Runs the command.
 ///
 /// # Errors
 /// What it could not do.
-pub async fn run(_args: args::Night, _context: Context) -> anyhow::Result<Exit> {
-    Err(Advice::failed("`dailycast night` is not in this build", "take a later one").into())
+pub async fn run(args: args::Night, context: Context) -> anyhow::Result<Exit> {
+    match args {
+        args::Night::Start(start) => start_night(start, context).await,
+        args::Night::Status(status) => show_status(status, context).await,
+    }
+}
+
+async fn start_night(args: NightStart, context: Context) -> anyhow::Result<Exit> {
+    let store = context.database().await?;
+    let pool = store.pool();
+    let schedule = neighbours::schedule(&context.config);
+    let now = night::now(pool).await?;
+    let date = args.date.unwrap_or_else(|| schedule.date(now));
+    if args.users.is_empty() {
+        start(pool, &schedule, date, "operator").await?;
+    } else {
+        night::enqueue_learners(pool, date, schedule.deadline_by_hand(now), &args.users).await?;
+    }
+    if args.requeue_failed {
+        let failed = Filter { date: Some(date), status: Some(Status::Failed), ..Filter::default() };
+        podcasts::requeue(pool, &failed, schedule.deadline_by_hand(now), "night start --requeue-failed").await?;
+    }
+    print(&night::status(pool, date).await?, context.json)?;
+    Ok(Exit::Done)
+}
+
+/// Starts the night of a date by hand, or goes through its learners again, and enqueues who has no
+/// podcast yet. Doing it twice changes nothing.
+///
+/// # Errors
+/// When the database, or the academy behind it, cannot be used.
+pub async fn start(pool: &PgPool, schedule: &Schedule, date: NaiveDate, by: &str) -> anyhow::Result<()> {
+    let now = night::now(pool).await?;
+    let new =
+        NewNight { date, scheduled_for: now, deadline_at: schedule.deadline_by_hand(now), started_by: by.to_owned() };
+    if !night::start(pool, &new).await? {
+        night::reopen(pool, date).await?;
+    }
+    for open in night::open(pool).await?.into_iter().filter(|open| open.date == date) {
+        enqueue(pool, open, schedule, |_| {}).await?;
+    }
+    Ok(())
+}
+
+async fn show_status(args: NightStatus, context: Context) -> anyhow::Result<Exit> {
+    let store = context.database().await?;
+    let pool = store.pool();
+    let date = match args.date {
+        Some(date) => Some(date),
+        None => night::newest_date(pool).await?,
+    };
+    let date = date.unwrap_or(neighbours::schedule(&context.config).date(night::now(pool).await?));
+    let night = if args.watch {
+        watch(pool, date, if context.json { Progress::json() } else { Progress::for_people() }).await?
+    } else {
+        night::status(pool, date).await?
+    };
+    print(&night, context.json)?;
+    let needs_operator = night.stuck > 0 || night.with_status(Status::Failed) > 0;
+    Ok(if needs_operator { Exit::Attention } else { Exit::Done })
+}
+
+/// How the progress of a night is shown.
+pub struct Progress {
+    bar: Option<ProgressBar>,
+    json: bool,
+    told: i64,
+}
+
+impl Progress {
+    /// A bar on a terminal, now and then a line elsewhere; both on standard error.
+    pub fn for_people() -> Self {
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let style = ProgressStyle::with_template("{prefix} {wide_bar} {pos}/{len} {msg}");
+            ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar())).with_prefix("night")
+        });
+        Self { bar, json: false, told: -1 }
+    }
+
+    /// One JSON document per change, on standard output.
+    pub fn json() -> Self {
+        Self { bar: None, json: true, told: -1 }
+    }
+
+    fn show(&mut self, night: &Night) -> std::io::Result<()> {
+        let (done, all) = (night.finished(), night.enqueued);
+        let failed = night.with_status(Status::Failed);
+        if self.json {
+            if done != self.told {
+                self.told = done;
+                output::json(night)?;
+            }
+        } else if let Some(bar) = &self.bar {
+            bar.set_length(u64::try_from(all).unwrap_or_default());
+            bar.set_position(u64::try_from(done).unwrap_or_default());
+            let failed = if failed > 0 { format!(", {failed} failed") } else { String::new() };
+            bar.set_message(format!("{:.1} a minute{failed}", night.rate_per_minute));
+        } else {
+            let step = done * PLAIN_STEPS / all.max(1);
+            if step != self.told {
+                self.told = step;
+                eprintln!("night {}: {done} of {all} podcasts finished, {failed} failed", night.date);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Follows a night until nothing is left to do.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn watch(pool: &PgPool, date: NaiveDate, mut progress: Progress) -> anyhow::Result<Night> {
+    loop {
+        let night = night::status(pool, date).await?;
+        progress.show(&night)?;
+        if night.unfinished() == 0 && night.state != "enqueuing" {
+            if let Some(bar) = progress.bar {
+                bar.finish();
+            }
+            return Ok(night);
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// Prints a night as JSON or in words.
+fn print(night: &Night, json: bool) -> anyhow::Result<()> {
+    if json {
+        output::json(night)?;
+        return Ok(());
+    }
+    output::line(format!("night of {}: {}", night.date, night.state))?;
+    let mut table = output::Table::new([("status", output::Side::Left), ("podcasts", output::Side::Right)]);
+    for status in Status::ALL {
+        table.row([status.to_string(), night.with_status(status).to_string()]);
+    }
+    output::line(table.to_string().trim_end())?;
+    let eta = night.eta.map(|eta| format!(", done about {}", eta.format("%H:%M UTC"))).unwrap_or_default();
+    output::line(format!(
+        "{} eligible, {} enqueued, {:.1} finished a minute{eta}, {} spent",
+        night.eligible,
+        night.enqueued,
+        night.rate_per_minute,
+        output::dollars(night.cost_micro_usd)
+    ))?;
+    for failure in &night.failures {
+        output::line(format!("failed: {} of {}", failure.count, failure.kind))?;
+    }
+    if night.stuck > 0 {
+        output::line(format!("stuck: {}; `dailycast podcast list --stuck` names them", night.stuck))?;
+    }
+    Ok(())
 }

@@ -1,15 +1,159 @@
-//! :Podcast:Looking at podcasts and running them again.
+//! `podcast list`, `show` and `requeue`.
+
+use serde_json::json;
 
 use super::{
-    args,
+    args::{self, PodcastList, PodcastRequeue, PodcastShow},
     context::Context,
     exit::{Advice, Exit},
+    neighbours,
+    output::{self, Side, Table},
+};
+use crate::{
+    machine::Status,
+    store::{
+        night,
+        podcasts::{self, Filter, Row},
+    },
 };
 
 /// Runs the command.
 ///
 /// # Errors
 /// What it could not do.
-pub async fn run(_args: args::Podcast, _context: Context) -> anyhow::Result<Exit> {
-    Err(Advice::failed("`dailycast podcast` is not in this build", "take a later one").into())
+pub async fn run(args: args::Podcast, context: Context) -> anyhow::Result<Exit> {
+    match args {
+        args::Podcast::List(list) => show_list(list, context).await,
+        args::Podcast::Show(show) => show_one(show, context).await,
+        args::Podcast::Requeue(requeue) => requeue_all(requeue, context).await,
+    }
+}
+
+async fn show_list(args: PodcastList, context: Context) -> anyhow::Result<Exit> {
+    let store = context.database().await?;
+    let filter =
+        Filter { date: args.date, status: args.status, user_id: args.user, stuck: args.stuck, ..Filter::default() };
+    let rows = podcasts::list(store.pool(), &filter, i64::from(args.limit)).await?;
+    if context.json {
+        output::json(&rows)?;
+    } else {
+        let mut table = Table::new([
+            ("id", Side::Right),
+            ("learner", Side::Right),
+            ("date", Side::Left),
+            ("status", Side::Left),
+            ("length", Side::Right),
+            ("what", Side::Left),
+        ]);
+        for row in &rows {
+            let what = row.error_message.as_deref().or(row.title.as_deref()).unwrap_or_default();
+            table.row([
+                row.id.to_string(),
+                row.user_id.to_string(),
+                row.date.to_string(),
+                row.status.clone(),
+                row.duration_seconds.map(output::minutes).unwrap_or_default(),
+                what.to_owned(),
+            ]);
+        }
+        output::line(table.to_string().trim_end())?;
+    }
+    let needs_operator = args.stuck && !rows.is_empty();
+    Ok(if needs_operator { Exit::Attention } else { Exit::Done })
+}
+
+async fn show_one(args: PodcastShow, context: Context) -> anyhow::Result<Exit> {
+    let store = context.database().await?;
+    let pool = store.pool();
+    let filter = Filter { ids: Some(vec![args.id]), ..Filter::default() };
+    let Some(row) = podcasts::list(pool, &filter, 1).await?.pop() else {
+        let mend = "`dailycast podcast list` shows those there are";
+        return Err(Advice::failed(format!("there is no podcast {}", args.id), mend).into());
+    };
+    let events = podcasts::events(pool, row.id).await?;
+    let calls = podcasts::calls(pool, row.id).await?;
+    if context.json {
+        let mut document = serde_json::to_value(&row)?;
+        document["events"] = json!(events);
+        document["calls"] = json!(calls);
+        output::json(&document)?;
+        return Ok(Exit::Done);
+    }
+    describe(&row)?;
+    let mut table =
+        Table::new([("when (UTC)", Side::Left), ("event", Side::Left), ("took", Side::Right), ("what", Side::Left)]);
+    for line in &events {
+        let took = line.duration_ms.map(|ms| format!("{:.1} s", f64::from(ms) / 1000.0)).unwrap_or_default();
+        let what = [line.provider.as_deref(), line.error_kind.as_deref(), line.detail.as_deref()];
+        let what = what.into_iter().flatten().collect::<Vec<_>>().join(": ");
+        table.row([line.at.format("%m-%d %H:%M:%S").to_string(), line.event.clone(), took, what]);
+    }
+    output::line(format!("\n{table}").trim_end())?;
+    let mut table = Table::new([
+        ("call", Side::Left),
+        ("operation", Side::Left),
+        ("took", Side::Right),
+        ("cost", Side::Right),
+        ("outcome", Side::Left),
+    ]);
+    for call in &calls {
+        let took = format!("{:.1} s", f64::from(call.latency_ms) / 1000.0);
+        let name = format!("{} {}", call.provider, call.model);
+        let cost = output::dollars(call.cost_micro_usd);
+        table.row([name, call.operation.clone(), took, cost, call.outcome.clone()]);
+    }
+    if !calls.is_empty() {
+        output::line(format!("\n{table}").trim_end())?;
+    }
+    Ok(Exit::Done)
+}
+
+/// The row in words.
+fn describe(row: &Row) -> anyhow::Result<()> {
+    output::line(format!("podcast {} of learner {} for {}: {}", row.id, row.user_id, row.date, row.status))?;
+    if let Some(title) = &row.title {
+        let length = row.duration_seconds.map(|seconds| format!(", {}", output::minutes(seconds))).unwrap_or_default();
+        let language = row.language.as_deref().unwrap_or("?");
+        output::line(format!("  {title} ({language}{length})"))?;
+    }
+    if let Some(url) = &row.audio_url {
+        output::line(format!("  {url}"))?;
+    }
+    if let Some(message) = &row.error_message {
+        output::line(format!("  {message}"))?;
+    }
+    if row.finished_at.is_none() {
+        let state = match row.worker_id {
+            Some(worker) => format!("worker {worker} is at it"),
+            None => format!("due at {}", row.next_attempt_at.format("%Y-%m-%d %H:%M:%S UTC")),
+        };
+        output::line(format!("  attempt {}, {state}", row.attempt + 1))?;
+    }
+    Ok(())
+}
+
+async fn requeue_all(args: PodcastRequeue, context: Context) -> anyhow::Result<Exit> {
+    let store = context.database().await?;
+    let filter = Filter {
+        ids: (!args.ids.is_empty()).then(|| args.ids.clone()),
+        date: args.date,
+        status: args.failed.then_some(Status::Failed),
+        cause: args.cause.map(|kind| kind.as_str().to_owned()),
+        stuck: args.stuck,
+        user_id: None,
+    };
+    let now = night::now(store.pool()).await?;
+    let deadline = neighbours::schedule(&context.config).deadline_by_hand(now);
+    let done = podcasts::requeue(store.pool(), &filter, deadline, "an operator at the command line").await?;
+    let unknown = args.ids.len().saturating_sub(done.requeued + done.skipped);
+    if context.json {
+        output::json(&json!({ "requeued": done.requeued, "skipped": done.skipped, "unknown": unknown }))?;
+    } else {
+        output::line(format!("{} requeued, {} left as they are", done.requeued, done.skipped))?;
+    }
+    if unknown > 0 {
+        let what = format!("{unknown} of the podcasts named do not exist");
+        return Err(Advice::failed(what, "`dailycast podcast list` shows those there are").into());
+    }
+    Ok(Exit::Done)
 }

@@ -1,31 +1,149 @@
 //! The long-lived processes: `run`, `serve` and `work`.
+//!
+//! Everything that can be wrong is found before anything starts: the port is taken first, then the
+//! database, its migrations, the academy's views and the neighbours are looked at.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use tokio_util::sync::CancellationToken;
 
 use super::{
     args,
     context::Context,
     exit::{Advice, Exit},
+    neighbours,
+};
+use crate::{
+    clock::SystemClock,
+    http::{self, App, Bound, SigningKey},
+    store::{self, Store, academy, listeners},
+    worker::{self, shutdown::Shutdown, steps::Steps},
 };
 
 /// Scheduler, worker and HTTP in one process.
 ///
 /// # Errors
 /// What kept it from starting, or ended it.
-pub async fn run(_args: args::Serve, _context: Context) -> anyhow::Result<Exit> {
-    Err(Advice::failed("`dailycast run` is not in this build", "take a later one").into())
+pub async fn run(_args: args::Serve, context: Context) -> anyhow::Result<Exit> {
+    let bound = bind(&context).await?;
+    let store = ready(&context).await?;
+    let (settings, steps) = worker_of(&context, &store).await?;
+    let shutdown = stop_on_signals(&context)?;
+    let app = app(&context, &store, &bound).await?;
+    both(bound, app, worker::run(store.clone(), settings, steps, shutdown.clone()), &shutdown).await?;
+    store.close().await;
+    Ok(Exit::Done)
 }
 
 /// HTTP only.
 ///
 /// # Errors
 /// As [`run`].
-pub async fn serve(_args: args::Serve, _context: Context) -> anyhow::Result<Exit> {
-    Err(Advice::failed("`dailycast serve` is not in this build", "take a later one").into())
+pub async fn serve(_args: args::Serve, context: Context) -> anyhow::Result<Exit> {
+    let bound = bind(&context).await?;
+    let store = ready(&context).await?;
+    let shutdown = stop_on_signals(&context)?;
+    let app = app(&context, &store, &bound).await?;
+    tracing::info!(http.address = %bound.address(), "serving");
+    http::serve(bound, app, shutdown.token()).await?;
+    store.close().await;
+    Ok(Exit::Done)
 }
 
 /// Scheduler, worker and sweep only.
 ///
 /// # Errors
 /// As [`run`].
-pub async fn work(_context: Context) -> anyhow::Result<Exit> {
-    Err(Advice::failed("`dailycast work` is not in this build", "take a later one").into())
+pub async fn work(context: Context) -> anyhow::Result<Exit> {
+    let store = ready(&context).await?;
+    let (settings, steps) = worker_of(&context, &store).await?;
+    let shutdown = stop_on_signals(&context)?;
+    worker::run(store.clone(), settings, steps, shutdown).await?;
+    store.close().await;
+    Ok(Exit::Done)
+}
+
+async fn bind(context: &Context) -> anyhow::Result<Bound> {
+    let address = context.config.http.listen;
+    let mend = "stop what listens there, or choose another address with --listen or http.listen";
+    http::bind(address).await.context(Advice::usage(format!("nothing can be served on {address}"), mend))
+}
+
+/// The database, at the level of this program and with an academy.
+async fn ready(context: &Context) -> anyhow::Result<Store> {
+    let store = context.database().await?;
+    if !store::level(store.pool()).await?.is_enough() {
+        let what = "the database is older than this program";
+        return Err(Advice::usage(what, "run `dailycast migrate`").into());
+    }
+    let missing = academy::check(store.pool(), &context.config.academy.schema).await?;
+    if !missing.is_empty() {
+        let what = missing.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+        let mend = "create the learner views (see migrations/academy/), or name their schema with academy.schema";
+        return Err(Advice::usage(format!("the academy cannot be read: {what}"), mend).into());
+    }
+    Ok(store)
+}
+
+async fn worker_of(context: &Context, store: &Store) -> anyhow::Result<(worker::Settings, Arc<Steps>)> {
+    let workflow = context.workflow()?;
+    let settings = neighbours::worker_settings(&context.config, &workflow);
+    Ok((settings, Arc::new(neighbours::steps(&context.config, store.clone(), workflow).await?)))
+}
+
+fn stop_on_signals(context: &Context) -> anyhow::Result<Shutdown> {
+    let shutdown = Shutdown::new();
+    shutdown.on_signals(context.config.worker.grace).context("cannot listen for signals")?;
+    Ok(shutdown)
+}
+
+/// What the HTTP handlers know.
+///
+/// # Errors
+/// When the signing secret, the spool or the store cannot be had.
+pub async fn app(context: &Context, store: &Store, bound: &Bound) -> anyhow::Result<Arc<App>> {
+    let config = &context.config;
+    let secret = match &config.http.signing_secret {
+        Some(secret) => secret.expose().as_bytes().to_vec(),
+        None => listeners::signing_secret(store.pool(), rand::random_iter().next().unwrap_or_default()).await?,
+    };
+    Ok(Arc::new(App {
+        db: store.pool().clone(),
+        store: neighbours::object_store(config)?,
+        spool: neighbours::spool(config).await?,
+        clock: Arc::new(SystemClock),
+        signing_key: SigningKey::new(&secret),
+        settings: http::Settings::new(config, bound.address()),
+    }))
+}
+
+/// Serves while the worker works. Whichever ends by itself ends the other.
+///
+/// # Errors
+/// What ended the one or the other.
+pub async fn both(
+    bound: Bound,
+    app: Arc<App>,
+    worker: impl Future<Output = Result<(), worker::Error>> + Send + 'static,
+    shutdown: &Shutdown,
+) -> anyhow::Result<()> {
+    tracing::info!(http.address = %bound.address(), "serving");
+    let stop: CancellationToken = shutdown.token();
+    let mut working = tokio::spawn(worker);
+    let serving = http::serve(bound, app, stop);
+    tokio::pin!(serving);
+    tokio::select! {
+        worked = &mut working => {
+            shutdown.ask();
+            serving.await?;
+            worked??;
+        }
+        served = &mut serving => {
+            shutdown.ask();
+            working.await??;
+            served?;
+        }
+    }
+    Ok(())
 }

@@ -35,7 +35,7 @@ pub use layers::{ConfigFile, Flag, Sources};
 pub use night::Night;
 pub use ops::{LogFormat, Ops};
 pub use problem::{Place, Problem, Problems};
-pub use process::environment;
+pub use process::{environment, installed_voice};
 pub use providers::{Azure, Google, LocalSpeech, LocalVoice, Polly, Providers, Writer};
 pub use secret::Secret;
 pub use spool::{Spool, SpoolKind};

@@ -131,6 +131,19 @@ impl Cluster {
         }
     }
 
+    /// Drops a database that may be in use, or was dropped before.
+    ///
+    /// # Errors
+    /// When the server cannot be reached or refuses.
+    pub async fn drop_database(&self, name: &str) -> Result<(), Error> {
+        let what = || format!("drop the database {name:?}");
+        let mut connection = PgConnection::connect(&self.url("postgres")).await.map_err(Error::database(what()))?;
+        let statement = AssertSqlSafe(format!("drop database if exists {} with (force)", quote(name)));
+        sqlx::raw_sql(statement).execute(&mut connection).await.map_err(Error::database(what()))?;
+        connection.close().await.ok();
+        Ok(())
+    }
+
     fn data(&self) -> PathBuf {
         self.dir.join("data")
     }

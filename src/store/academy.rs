@@ -356,3 +356,35 @@ fn primary_tags(languages: Vec<String>) -> Vec<String> {
 fn count(value: Option<i32>) -> u32 {
     value.and_then(|value| u32::try_from(value).ok()).unwrap_or_default()
 }
+
+/// A learner who can log in.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Learner {
+    /// The learner.
+    pub user_id: i64,
+    /// How the learner is called; may be empty.
+    pub name: String,
+    /// The token.
+    pub token: String,
+}
+
+/// The first `limit` learners that have a podcast, with their tokens: for a sample academy, whose
+/// tokens are no secret.
+///
+/// # Errors
+/// When the views cannot be read.
+pub async fn with_tokens(executor: impl PgExecutor<'_>, limit: i64) -> Result<Vec<Learner>, Error> {
+    let learners = sqlx::query_as!(
+        Learner,
+        r#"/* learners_with_tokens */
+        select l.user_id::bigint as "user_id!", coalesce(l.display_name, '')::text as "name!", t.key::text as "token!"
+        from learner l join learner_token t on t.user_id = l.user_id
+        where exists (select from dailycast.daily_podcast p where p.user_id = l.user_id and p.is_active)
+        order by l.user_id
+        limit $1"#,
+        limit,
+    )
+    .fetch_all(executor)
+    .await?;
+    Ok(learners)
+}

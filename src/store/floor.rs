@@ -161,7 +161,18 @@ pub async fn work(pool: &PgPool) -> Result<Work, Error> {
     Ok(Work { commits: row.0, statements, backend_pid: row.1 })
 }
 
-/// Podcasts of a date that are not finished.
+/// The version of the server.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn server_version(pool: &PgPool) -> Result<String, Error> {
+    sqlx::query_scalar!(r#"/* server_version */ select current_setting('server_version') as "version!""#)
+        .fetch_one(pool)
+        .await
+        .map_err(Error::in_statement("server_version"))
+}
+
+/// Podcasts that are not finished, counted up to 1,000.
 ///
 /// # Errors
 /// [`Error::Database`].

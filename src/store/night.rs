@@ -278,6 +278,24 @@ pub async fn close(pool: &PgPool, date: NaiveDate) -> Result<(), Error> {
     Ok(())
 }
 
+/// Goes through the learners of a night once more: who has a podcast keeps it.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn reopen(pool: &PgPool, date: NaiveDate) -> Result<(), Error> {
+    sqlx::query!(
+        r#"/* reopen_night */
+        update dailycast.night
+        set state = 'enqueuing', cursor_user_id = 0, eligible = 0, enqueued_at = null, finished_at = null
+        where date = $1 and state <> 'enqueuing'"#,
+        date,
+    )
+    .execute(pool)
+    .await
+    .map_err(Error::in_statement("reopen_night"))?;
+    Ok(())
+}
+
 /// Marks the running nights that have no unfinished podcast as finished, and returns their dates.
 ///
 /// # Errors

@@ -17,6 +17,7 @@ pub mod liveness;
 pub mod queue;
 pub mod scheduler;
 pub mod shutdown;
+pub mod steps;
 pub mod sweeper;
 
 use std::{
