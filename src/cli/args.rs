@@ -185,10 +185,10 @@ pub struct PodcastRequeue {
     #[arg(long, group = "which", conflicts_with = "ids")]
     pub failed: bool,
     /// Of this date only
-    #[arg(long, value_name = "YYYY-MM-DD", requires = "failed")]
+    #[arg(long, value_name = "YYYY-MM-DD", requires = "failed", conflicts_with_all = ["stuck", "ids"])]
     pub date: Option<NaiveDate>,
     /// For this cause only, like timeout or no_voice
-    #[arg(long, value_name = "KIND", requires = "failed", value_parser = failure_kind)]
+    #[arg(long, value_name = "KIND", requires = "failed", conflicts_with_all = ["stuck", "ids"], value_parser = failure_kind)]
     pub cause: Option<crate::machine::FailureKind>,
 }
 

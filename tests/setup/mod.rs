@@ -2,6 +2,8 @@
 //! Postgres, the sample academy, the S3 server).
 
 mod academy;
+mod cli;
 mod config;
 mod django;
 mod postgres;
+mod readme;

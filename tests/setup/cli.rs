@@ -1,0 +1,200 @@
+//! The command line from outside: what it understands, how it ends, how it prints.
+
+use std::{
+    path::PathBuf,
+    process::{Command, Output},
+};
+
+use anyhow::Context as _;
+use clap::{CommandFactory, Parser};
+use dailycast::cli::{
+    args::{self, Cli},
+    exit::{Advice, Exit, Told},
+    output::{Side, Table, dollars, minutes},
+};
+
+/// Runs the program in an empty directory, without the settings of this host.
+fn dailycast(args: &[&str], env: &[(&str, &str)]) -> Output {
+    let dir = std::env::temp_dir().join(format!("dailycast-cli-{}", std::process::id()));
+    std::fs::create_dir_all(&dir).unwrap();
+    let path = std::env::var_os("PATH").unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dailycast"));
+    command.args(args).current_dir(dir).env_clear().env("PATH", path).envs(env.iter().copied());
+    command.output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+#[test]
+fn the_definition_of_the_command_line_is_sound() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn every_promised_verb_is_understood() {
+    let verbs = [
+        "demo --learners 3 --data d --listen 127.0.0.1:0 --sim --once --json",
+        "run",
+        "serve --listen 0.0.0.0:80",
+        "work -vv",
+        "migrate --config f --workflows w --no-color",
+        "night start --date 2026-11-22 --user 1 --user 2 --requeue-failed",
+        "night status --date 2026-11-22 --watch",
+        "podcast list --date 2026-11-22 --status pending_upload --user 7 --stuck --limit 10",
+        "podcast show 7 --json",
+        "podcast requeue 7 8 9",
+        "podcast requeue --stuck",
+        "podcast requeue --failed --date 2026-11-22 --cause no_voice",
+        "doctor",
+        "academy sample --learners 5 --seed 2",
+        "academy check",
+        "workflow check --dir d",
+        "workflow show",
+        "workflow graph",
+        "bench engine --podcasts 100 --concurrency 10 --json",
+    ];
+    for verb in verbs {
+        let parsed = Cli::try_parse_from(["dailycast"].into_iter().chain(verb.split(' ')));
+        assert!(parsed.is_ok(), "{verb}: {}", parsed.unwrap_err());
+    }
+}
+
+#[test]
+fn what_makes_no_sense_is_refused() {
+    let verbs = [
+        "",
+        "demo --learners 0",
+        "podcast requeue",
+        "podcast requeue 7 --stuck",
+        "podcast requeue --stuck --failed",
+        "podcast requeue --stuck --cause timeout",
+        "podcast requeue 7 --date 2026-11-22",
+        "podcast requeue --failed --cause bad_luck",
+        "podcast list --status ready",
+        "night start --date tomorrow",
+    ];
+    for verb in verbs {
+        let parsed = Cli::try_parse_from(["dailycast"].into_iter().chain(verb.split_whitespace()));
+        assert!(parsed.is_err(), "{verb}");
+    }
+}
+
+#[test]
+fn the_demo_has_the_promised_defaults() {
+    let args::Command::Demo(demo) = Cli::try_parse_from(["dailycast", "demo"]).unwrap().command else { unreachable!() };
+    assert_eq!((demo.learners, demo.data, demo.sim, demo.once), (12, PathBuf::from(".dailycast"), false, false));
+}
+
+#[test]
+fn a_wrong_setting_ends_with_2_and_names_every_problem() {
+    let output = dailycast(&["migrate"], &[("DAILYCAST_WORKER__LEASE", "soon"), ("DAILYCAST_NIGHT__CRON", "never")]);
+    let told = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{told}");
+    assert!(told.starts_with("error: the configuration has 2 problems, nothing was started\n"), "{told}");
+    assert!(told.contains("worker.lease") && told.contains("night.cron"), "{told}");
+    assert_eq!(text(&output.stdout), "");
+}
+
+#[test]
+fn a_missing_database_ends_with_2_and_the_mend() {
+    let output = dailycast(&["migrate"], &[]);
+    assert_eq!(output.status.code(), Some(2));
+    let told = text(&output.stderr);
+    assert!(told.contains("error: no database is configured\n  mend: set DATABASE_URL"), "{told}");
+}
+
+#[test]
+fn a_database_that_does_not_answer_ends_with_2_and_shows_no_password() {
+    let output = dailycast(&["migrate"], &[("DATABASE_URL", "postgres://u:hunter2@127.0.0.1:1/d")]);
+    let told = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{told}");
+    assert!(told.contains("error: the database does not answer\n  because "), "{told}");
+    assert!(!told.contains("hunter2"), "{told}");
+}
+
+#[test]
+fn doctor_ends_with_3_when_it_finds_something() {
+    let output = dailycast(&["doctor", "--json"], &[]);
+    assert_eq!(output.status.code(), Some(3), "{}", text(&output.stderr));
+    let report: serde_json::Value = serde_json::from_str(&text(&output.stdout)).unwrap();
+    let found = |check: &str| {
+        let checks = report["checks"].as_array().unwrap();
+        checks.iter().find(|finding| finding["check"] == check).unwrap_or_else(|| panic!("{check}: {report}")).clone()
+    };
+    assert_eq!(found("config")["ok"], true);
+    assert_eq!(found("spool")["ok"], true);
+    for check in ["database", "bucket", "voice"] {
+        assert_eq!(found(check)["ok"], false);
+        assert!(found(check)["mend"].is_string());
+    }
+}
+
+#[test]
+fn doctor_tells_a_wrong_configuration_as_findings() {
+    let output = dailycast(&["doctor"], &[("DAILYCAST_WORKER__LEASE", "soon")]);
+    assert_eq!(output.status.code(), Some(3));
+    let told = text(&output.stdout);
+    assert!(told.starts_with("BAD  config      DAILYCAST_WORKER__LEASE: worker.lease: "), "{told}");
+    assert!(told.contains("mend: write a whole number"), "{told}");
+}
+
+#[test]
+fn doctor_shows_no_key() {
+    let keys = [("OPENAI_API_KEY", "hunter2"), ("AZURE_SPEECH_KEY", "hunter2")];
+    let output = dailycast(&["doctor"], &keys);
+    let told = text(&output.stdout);
+    assert!(told.contains("writers: openai; speakers: azure"), "{told}");
+    assert!(!told.contains("hunter2") && !text(&output.stderr).contains("hunter2"));
+}
+
+#[test]
+fn the_compiled_in_workflow_can_be_shown() {
+    assert_eq!(dailycast(&["workflow", "check"], &[]).status.code(), Some(0));
+    let shown = dailycast(&["workflow", "show", "--json"], &[]);
+    let workflow: serde_json::Value = serde_json::from_str(&text(&shown.stdout)).unwrap();
+    assert!(workflow["plans"].is_object());
+    let graph = dailycast(&["workflow", "graph"], &[]);
+    assert!(text(&graph.stdout).starts_with("flowchart"), "{}", text(&graph.stdout));
+    let missing = dailycast(&["workflow", "check", "--dir", "nowhere"], &[]);
+    assert_eq!(missing.status.code(), Some(2));
+    assert!(text(&missing.stderr).contains("nowhere"));
+}
+
+#[test]
+fn an_error_is_told_with_its_causes_and_the_mend() {
+    let cause = std::io::Error::other("the disk is full");
+    let error = Err::<(), _>(cause).context(Advice::failed("nothing was written", "make room")).unwrap_err();
+    assert_eq!(Told(&error).to_string(), "error: nothing was written\n  because the disk is full\n  mend: make room");
+    assert_eq!(Exit::of(&error), Exit::Failed);
+    assert_eq!(Exit::of(&anyhow::anyhow!("a defect")), Exit::Failed);
+    assert_eq!(Exit::of(&Advice::usage("no", "yes").into()), Exit::Usage);
+}
+
+#[test]
+fn a_table_is_aligned_and_fits_80_columns() {
+    let mut table = Table::new([("id", Side::Right), ("status", Side::Left), ("why", Side::Left)]);
+    table.row(["7", "failed", "the provider did not answer in time, and all the others had been tried before it"]);
+    table.row(["1024", "completed", ""]);
+    table.row(["1", "pending", "a\u{1b}[31mb\nc"]);
+    assert_eq!(
+        table.to_string(),
+        concat!(
+            "  ID  STATUS     WHY\n",
+            "   7  failed     the provider did not answer in time, and all the others had\n",
+            "                 been tried before it\n",
+            "1024  completed\n",
+            "   1  pending    a [31mb c\n",
+        )
+    );
+}
+
+#[test]
+fn money_and_time_read_as_people_write_them() {
+    let money = [(0, "$0.00"), (1, "$0.000001"), (12_300, "$0.0123"), (2_500_000, "$2.50"), (-40_000, "-$0.04")];
+    for (micro_usd, written) in money {
+        assert_eq!(dollars(micro_usd), written);
+    }
+    assert_eq!((minutes(242), minutes(59), minutes(3600)), ("4:02".into(), "0:59".into(), "60:00".into()));
+}
