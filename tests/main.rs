@@ -11,6 +11,6 @@ mod http;
 mod machine;
 mod provider;
 mod setup;
-pub mod store;
+mod store;
 mod support;
 mod worker;

@@ -2,7 +2,7 @@
 
 mod claim;
 mod moves;
-pub mod nights;
+pub(crate) mod nights;
 mod plans;
 mod rows;
 mod workers;

@@ -10,7 +10,7 @@ use dailycast::{
 
 use crate::support::engine::TestNight;
 
-pub fn schedule(batch_size: u32) -> Schedule {
+pub(crate) fn schedule(batch_size: u32) -> Schedule {
     Schedule {
         cron: "0 3 * * *".parse().unwrap(),
         zone: chrono_tz::UTC,
