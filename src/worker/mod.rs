@@ -1,7 +1,7 @@
 //! The engine: takes due podcasts, lets their steps do the work, writes down what came of it.
 //!
 //! One process is one worker with one registration in the database. Around it run, each a task of
-//! its own: the [`queue`](mod@queue), which claims due podcasts for free slots and hands them to
+//! its own: the [`queue`], which claims due podcasts for free slots and hands them to
 //! apalis; the [`executor`], which walks each claimed podcast from status to status; the writer
 //! (in `store`), through which all their moves share commits; the [`heartbeat`], which keeps the
 //! claims alive and proves that the process is; and, in the one worker that leads, the
