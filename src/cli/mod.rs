@@ -42,7 +42,12 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Err(problems) if matches!(command, Command::Doctor) => return doctor::misconfigured(&problems, global.json),
         Err(problems) => return Err(problems.into()),
     };
-    telemetry::init(&config.ops, telemetry::Wish { verbosity: global.verbosity, plain: !color })?;
+    let mut ops = config.ops.clone();
+    if matches!(command, Command::Demo(_) | Command::Bench(_)) && global.verbosity == 0 {
+        // People watch these two, and a bar tells them more than a line per attempt.
+        ops.log = "warn".to_owned();
+    }
+    telemetry::init(&ops, telemetry::Wish { verbosity: global.verbosity, plain: !color })?;
     let context = Context { config, workflows: global.workflows, json: global.json, color };
     match command {
         Command::Demo(args) => demo::run(args, context).await,

@@ -115,14 +115,19 @@ fn mistake(raw: &Mistake) -> Option<Mistake> {
 fn quiz(raw: &Quiz) -> Option<Quiz> {
     let difficulty = raw.difficulty.as_deref().map(str::to_ascii_lowercase);
     Some(Quiz {
-        title: named(&raw.title, TITLE)?,
+        title: named(&raw.title, TITLE).map(|title| without_end(&title))?,
         subject: raw.subject.as_deref().and_then(subject),
         difficulty: difficulty.filter(|name| ["easy", "medium", "hard", "expert"].contains(&name.as_str())),
     })
 }
 
 fn subject(raw: &str) -> Option<String> {
-    named(raw, SUBJECT).map(|text| text.trim_end_matches(['.', '。', '…', '!', '?', ' ']).to_owned())
+    named(raw, SUBJECT).map(|text| without_end(&text))
+}
+
+/// A name or title stands within a sentence and brings no end mark of its own.
+fn without_end(text: &str) -> String {
+    text.trim_end_matches(['.', '。', '…', '!', '！', '?', '？', ' ']).to_owned()
 }
 
 /// A clean text that is a name and not an id: one without any letter counts as missing.
@@ -183,14 +188,16 @@ fn clean(raw: &str, bounds: Bounds) -> Option<String> {
     kept.chars().any(char::is_alphanumeric).then_some(kept)
 }
 
-/// The text without HTML, entities, control characters, emoji, addresses and signs of markup, all
+/// The text without HTML, entities, control characters, emoji, addresses, rules and signs of markup, all
 /// white space as single spaces.
 fn plain(raw: &str) -> String {
     let bounded: String = raw.chars().take(MAX_RAW).collect();
     let decoded = decode_entities(&strip_tags(&bounded));
     let text = strip_tags(&decode_entities(&decoded));
     let spoken: String = text.chars().filter(|letter| !is_silent(*letter)).map(spaced).collect();
-    let words = spoken.split_whitespace().filter(|word| !word.contains("://") && !word.starts_with("www."));
+    let is_address = |word: &str| word.contains("://") || word.starts_with("www.");
+    let is_rule = |word: &str| word.chars().count() > 2 && !word.chars().any(char::is_alphanumeric) && word != "...";
+    let words = spoken.split_whitespace().filter(|word| !is_address(word) && !is_rule(word));
     words.collect::<Vec<_>>().join(" ")
 }
 
@@ -221,33 +228,43 @@ fn strip_tags(text: &str) -> String {
     while let Some(at) = rest.find('<') {
         let (before, tag) = rest.split_at(at);
         kept.push_str(before);
-        let begins = tag[1..].starts_with(|letter: char| letter.is_ascii_alphabetic() || "/!?".contains(letter));
-        if !begins {
-            kept.push('<');
-            rest = &tag[1..];
-            continue;
+        match after_tag(tag) {
+            Some(after) => {
+                if !is_inline(tag) {
+                    kept.push(' ');
+                }
+                rest = after;
+            }
+            None => {
+                kept.push('<');
+                rest = &tag[1..];
+            }
         }
-        kept.push(' ');
-        rest = after_tag(tag);
     }
     kept.push_str(rest);
     kept
 }
 
-/// What follows the tag that `text` begins with; nothing when it never ends.
-fn after_tag(text: &str) -> &str {
-    let lower = text.chars().take(8).collect::<String>().to_ascii_lowercase();
-    let end = if lower.starts_with("<!--") {
-        "-->"
-    } else if lower.starts_with("<script") {
-        "</script>"
-    } else if lower.starts_with("<style") {
-        "</style>"
-    } else {
-        ">"
+/// True for a tag that stands within a word or sentence.
+fn is_inline(tag: &str) -> bool {
+    const INLINE: [&str; 12] = ["a", "b", "code", "em", "i", "mark", "small", "span", "strong", "sub", "sup", "u"];
+    let name = tag.trim_start_matches(['<', '/']).split(|letter: char| !letter.is_ascii_alphanumeric()).next();
+    name.is_some_and(|name| INLINE.contains(&name.to_ascii_lowercase().as_str()))
+}
+
+/// What follows the tag that `text` begins with; `None` when it is no tag. A comment, script or
+/// style that never ends goes on to the end.
+fn after_tag(text: &str) -> Option<&str> {
+    if !text[1..].starts_with(|letter: char| letter.is_ascii_alphabetic() || "/!?".contains(letter)) {
+        return None;
+    }
+    let opens = |name: &str| text.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name));
+    let wholes = [("<!--", "-->"), ("<script", "</script>"), ("<style", "</style>")];
+    let Some((_, end)) = wholes.into_iter().find(|(name, _)| opens(name)) else {
+        return text.split_once('>').map(|(_, after)| after);
     };
     let found = text.to_ascii_lowercase().find(end);
-    found.and_then(|at| text.get(at + end.len()..)).unwrap_or_default()
+    Some(found.and_then(|at| text.get(at + end.len()..)).unwrap_or_default())
 }
 
 fn decode_entities(text: &str) -> String {

@@ -97,7 +97,8 @@ pub async fn run(job: &Job<'_>) -> Outcome {
 }
 
 fn broken(error: &workflow::Error) -> Failure {
-    Failure::new(FailureKind::Internal, error.to_string())
+    let cause = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
+    Failure::new(FailureKind::Internal, format!("{error}{cause}"))
 }
 
 async fn ask_all(

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use minijinja::Environment;
+
 use super::phrases::{self, Phrases};
 use super::plans::{Plans, TEMPLATE};
-use super::prompt::{PROMPT_PLACEHOLDERS, Prompt};
+use super::prompt::{PROMPT_PLACEHOLDERS, Prompt, engine};
 use super::read::{At, Report, Table, document, listed};
 use super::source::Files;
 use super::speakable::Speakable;
@@ -15,7 +17,7 @@ use super::{Error, Language, Workflow, models, plans, prices, prompt_context, st
 const DAILY: &str = "daily_podcast.toml";
 
 /// Dates and learners that the template is tried on with every sample.
-const TRIAL_DAYS: u32 = 24;
+const TRIAL_DAYS: usize = 4;
 
 pub(super) fn assemble(files: &Files, report: Report) -> Result<Workflow, Error> {
     let daily = read_file(files, DAILY, &report, steps::read);
@@ -33,8 +35,9 @@ pub(super) fn assemble(files: &Files, report: Report) -> Result<Workflow, Error>
     let languages = read_languages(files, &daily, &samples, &report);
     let prompt = |name: &At<String>| read_prompt(files, name, &report);
     let (system_prompt, user_prompt) = (prompt(&daily.system_prompt), prompt(&daily.user_prompt));
+    let engine = engine(".");
     for prompt in [&system_prompt, &user_prompt] {
-        check_prompt(prompt, &languages, &daily.script, &samples, &report);
+        check_prompt(prompt, &engine, &languages, &daily.script, &samples, &report);
     }
     let violations = report.into_violations();
     if !violations.is_empty() {
@@ -53,6 +56,7 @@ pub(super) fn assemble(files: &Files, report: Report) -> Result<Workflow, Error>
         prices,
         system_prompt,
         user_prompt,
+        engine,
     })
 }
 
@@ -98,14 +102,16 @@ fn read_languages(
         let file = &entry.template.value;
         let Some(phrases) = document(file, text, report, |root| phrases::read(file, root)) else { continue };
         phrases.check(samples, report);
-        check_length(entry, &daily.script, &phrases, samples, report);
+        if report.is_empty() {
+            check_length(entry, &daily.script, &phrases, samples, report);
+        }
         let language = Language { name: entry.name.clone(), pace: entry.pace, phrases };
         languages.insert(entry.tag.clone(), language);
     }
     languages
 }
 
-/// The template must keep within the bounds on every sample, whichever variants are chosen.
+/// The template must keep within the bounds on every sample. Tried only when all else holds.
 fn check_length(
     entry: &LanguageEntry,
     rules: &ScriptRules,
@@ -115,7 +121,7 @@ fn check_length(
 ) {
     let first = chrono::NaiveDate::default();
     for (name, facts) in samples {
-        for (user_id, date) in (1_i64..).zip(first.iter_days()).take(TRIAL_DAYS as usize) {
+        for (user_id, date) in (1_i64..).zip(first.iter_days()).take(TRIAL_DAYS) {
             let Ok(script) = template::write(phrases, entry.pace, rules, facts, Seed { user_id, date }) else { return };
             let time = entry.pace.time(&script.text);
             if time < rules.shortest || time > rules.longest {
@@ -134,15 +140,18 @@ fn check_length(
 
 fn check_prompt(
     prompt: &Prompt,
+    engine: &Environment<'static>,
     languages: &BTreeMap<String, Language>,
     rules: &ScriptRules,
     samples: &[(String, Speakable)],
     report: &Report,
 ) {
-    prompt.check(&PROMPT_PLACEHOLDERS, report);
+    if !prompt.check(engine, &PROMPT_PLACEHOLDERS, report) {
+        return;
+    }
     for (tag, language) in languages {
         for (name, facts) in samples {
-            prompt.check_render(".", &prompt_context(tag, language, rules, facts, "X"), name, report);
+            prompt.check_render(engine, &prompt_context(tag, language, rules, facts, "X"), name, report);
         }
     }
 }
@@ -156,14 +165,14 @@ fn check_voices(daily: &DailyPodcast, plans: &Plans, voices: &voices::Voices, re
             format!("the default language {:?} has no section in {DAILY}; known are {}", default.value, tags());
         report.add("voices.toml", default.line, message);
     }
-    for voice in voices.all.iter().filter(|voice| !voice.language.is_empty() && !known(&voice.language)) {
+    for voice in voices.all.iter().filter(|voice| !voice.language.value.is_empty() && !known(&voice.language.value)) {
         let message = format!(
             "voice {:?} speaks {:?}, which has no section in {DAILY}; known are {}",
             voice.choice.voice,
-            voice.language,
+            voice.language.value,
             tags()
         );
-        report.add("voices.toml", voice.line, message);
+        report.add("voices.toml", voice.language.line, message);
     }
     for (name, plan) in plans.by_name.iter().filter(|(_, plan)| !plan.tier.is_empty()) {
         for provider in &plan.speech {

@@ -86,6 +86,7 @@ pub struct Workflow {
     prices: prices::Prices,
     system_prompt: prompt::Prompt,
     user_prompt: prompt::Prompt,
+    engine: minijinja::Environment<'static>,
 }
 
 impl Workflow {
@@ -200,7 +201,7 @@ impl Workflow {
     pub fn prompts(&self, tag: &str, facts: &Speakable, name_token: &str) -> Result<(String, String), Error> {
         let language = self.known_language(tag)?;
         let context = prompt_context(tag, language, &self.script, facts, name_token);
-        Ok((self.system_prompt.render(".", &context)?, self.user_prompt.render(".", &context)?))
+        Ok((self.system_prompt.render(&self.engine, &context)?, self.user_prompt.render(&self.engine, &context)?))
     }
 
     fn known_language(&self, tag: &str) -> Result<&Language, Error> {

@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use minijinja::{Value, context};
+use minijinja::{Environment, Value, context};
 
-use super::prompt::{PHRASE_PLACEHOLDERS, Prompt};
+use super::prompt::{PHRASE_PLACEHOLDERS, Prompt, engine};
 use super::read::{Report, Table};
 use super::speakable::{Speakable, Topic};
 
@@ -97,8 +97,10 @@ const TITLES: [&str; 4] = ["weakest", "quiz", "interest", "general"];
 pub(super) struct Phrases {
     comma: String,
     and: String,
-    pub(super) stop: String,
-    pub(super) topic_general: String,
+    stop: String,
+    topic_general: String,
+    /// Closes sentences as this language does.
+    pub(super) engine: Environment<'static>,
     titles: BTreeMap<&'static str, Vec<Prompt>>,
     say: BTreeMap<Section, Vec<Prompt>>,
 }
@@ -123,23 +125,26 @@ pub(super) fn read(file: &str, mut root: Table<'_>) -> Phrases {
         table.finish();
     }
     root.finish();
+    phrases.engine = engine(&phrases.stop);
     phrases
 }
 
 impl Phrases {
     /// Reports phrases that cannot be parsed, or that fail on one of the samples.
     pub(super) fn check(&self, samples: &[(String, Speakable)], report: &Report) {
-        for prompt in self.titles.values().chain(self.say.values()).flatten() {
-            prompt.check(&PHRASE_PLACEHOLDERS, report);
+        let all = self.titles.values().chain(self.say.values()).flatten();
+        let unsound = all.filter(|prompt| !prompt.check(&self.engine, &PHRASE_PLACEHOLDERS, report)).count();
+        if unsound > 0 {
+            return;
         }
         for (name, facts) in samples {
             let context = self.context(facts);
             for (section, variants) in self.say.iter().filter(|(section, _)| section.applies(facts)) {
                 let sample = format!("{name}, section {}", section.as_str());
-                variants.iter().for_each(|variant| variant.check_render(&self.stop, &context, &sample, report));
+                variants.iter().for_each(|variant| variant.check_render(&self.engine, &context, &sample, report));
             }
             let titles = self.titles.get(title_key(&facts.topic())).into_iter().flatten();
-            titles.for_each(|title| title.check_render(&self.stop, &context, name, report));
+            titles.for_each(|title| title.check_render(&self.engine, &context, name, report));
         }
     }
 
@@ -185,14 +190,20 @@ impl Phrases {
         self.titles.get(title_key(&facts.topic())).map(Vec::as_slice).unwrap_or_default()
     }
 
-    /// `a, b and c`. Items are questions as often as words, so their end marks go.
+    /// `a, b and c`, or one sentence after the other when there is a question among them.
     fn joined(&self, items: &[String]) -> String {
+        const ENDS: [char; 7] = ['.', '?', '!', '…', '。', '？', '！'];
         let Some((last, before)) = items.split_last() else { return String::new() };
-        let open = |item: &String| item.trim_end_matches(['.', '。']).to_owned();
         if before.is_empty() {
             return last.clone();
         }
-        let before: Vec<_> = before.iter().map(open).collect();
+        if items.iter().any(|item| item.ends_with(ENDS)) {
+            let space = if self.stop.is_ascii() { " " } else { "" };
+            let closed = items.iter().map(|item| item.trim_end_matches(['.', '。']));
+            let closed =
+                closed.map(|item| if item.ends_with(ENDS) { item.to_owned() } else { format!("{item}{}", self.stop) });
+            return closed.collect::<Vec<_>>().join(space);
+        }
         format!("{}{}{last}", before.join(&self.comma), self.and)
     }
 }

@@ -40,10 +40,6 @@ pub(super) fn read(mut root: Table<'_>) -> Plans {
     let mut plans = Plans { by_name: BTreeMap::new(), default: default.value, lines: BTreeMap::new() };
     for (name, mut table) in root.named_tables("plan") {
         let script = read_chain(&mut table, &name.value, "script", &WRITERS);
-        if script.last().is_some_and(|last| last != TEMPLATE) {
-            let message = format!("the script chain of plan {:?} must end with {TEMPLATE:?}", name.value);
-            table.fault(name.line, message);
-        }
         let speech = read_chain(&mut table, &name.value, "speech", &SPEAKERS);
         let tier = table.one_of("tier", &TIERS).value;
         table.finish();
@@ -60,7 +56,11 @@ pub(super) fn read(mut root: Table<'_>) -> Plans {
 
 fn read_chain(table: &mut Table<'_>, plan: &str, key: &'static str, known: &[&str]) -> Vec<String> {
     let mut chain: Vec<String> = Vec::new();
-    for At { value, line } in table.texts(key) {
+    let links = table.texts(key);
+    if let Some(last) = links.last().filter(|last| known.contains(&TEMPLATE) && last.value != TEMPLATE) {
+        table.fault(last.line, format!("the {key} chain of plan {plan:?} must end with {TEMPLATE:?}"));
+    }
+    for At { value, line } in links {
         if !known.contains(&value.as_str()) {
             let known = super::read::listed(known);
             table.fault(line, format!("plan {plan:?} names the unknown provider {value:?}; known are {known}"));

@@ -48,7 +48,7 @@ pub(super) struct Prompt {
 }
 
 /// An engine that knows the filter `sentence`, which closes a text with `stop` unless it is closed.
-fn engine(stop: &str) -> Environment<'static> {
+pub(super) fn engine(stop: &str) -> Environment<'static> {
     let mut engine = Environment::new();
     engine.set_undefined_behavior(UndefinedBehavior::Strict);
     let stop = stop.to_owned();
@@ -60,30 +60,34 @@ fn engine(stop: &str) -> Environment<'static> {
 }
 
 impl Prompt {
-    /// Reports a template that cannot be parsed or names an unknown placeholder.
-    pub(super) fn check(&self, known: &[&str], report: &Report) {
-        let engine = engine(".");
+    /// Reports a template that cannot be parsed or names an unknown placeholder; true when it is
+    /// sound.
+    pub(super) fn check(&self, engine: &Environment<'static>, known: &[&str], report: &Report) -> bool {
         let template = match engine.template_from_str(&self.source.value) {
             Ok(template) => template,
-            Err(error) => return report.add(&self.file, self.line(&error), fault(&error)),
-        };
-        for name in template.undeclared_variables(false) {
-            if !known.contains(&name.as_str()) {
-                let below = self.source.value.lines().position(|line| names(line, &name)).unwrap_or_default();
-                let message = format!("unknown placeholder {name:?}; known are {}", listed(known));
-                report.add(&self.file, self.source.line + below, message);
+            Err(error) => {
+                report.add(&self.file, self.line(&error), fault(&error));
+                return false;
             }
+        };
+        let mut unknown = template.undeclared_variables(false);
+        unknown.retain(|name| !known.contains(&name.as_str()));
+        for name in &unknown {
+            let below = self.source.value.lines().position(|line| names(line, name)).unwrap_or_default();
+            let message = format!("unknown placeholder {name:?}; known are {}", listed(known));
+            report.add(&self.file, self.source.line + below, message);
         }
+        unknown.is_empty()
     }
 
     /// The text with its placeholders filled in, without white space around it.
-    pub(super) fn render(&self, stop: &str, context: &Value) -> Result<String, minijinja::Error> {
-        Ok(engine(stop).render_str(&self.source.value, context.clone())?.trim().to_owned())
+    pub(super) fn render(&self, engine: &Environment<'static>, context: &Value) -> Result<String, minijinja::Error> {
+        Ok(engine.render_str(&self.source.value, context.clone())?.trim().to_owned())
     }
 
     /// Reports a template that cannot be rendered with `context`.
-    pub(super) fn check_render(&self, stop: &str, context: &Value, sample: &str, report: &Report) {
-        if let Err(error) = self.render(stop, context) {
+    pub(super) fn check_render(&self, engine: &Environment<'static>, context: &Value, sample: &str, report: &Report) {
+        if let Err(error) = self.render(engine, context) {
             report.add(&self.file, self.line(&error), format!("fails on {sample}: {}", fault(&error)));
         }
     }

@@ -41,6 +41,10 @@ impl Report {
         self.0.borrow_mut().push(Violation { file: file.to_owned(), line, message: message.into() });
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.borrow().is_empty()
+    }
+
     /// Every fault once, by file and line.
     pub(super) fn into_violations(self) -> Vec<Violation> {
         let mut all = self.0.into_inner();

@@ -56,7 +56,7 @@ impl Workflow {
         let voice = |voice: &super::voices::Voice| {
             json!({
                 "provider": voice.choice.provider,
-                "language": voice.language,
+                "language": voice.language.value,
                 "gender": voice.choice.gender,
                 "voice": voice.choice.voice,
                 "engine": voice.choice.engine,

@@ -20,6 +20,10 @@ pub const NAME_COUNT: std::ops::RangeInclusive<usize> = 1..=3;
 /// Lessons are added while the episode is shorter than its target by more than this.
 const SHORT_OF_TARGET: Duration = Duration::from_secs(15);
 
+/// How far the first lesson moves from one day to the next: as many as an episode with few facts
+/// has, so that they do not come again at once.
+const LESSON_STEP: u64 = 7;
+
 /// Whose episode it is and of which day: all the chance that the template knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Seed {
@@ -96,7 +100,7 @@ fn compose(
     let before = before_lessons(facts).into_iter().map(say).collect::<Result<Vec<_>, _>>()?;
     let after = after_lessons(facts).into_iter().map(say).collect::<Result<Vec<_>, _>>()?;
     let pool = phrases.variants(Section::Lesson);
-    let first = seed.pick(Section::Lesson.as_str(), pool.len(), 3);
+    let first = seed.pick(Section::Lesson.as_str(), pool.len(), LESSON_STEP);
     let mut lessons = pool.iter().cycle().skip(first).take(pool.len());
     let mut told: Vec<String> = Vec::new();
     loop {
@@ -104,7 +108,7 @@ fn compose(
         let text = paragraphs.join("\n\n");
         let enough = pace.time(&text) + SHORT_OF_TARGET >= rules.target;
         match lessons.next() {
-            Some(lesson) if !enough => told.push(one_paragraph(&lesson.render(&phrases.stop, &context)?)),
+            Some(lesson) if !enough => told.push(one_paragraph(&lesson.render(&phrases.engine, &context)?)),
             _ => return Ok(text),
         }
     }
@@ -118,7 +122,7 @@ fn choose(
     context: &Value,
 ) -> Result<String, minijinja::Error> {
     match variants.get(seed.pick(name, variants.len(), 1)) {
-        Some(variant) => Ok(one_paragraph(&variant.render(&phrases.stop, context)?)),
+        Some(variant) => Ok(one_paragraph(&variant.render(&phrases.engine, context)?)),
         None => Ok(String::new()),
     }
 }

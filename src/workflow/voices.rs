@@ -21,7 +21,7 @@ pub struct VoiceChoice {
 
 #[derive(Debug, Clone)]
 pub(super) struct Voice {
-    pub(super) language: String,
+    pub(super) language: At<String>,
     pub(super) tiers: Vec<String>,
     pub(super) choice: VoiceChoice,
     pub(super) line: usize,
@@ -59,7 +59,7 @@ fn read_voice(table: &mut Table<'_>) -> Voice {
         engine: table.text("engine").value,
         gender: table.one_of("gender", &GENDERS).value,
     };
-    let language = table.text("language").value;
+    let language = table.text("language");
     let mut tiers = Vec::new();
     for At { value, line } in table.texts("tiers") {
         if TIERS.contains(&value.as_str()) {
@@ -74,12 +74,12 @@ fn read_voice(table: &mut Table<'_>) -> Voice {
 
 impl Voice {
     fn fits(&self, provider: &str, tier: &str, language: &str) -> bool {
-        self.choice.provider == provider && self.language == language && self.tiers.iter().any(|own| own == tier)
+        self.choice.provider == provider && self.language.value == language && self.tiers.iter().any(|own| own == tier)
     }
 
     fn clashes(&self, other: &Self) -> bool {
         self.choice.gender == other.choice.gender
-            && other.tiers.iter().any(|tier| self.fits(&other.choice.provider, tier, &other.language))
+            && other.tiers.iter().any(|tier| self.fits(&other.choice.provider, tier, &other.language.value))
     }
 }
 

@@ -129,5 +129,5 @@ async fn nothing_is_sent_when_calls_are_forbidden() {
     let store = MemoryStore::discarding();
     let outcome = upload(&podcast, &spool, &store, 5, &|| false).await;
     assert!(matches!(outcome.result, StepResult::Failed(_)));
-    assert!(outcome.calls.is_empty() && store.len() == 0);
+    assert!(outcome.calls.is_empty() && store.is_empty());
 }

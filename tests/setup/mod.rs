@@ -4,5 +4,6 @@
 mod academy;
 mod cli;
 mod config;
+mod django;
 mod postgres;
 mod readme;

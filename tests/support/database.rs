@@ -1,7 +1,7 @@
 //! A database of its own for every test, copied from a template in milliseconds.
 //!
 //! All test runs of a user share one cluster without fsync below the temporary folder; the first
-//! run starts it and the last one stops it. The template is made once per content of `migrations/`.
+//! run starts it and the last one stops it. The template is made once per content of the SQL files.
 //! Databases are never dropped one by one: a run drops what runs that ended have left.
 
 use std::{
@@ -137,11 +137,13 @@ fn with_search_path(url: &str) -> String {
     format!("{url}&options=-csearch_path%3Dacademy,public")
 }
 
-/// Changes with every change of a migration, ours or that of a dependency.
+/// Changes with every change of a file of SQL, or of a dependency with migrations of its own.
 fn fingerprint() -> String {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut files = vec![root.join("Cargo.lock")];
-    collect_files(&root.join("migrations"), &mut files);
+    for dir in ["migrations", "src", "tests"] {
+        collect_sql(&root.join(dir), &mut files);
+    }
     files.sort();
     let mut hash = Sha256::new();
     for file in files {
@@ -151,11 +153,12 @@ fn fingerprint() -> String {
     hex::encode(&hash.finalize()[..8])
 }
 
-fn collect_files(dir: &Path, files: &mut Vec<PathBuf>) {
+fn collect_sql(dir: &Path, files: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
         match entry.path() {
-            path if path.is_dir() => collect_files(&path, files),
-            path => files.push(path),
+            path if path.is_dir() => collect_sql(&path, files),
+            path if path.extension().is_some_and(|ending| ending == "sql") => files.push(path),
+            _ => {}
         }
     }
 }

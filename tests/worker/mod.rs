@@ -4,4 +4,5 @@ mod apalis_defects;
 mod engine;
 mod script;
 mod speech;
+mod template;
 mod workflow;

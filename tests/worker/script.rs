@@ -1,23 +1,240 @@
-//! Scripts: clean facts, the template in five languages, and the chain of writers.
+//! The script step: the chain of writers, their answers, and when the template fills in.
 
-use chrono::NaiveDate;
-use dailycast::workflow::{Seed, Speakable, Workflow};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-#[test]
-fn look() {
-    let workflow = Workflow::builtin().unwrap_or_else(|error| panic!("{error}"));
-    for tag in workflow.languages() {
-        for sample in ["nothing_known", "one_answer", "everything_known", "japanese"] {
-            let facts: Speakable =
-                serde_json::from_str(&std::fs::read_to_string(format!("workflows/samples/{sample}.json")).unwrap())
-                    .unwrap();
-            let date = NaiveDate::from_ymd_opt(2026, 11, 22).unwrap();
-            let script = workflow.write_template(tag, &facts, Seed { user_id: 7, date }).unwrap();
-            let pace = workflow.language(tag).unwrap().pace;
-            std::fs::write(format!("/tmp/look-{tag}-{sample}.txt"), &script.text).unwrap();
-            println!("{tag} {sample} {} {:?}", pace.count(&script.text), pace.time(&script.text));
+use async_trait::async_trait;
+use chrono::{DateTime, NaiveDate};
+use dailycast::learner::{Ability, Facts, Week};
+use dailycast::machine::{Event, FailureKind, Lease, Status};
+use dailycast::podcast::{Artefacts, Failure, Outcome, Podcast, StepResult};
+use dailycast::provider::llm::{ScriptRequest, ScriptWriter, WrittenScript};
+use dailycast::step::collect;
+use dailycast::step::script::{self, Flaw, Job, NAME_TOKEN};
+use dailycast::workflow::{Seed, Speakable, Workflow, name_count};
+
+fn workflow() -> Workflow {
+    Workflow::builtin().unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn date() -> NaiveDate {
+    NaiveDate::from_ymd_opt(2026, 11, 22).unwrap()
+}
+
+fn texts(words: &[&str]) -> Vec<String> {
+    words.iter().map(|word| (*word).to_owned()).collect()
+}
+
+/// A writer that gives prepared answers and counts how often it is asked.
+struct Prepared {
+    name: &'static str,
+    answer: Result<String, FailureKind>,
+    asked: AtomicUsize,
+    request: Mutex<Option<ScriptRequest>>,
+}
+
+fn writer(name: &'static str, answer: Result<&str, FailureKind>) -> Prepared {
+    Prepared { name, answer: answer.map(str::to_owned), asked: AtomicUsize::new(0), request: Mutex::new(None) }
+}
+
+#[async_trait]
+impl ScriptWriter for Prepared {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    async fn write(&self, request: &ScriptRequest) -> Result<WrittenScript, Failure> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        *self.request.lock().unwrap() = Some(request.clone());
+        match &self.answer {
+            Ok(text) => Ok(WrittenScript {
+                text: text.clone(),
+                model: "gpt-4o-mini".to_owned(),
+                input_tokens: 1_200,
+                output_tokens: 1_000,
+                request_id: Some("req-1".to_owned()),
+            }),
+            Err(kind) => Err(Failure { retry_after: Some(Duration::from_secs(9)), ..Failure::new(*kind, "no") }),
         }
     }
-    let _ = Duration::ZERO;
+}
+
+fn maria() -> Facts {
+    Facts {
+        user_id: 77_001,
+        display_name: "Maria".to_owned(),
+        languages: texts(&["en"]),
+        ability: Some(Ability { score: 410.0, weakest: Some(("Algebra".to_owned(), 200.0)), ..Ability::default() }),
+        week: Week { answered: 10, correct: 7, answered_before: 4, correct_before: 1 },
+        ..Facts::default()
+    }
+}
+
+/// An answer as a good writer gives it.
+fn good_answer() -> String {
+    let facts = Speakable { name: Some(NAME_TOKEN.to_owned()), ..collect::speakable(&maria()) };
+    workflow().write_template("en", &facts, Seed { user_id: 1, date: date() }).unwrap().text
+}
+
+fn podcast(attempt: u32, minutes_left: i64) -> Podcast {
+    let now = DateTime::UNIX_EPOCH;
+    Podcast {
+        lease: Lease { podcast_id: 1, token: 1 },
+        id: 1,
+        user_id: 77_001,
+        date: date(),
+        status: Status::Pending,
+        attempt,
+        deadline_at: now + chrono::TimeDelta::minutes(minutes_left),
+        now,
+        plan: "free".to_owned(),
+        made: Artefacts::default(),
+    }
+}
+
+async fn run(podcast: &Podcast, writers: &[&Prepared], may_call: bool) -> Outcome {
+    let (facts, workflow) = (maria(), workflow());
+    let writers: Vec<&dyn ScriptWriter> = writers.iter().map(|writer| *writer as &dyn ScriptWriter).collect();
+    let job = Job {
+        podcast,
+        facts: &facts,
+        workflow: &workflow,
+        writers: &writers,
+        speakers: &["local"],
+        may_call: &move || may_call,
+    };
+    script::run(&job).await
+}
+
+#[tokio::test]
+async fn a_good_answer_is_taken() {
+    let openai = writer("openai", Ok(&good_answer()));
+    let gemini = writer("gemini", Ok(&good_answer()));
+    let outcome = run(&podcast(0, 300), &[&gemini, &openai], true).await;
+    assert_eq!(outcome.result, StepResult::Done(Event::ScriptReady));
+    assert_eq!((openai.asked.into_inner(), gemini.asked.into_inner()), (1, 0), "the plan orders the writers");
+    let made = outcome.made;
+    let text = made.script_text.unwrap();
+    assert_eq!(name_count(&text, "Maria"), 2);
+    assert!(!text.contains(NAME_TOKEN));
+    assert_eq!((made.language.as_deref(), made.topic.as_deref()), (Some("en"), Some("Algebra")));
+    assert!(made.title.unwrap().contains("Algebra"));
+    assert_eq!((made.ai_model_used.as_deref(), made.is_fallback), (Some("gpt-4o-mini"), Some(false)));
+    assert_eq!(made.script_usage.unwrap(), serde_json::json!({"input": 1_200, "output": 1_000}));
+    let [call] = &outcome.calls[..] else { panic!("{:?}", outcome.calls) };
+    assert_eq!((call.provider.as_str(), call.operation, call.outcome), ("openai", "script", "ok"));
+    assert_eq!(call.cost_micro_usd, 180 + 600);
+}
+
+#[tokio::test]
+async fn no_writer_learns_who_the_learner_is() {
+    let openai = writer("openai", Ok("x"));
+    run(&podcast(0, 300), &[&openai], true).await;
+    let request = openai.request.into_inner().unwrap().unwrap();
+    let told = format!("{} {}", request.system, request.user);
+    assert!(!told.contains("Maria") && !told.contains("77001"), "{told}");
+    assert!(told.contains(NAME_TOKEN) && told.contains("Algebra") && told.contains("7 of 10"), "{told}");
+}
+
+#[tokio::test]
+async fn a_bad_answer_falls_to_the_next_writer() {
+    let openai = writer("openai", Ok("**Welcome**"));
+    let gemini = writer("gemini", Err(FailureKind::KeyRefused));
+    let anthropic = writer("anthropic", Ok(&good_answer()));
+    let outcome = run(&podcast(0, 300), &[&openai, &gemini, &anthropic], true).await;
+    assert_eq!(outcome.result, StepResult::Done(Event::ScriptReady));
+    assert_eq!(outcome.made.is_fallback, Some(false));
+    let told: Vec<_> = outcome.calls.iter().map(|call| (call.provider.as_str(), call.outcome)).collect();
+    assert_eq!(told, [("openai", "bad_answer"), ("gemini", "key_refused"), ("anthropic", "ok")]);
+    assert_eq!(outcome.calls[0].cost_micro_usd, 780, "a bad answer is paid for");
+    assert_eq!(outcome.calls[1].model, "gemini-2.5-flash-lite");
+}
+
+#[tokio::test]
+async fn passing_failures_wait_for_another_round_and_then_the_template_writes() {
+    let openai = writer("openai", Err(FailureKind::RateLimited));
+    let gemini = writer("gemini", Ok("cut"));
+    let outcome = run(&podcast(0, 300), &[&openai, &gemini], true).await;
+    let StepResult::Failed(failure) = &outcome.result else { panic!("{outcome:?}") };
+    assert_eq!((failure.kind, failure.provider.as_deref()), (FailureKind::RateLimited, Some("openai")));
+    assert_eq!(failure.retry_after, Some(Duration::from_secs(9)));
+    assert!(failure.message.starts_with("openai: no; gemini: the script is too short"), "{failure}");
+    assert_eq!(outcome.calls.len(), 2);
+
+    let outcome = run(&podcast(1, 300), &[&openai, &gemini], true).await;
+    assert_eq!((outcome.result, outcome.made.is_fallback), (StepResult::Done(Event::ScriptReady), Some(true)));
+    assert_eq!(outcome.made.ai_model_used.as_deref(), Some("template"));
+    assert_eq!(outcome.calls.len(), 2);
+
+    let outcome = run(&podcast(0, 9), &[&openai, &gemini], true).await;
+    assert_eq!(outcome.made.is_fallback, Some(true), "there is no time for another round");
+}
+
+#[tokio::test]
+async fn lasting_failures_do_not_wait() {
+    let openai = writer("openai", Err(FailureKind::OutOfCredit));
+    let outcome = run(&podcast(0, 300), &[&openai], true).await;
+    assert_eq!((outcome.result, outcome.made.is_fallback), (StepResult::Done(Event::ScriptReady), Some(true)));
+}
+
+#[tokio::test]
+async fn without_writers_the_template_writes_at_once() {
+    let outcome = run(&podcast(0, 300), &[], false).await;
+    assert_eq!((outcome.result, outcome.made.is_fallback), (StepResult::Done(Event::ScriptReady), Some(true)));
+    assert!(outcome.calls.is_empty());
+    assert!(outcome.made.script_text.unwrap().contains("7 of 10"));
+}
+
+#[tokio::test]
+async fn nothing_is_called_without_a_certain_lease() {
+    let openai = writer("openai", Ok(&good_answer()));
+    let outcome = run(&podcast(0, 300), &[&openai], false).await;
+    assert!(matches!(outcome.result, StepResult::Failed(Failure { kind: FailureKind::Unavailable, .. })));
+    assert_eq!(openai.asked.into_inner(), 0);
+}
+
+#[tokio::test]
+async fn a_learner_whose_languages_nobody_speaks_is_told_so() {
+    let facts = Facts { languages: texts(&["ja"]), ..maria() };
+    let (workflow, podcast) = (workflow(), podcast(0, 300));
+    let job = Job {
+        podcast: &podcast,
+        facts: &facts,
+        workflow: &workflow,
+        writers: &[],
+        speakers: &["local"],
+        may_call: &|| true,
+    };
+    let StepResult::Failed(failure) = script::run(&job).await.result else { panic!() };
+    assert_eq!(failure.kind, FailureKind::NoVoice);
+    assert!(failure.message.contains("(local)") && failure.message.contains("(ja)"), "{failure}");
+}
+
+#[test]
+fn every_flaw_is_found() {
+    let (workflow, facts) = (workflow(), collect::speakable(&maria()));
+    let good = good_answer().replace(NAME_TOKEN, "Maria");
+    let flaw = |text: &str| script::check(text, "en", &facts, &workflow).unwrap_err();
+    assert_eq!(script::check(&good, "en", &facts, &workflow), Ok(()));
+    assert!(matches!(flaw("Hello Maria, Algebra."), Flaw::TooShort(_)));
+    assert!(matches!(flaw(&format!("{good}\n\n{good}")), Flaw::TooLong(_)));
+    for placeholder in [NAME_TOKEN, "{{ name }}", "[NAME]"] {
+        assert_eq!(flaw(&format!("{good} {placeholder}")), Flaw::Leftover, "{placeholder}");
+    }
+    for sign in ["**bold**", "# Head", "<b>", "`code`", "a_b", "[link]"] {
+        assert!(matches!(flaw(&format!("{good} {sign}")), Flaw::Markup(_)), "{sign}");
+    }
+    for direction in ["(soft music)", "[PAUSE]", "(laughs)", "And now (short pause) on."] {
+        assert_eq!(flaw(&format!("{good}\n\n{direction}")), Flaw::StageDirection, "{direction}");
+    }
+    for line in ["- a point", "1. a point", "Host: hello", "Summary:", "See https://example.com now."] {
+        assert_eq!(flaw(&format!("{good}\n\n{line}")), Flaw::NotProse, "{line}");
+    }
+    assert_eq!(flaw(&good.replace("Algebra", "maths")), Flaw::NoWeakest);
+    assert_eq!(flaw(&good.replace("Maria", "friend")), Flaw::NameCount(0));
+    assert_eq!(flaw(&format!("{good} Maria, Maria, Maria.")), Flaw::NameCount(5));
+    let seed = Seed { user_id: 1, date: date() };
+    let german = workflow.write_template("de", &facts, seed).unwrap().text;
+    assert_eq!(flaw(&german), Flaw::WrongLanguage { wanted: "en".to_owned(), found: "deu" });
 }

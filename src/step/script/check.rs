@@ -50,9 +50,23 @@ const MARKUP: &str = "*#_`|<>{}[]\\~^•";
 const PLACEHOLDERS: [&str; 6] = ["{{", "}}", "{%", "[NAME", "<NAME", super::NAME_TOKEN];
 
 /// Words that, in parentheses, are meant for an actor and not for a listener.
-const DIRECTIONS: [&str; 17] = [
-    "music", "pause", "sound", "intro", "outro", "laugh", "chuckle", "smil", "sigh", "fade", "whisper", "música",
-    "pausa", "musique", "musik", "音楽", "間",
+const DIRECTIONS: [&str; 16] = [
+    "music",
+    "pause",
+    "sound effect",
+    "intro",
+    "outro",
+    "laugh",
+    "chuckle",
+    "smil",
+    "sigh",
+    "fade",
+    "whisper",
+    "música",
+    "pausa",
+    "musique",
+    "musik",
+    "音楽",
 ];
 
 /// Checks an answer in which the name has already taken the token's place.

@@ -1,0 +1,30 @@
+# Shorthand for those who have just; nothing here is needed to build, run or test.
+
+# List the recipes.
+default:
+    @just --list --unsorted
+
+# Run the whole product on this machine, without keys.
+demo *options:
+    cargo xtask demo {{ options }}
+
+# Install what is missing, check the style, run every test.
+test *filters:
+    cargo xtask test {{ filters }}
+
+# What runs on every change.
+ci:
+    .ci/run
+
+# Format the sources.
+fmt:
+    cargo fmt --all
+
+# Look for mistakes without running anything.
+lint:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets -- -D warnings
+
+# Write .sqlx from the database at DATABASE_URL.
+prepare *options:
+    cargo xtask prepare {{ options }}

@@ -1,0 +1,139 @@
+//! What a machine needs: Debian packages, and the offline voice in a Python of its own.
+
+use std::{
+    fs::{self, File},
+    io::{self, IsTerminal},
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use crate::{Problem, call, succeeds};
+
+/// A Debian package, and how to see that the machine has what it brings.
+pub struct Package {
+    name: &'static str,
+    is_there: fn() -> bool,
+}
+
+/// What the program needs to be built and to run.
+pub const TO_RUN: [Package; 6] = [
+    Package { name: "postgresql", is_there: has_postgres },
+    Package { name: "espeak-ng", is_there: || on_path("espeak-ng") },
+    Package { name: "python3-venv", is_there: || python().is_some() },
+    Package { name: "ca-certificates", is_there: || Path::new("/etc/ssl/certs/ca-certificates.crt").exists() },
+    Package { name: "gcc", is_there: || on_path("cc") },
+    Package { name: "make", is_there: || on_path("make") },
+];
+
+/// What the tests drive beside it.
+pub const TO_TEST: [Package; 1] = [Package { name: "ffmpeg", is_there: || on_path("ffmpeg") }];
+
+fn on_path(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|dir| dir.join(program).is_file())
+}
+
+/// Debian keeps the server off the PATH, one folder per version.
+fn has_postgres() -> bool {
+    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    on_path("initdb") || versions.into_iter().any(|version| version.path().join("bin/initdb").is_file())
+}
+
+/// A Python that can make a virtual environment and that the pinned packages exist for: 3.11 to
+/// 3.13. The first on the PATH may be another one. Debian's has `venv` without its package, but
+/// cannot fill an environment.
+fn python() -> Option<&'static str> {
+    const FITS: &str = "import sys, ensurepip, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))";
+    let known = ["python3", "/usr/bin/python3", "python3.13", "python3.12", "python3.11"];
+    known.into_iter().find(|python| succeeds(Command::new(python).args(["-c", FITS])))
+}
+
+/// Installs the packages that are missing: as root, by sudo, or not at all, and then says which
+/// line somebody else may run.
+pub fn packages(wanted: &[Package]) -> Result<(), Problem> {
+    let missing: Vec<&str> =
+        wanted.iter().filter(|package| !(package.is_there)()).map(|package| package.name).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let missing = missing.join(" ");
+    if !on_path("apt-get") {
+        return Err(format!(
+            "this machine lacks {missing}: install them with its package manager, then run this again"
+        ));
+    }
+    let line = format!("apt-get install -y --no-install-recommends {missing}");
+    let Some(prefix) = way_to_root() else {
+        return Err(format!("this machine lacks {missing}. As root, run this line, then try again:\n  {line}"));
+    };
+    eprintln!("xtask: installing the Debian packages {missing}");
+    // Lists that are there may do; they are fetched only when they do not.
+    if apt(prefix, &line) || (apt(prefix, "apt-get update") && apt(prefix, &line)) {
+        Ok(())
+    } else {
+        Err(format!("the installation failed. As root, run this line, then try again:\n  {line}"))
+    }
+}
+
+/// What to put before a command that needs root; `None` when nothing would help. A password is
+/// asked for only where somebody sits who may type it.
+fn way_to_root() -> Option<&'static [&'static str]> {
+    if is_root() {
+        Some(&[])
+    } else if succeeds(Command::new("sudo").args(["-n", "true"])) {
+        Some(&["sudo", "-n"])
+    } else if on_path("sudo") && io::stdin().is_terminal() && io::stderr().is_terminal() {
+        Some(&["sudo"])
+    } else {
+        None
+    }
+}
+
+fn is_root() -> bool {
+    fs::metadata("/proc/self").is_ok_and(|me| me.uid() == 0)
+}
+
+/// Runs an apt-get line without questions, waiting for another installation to end.
+fn apt(prefix: &[&str], line: &str) -> bool {
+    let quiet = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq", "-o", "DPkg::Lock::Timeout=120"];
+    let words: Vec<&str> = prefix.iter().copied().chain(quiet).chain(line.split(' ').skip(1)).collect();
+    let status = Command::new(words[0]).args(&words[1..]).stdout(io::stderr()).status();
+    status.is_ok_and(|status| status.success())
+}
+
+/// Puts the offline voice where the program looks for it, a virtual environment with packages
+/// pinned by hash. Made anew when the list of packages changes, not otherwise; two who do it at
+/// once take turns.
+pub fn voice(root: &Path) -> Result<(), Problem> {
+    let list = root.join("src/provider/tts/local/requirements.txt");
+    let wanted = fs::read_to_string(&list).map_err(|error| format!("cannot read {}: {error}", list.display()))?;
+    let dir = voice_dir()?;
+    let cannot = |error: io::Error| format!("cannot make {}: {error}", dir.display());
+    fs::create_dir_all(&dir).map_err(cannot)?;
+    let lock = File::create(dir.with_extension("lock")).map_err(cannot)?;
+    lock.lock().map_err(cannot)?;
+    let installed = dir.join("requirements.txt");
+    if fs::read_to_string(&installed).is_ok_and(|found| found == wanted) {
+        return Ok(());
+    }
+    eprintln!("xtask: installing the offline voice into {}", dir.display());
+    let python = python().ok_or("the offline voice needs Python 3.11, 3.12 or 3.13 with its venv module")?;
+    call(Command::new(python).args(["-m", "venv", "--clear"]).arg(&dir).stdout(io::stderr()))?;
+    let mut install = Command::new(dir.join("bin/python"));
+    install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]);
+    install.args(["--require-hashes", "--only-binary", ":all:", "--no-deps", "-r"]).arg(&list);
+    call(install.stdin(Stdio::null()).stdout(io::stderr()))?;
+    // Written last: its presence says that the rest is whole.
+    fs::write(&installed, wanted).map_err(cannot)
+}
+
+/// `/var/lib/dailycast/voice` for root, `~/.local/share/dailycast/voice` for everybody else.
+fn voice_dir() -> Result<PathBuf, Problem> {
+    if is_root() {
+        return Ok("/var/lib/dailycast/voice".into());
+    }
+    let home = std::env::var_os("HOME").filter(|home| !home.is_empty());
+    let home = home.ok_or("HOME is not set: it says where the offline voice is kept")?;
+    Ok(Path::new(&home).join(".local/share/dailycast/voice"))
+}
