@@ -110,10 +110,10 @@ fn voices_follow_plan_language_gender_and_what_is_there() {
     assert_eq!(told, [("google", "ja-JP-Neural2-B"), ("azure", "ja-JP-NanamiNeural"), ("polly", "Kazuha")]);
 
     let (language, chain) = workflow.voices("free", &languages(&["ja", "es"]), None, &["local"]).unwrap();
-    assert_eq!((language.as_str(), chain[0].voice.as_str(), chain[0].engine.as_str()), ("es", "es", "espeak"));
+    assert_eq!((language.as_str(), chain[0].voice.as_str(), chain[0].engine.as_str()), ("es", "espeak", "formant"));
 
     let (_, chain) = workflow.voices("free", &[], None, &["local"]).unwrap();
-    assert_eq!((chain[0].voice.as_str(), chain[0].engine.as_str()), ("heart", "hibari"));
+    assert_eq!((chain[0].voice.as_str(), chain[0].engine.as_str()), ("hibari", "neural"));
     let (_, chain) = workflow.voices("basic", &[], Some("male"), &["polly"]).unwrap();
     assert_eq!((chain[0].voice.as_str(), chain[0].gender.as_str()), ("Matthew", "male"));
 
@@ -144,7 +144,7 @@ fn prices_are_exact() {
     assert_eq!(cost("polly", "neural", "character", 4_000), 64_000);
     assert_eq!(cost("azure", "neural", "character", 1), 15);
     assert_eq!(cost("openai", "unheard-of", "output_token", 1_000_000), 600_000, "the dearest");
-    assert_eq!(cost("local", "espeak", "character", 1_000_000), 0);
+    assert_eq!(cost("local", "formant", "character", 1_000_000), 0);
     assert_eq!(cost("nobody", "x", "character", 1), 0);
     assert_eq!(cost("polly", "neural", "character", u64::MAX), i64::MAX);
 }
