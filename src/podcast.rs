@@ -105,6 +105,10 @@ pub struct ChunkPlan {
     pub ends: Vec<usize>,
     /// The round of the chain this plan belongs to, from 1; a new plan never meets old chunks.
     pub round: u32,
+    /// How often the audio of this podcast was lost, so that a broken spool is not paid for again
+    /// and again.
+    #[serde(default)]
+    pub losses: u32,
 }
 
 /// What came of one execution of a step: what happened, what was made, what it cost.

@@ -107,7 +107,7 @@ impl Work for Instantly {
                     tts_provider: text("local"),
                     tts_voice: text("voice"),
                     tts_voice_gender: text("female"),
-                    chunk_plan: Some(ChunkPlan { ends: vec![SCRIPT_CHARACTERS], round: 1 }),
+                    chunk_plan: Some(ChunkPlan { ends: vec![SCRIPT_CHARACTERS], round: 1, losses: 0 }),
                     ..Artefacts::default()
                 },
             ),

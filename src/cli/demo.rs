@@ -31,6 +31,7 @@ use crate::{
         self, Store,
         academy::{Learner, with_tokens},
         night::Night,
+        podcasts::{self, Filter},
     },
     worker::{self, shutdown::Shutdown},
 };
@@ -134,7 +135,11 @@ async fn tell(
         let pool = store.pool();
         let date = schedule.date(store::night::now(pool).await?);
         night::start(pool, &schedule, date, "demo").await?;
-        let night = night::watch(pool, date, Progress::for_people()).await?;
+        let failed = Filter { date: Some(date), status: Some(Status::Failed), ..Filter::default() };
+        podcasts::requeue(pool, &failed, schedule.deadline_by_hand(store::night::now(pool).await?), "the demo").await?;
+        night::watch(pool, date, Progress::for_people()).await?;
+        store::night::finish(pool).await?;
+        let night = store::night::status(pool, date).await?;
         let learners = with_tokens(pool, LISTED).await?;
         anyhow::Ok((night, learners))
     };
@@ -154,10 +159,11 @@ async fn tell(
             "api": format!("{base}/api/dailycast/today/"),
             "health": format!("{base}/healthz"),
             "s3": context.config.storage.s3.endpoint_url,
+            "database": context.config.database.url.as_ref().map(Secret::expose),
         });
         output::json(&json!({ "night": night, "urls": urls, "learners": learners }))?;
     } else {
-        describe(&night, &learners, &base, args.once)?;
+        describe(&night, &learners, &base, context, args.once)?;
     }
     shutdown.asked().await;
     let is_well = night.unfinished() == 0 && night.with_status(Status::Failed) == 0;
@@ -165,7 +171,7 @@ async fn tell(
 }
 
 /// The end of the night in words, and what to try next.
-fn describe(night: &Night, learners: &[Learner], base: &str, once: bool) -> anyhow::Result<()> {
+fn describe(night: &Night, learners: &[Learner], base: &str, context: &Context, once: bool) -> anyhow::Result<()> {
     let failed = night.with_status(Status::Failed);
     output::line(format!(
         "night of {}: {} podcasts, {} finished, {failed} failed",
@@ -185,5 +191,11 @@ fn describe(night: &Night, learners: &[Learner], base: &str, once: bool) -> anyh
         output::line(format!("  curl -H 'Authorization: Token {}' {base}/api/dailycast/today/", learner.token))?;
     }
     output::line("\nits \"audio_url\" plays in any browser or player")?;
+    if let Some(url) = &context.config.database.url {
+        output::line(format!(
+            "\nlook inside while it serves:\n  DATABASE_URL='{}' cargo run -- podcast list",
+            url.expose()
+        ))?;
+    }
     Ok(())
 }

@@ -98,6 +98,7 @@ pub async fn steps(config: &Config, store: Store, workflow: Workflow) -> anyhow:
         tone: speech.voice == LocalVoice::Tone,
         spool: spool(config).await?,
         object_store: object_store(config)?,
+        storage_is_billed: config.storage.s3.endpoint_url.is_none(),
     };
     Ok(Steps::new(store, workflow, neighbours))
 }

@@ -95,11 +95,13 @@ impl FailureKind {
             | Self::BadRequest
             | Self::OutOfCredit
             | Self::KeyRefused
-            | Self::ModelRetired
-            | Self::AudioLost => Remedy::NextProvider,
-            Self::NoVoice | Self::LearnerGone | Self::WorkerCrashed | Self::DeadlinePassed | Self::Cancelled => {
-                Remedy::GiveUp
-            }
+            | Self::ModelRetired => Remedy::NextProvider,
+            Self::NoVoice
+            | Self::AudioLost
+            | Self::LearnerGone
+            | Self::WorkerCrashed
+            | Self::DeadlinePassed
+            | Self::Cancelled => Remedy::GiveUp,
         }
     }
 

@@ -135,7 +135,7 @@ impl Speech<'_> {
     fn plan<'a>(&'a self, podcast: &'a Podcast, script: &'a str) -> Option<Plan<'a>> {
         let position = self.position(podcast)?;
         let candidate = self.candidates.get(position)?;
-        let ChunkPlan { ends, round } = podcast.made.chunk_plan.as_ref()?;
+        let ChunkPlan { ends, round, .. } = podcast.made.chunk_plan.as_ref()?;
         let starts = std::iter::once(0).chain(ends.iter().copied());
         let chunks: Vec<_> = starts.zip(ends).map(|(start, end)| start..*end).collect();
         let fits = ends.last() == Some(&script.len()) && chunks.iter().all(|chunk| script.get(chunk.clone()).is_some());
@@ -289,7 +289,8 @@ impl Plan<'_> {
 /// nothing changes: chunks of another voice or cut are never met.
 fn planned(podcast: &Podcast, script: &str, candidate: &Candidate<'_>) -> Artefacts {
     let ends = split(script, candidate.speaker.limit());
-    let round = match &podcast.made.chunk_plan {
+    let old = podcast.made.chunk_plan.as_ref();
+    let round = match old {
         Some(old) if old.ends == ends && is_chosen(podcast, candidate) => old.round,
         Some(old) => old.round + 1,
         None => 1,
@@ -298,7 +299,7 @@ fn planned(podcast: &Podcast, script: &str, candidate: &Candidate<'_>) -> Artefa
         tts_provider: Some(candidate.speaker.name().to_owned()),
         tts_voice: Some(candidate.voice.clone()),
         tts_voice_gender: candidate.gender.clone(),
-        chunk_plan: Some(ChunkPlan { ends, round }),
+        chunk_plan: Some(ChunkPlan { ends, round, losses: old.map_or(0, |old| old.losses) }),
         ..Artefacts::default()
     }
 }

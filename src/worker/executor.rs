@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::{
     machine::{Decision, Event, FailureKind, Reason, RetryPolicy, Status, apply, decide},
-    podcast::{Artefacts, Failure, Outcome, Podcast, StepResult},
+    podcast::{Artefacts, ChunkPlan, Failure, Outcome, Podcast, StepResult},
     store::{
         moves::{Move, Then},
         writer::Writer,
@@ -20,6 +20,9 @@ use crate::{
 };
 
 use super::{Work, liveness::Liveness, shutdown::Shutdown};
+
+/// How often lost audio is made anew.
+const MOST_LOSSES: u32 = 3;
 
 /// What every walk shares.
 #[derive(Debug)]
@@ -81,7 +84,7 @@ impl<W: Work> Executor<W> {
                 let Some(outcome) = self.step(&podcast).await else { return };
                 outcome
             };
-            if matches!(outcome.result, StepResult::Failed(_)) && !self.live.may_call() {
+            if matches!(outcome.result, StepResult::Failed(_)) && outcome.calls.is_empty() && !self.live.may_call() {
                 // It failed because calls may not begin now; that says nothing about the podcast.
                 continue;
             }
@@ -170,11 +173,14 @@ fn plan_move(podcast: &Podcast, outcome: Outcome, circumstances: &Circumstances,
         duration_ms: i32::try_from(took.as_millis()).unwrap_or(i32::MAX),
     };
     let result = match result {
-        StepResult::Done(event) => apply(podcast.status, event)
-            .map(|to| (event, to))
-            .map_err(|refused| Failure::new(FailureKind::Internal, format!("a step answered wrongly: {refused}"))),
+        StepResult::Done(Event::AudioLost) => count_loss(podcast, &mut next.made),
         StepResult::Failed(failure) => Err(failure),
+        StepResult::Done(event) => Ok(event),
     };
+    let result = result.and_then(|event| {
+        let refused = |refused| Failure::new(FailureKind::Internal, format!("a step answered wrongly: {refused}"));
+        apply(podcast.status, event).map(|to| (event, to)).map_err(refused)
+    });
     match result {
         Ok((event, to)) => {
             next.event = event;
@@ -188,6 +194,21 @@ fn plan_move(podcast: &Podcast, outcome: Outcome, circumstances: &Circumstances,
         next.then = Then::Rest(Duration::ZERO);
     }
     next
+}
+
+/// Lost audio is made anew from the script, but not for ever: a spool that loses everything would
+/// be paid for again and again.
+fn count_loss(podcast: &Podcast, made: &mut Artefacts) -> Result<Event, Failure> {
+    let Some(plan) = &podcast.made.chunk_plan else { return Ok(Event::AudioLost) };
+    let losses = plan.losses + 1;
+    made.chunk_plan = Some(ChunkPlan { losses, ..plan.clone() });
+    if losses > MOST_LOSSES {
+        let message = format!(
+            "the audio was lost {losses} times; see that the spool is shared by all workers and keeps what it is given"
+        );
+        return Err(Failure::new(FailureKind::AudioLost, message));
+    }
+    Ok(Event::AudioLost)
 }
 
 /// Completes the move of a failed attempt: again now, again later, or given up.

@@ -19,7 +19,7 @@ use crate::{
     },
     step::{script, speech, upload},
     store::{Store, academy, chain},
-    workflow::{VoiceChoice, Workflow},
+    workflow::{KEEPER, VoiceChoice, Workflow},
 };
 
 use super::Work;
@@ -28,10 +28,6 @@ use super::Work;
 /// a final status.
 const NO_STEP: RetryPolicy =
     RetryPolicy { max_attempts: 1, first_delay: Duration::ZERO, factor: 1.0, max_delay: Duration::ZERO, jitter: 0.0 };
-
-/// The price of one put, in millionths of a US dollar: $0.005 per 1,000 (S3 Standard, us-east-1,
-/// 2026-11).
-const PUT_MICRO_USD: i64 = 5;
 
 /// Who works.
 pub struct Neighbours {
@@ -47,6 +43,8 @@ pub struct Neighbours {
     pub spool: Arc<dyn Spool>,
     /// Where episodes are kept.
     pub object_store: Arc<dyn ObjectStore>,
+    /// False when nobody bills what is kept there.
+    pub storage_is_billed: bool,
 }
 
 /// The steps with all they need.
@@ -112,6 +110,12 @@ impl Steps {
         .await
     }
 
+    /// The price of one upload, in millionths of a US dollar.
+    fn put_cost(&self) -> i64 {
+        let billed = u64::from(self.neighbours.storage_is_billed);
+        self.workflow.cost_micro_usd(KEEPER, "put_object", "request", billed)
+    }
+
     /// The one who has this voice.
     fn candidate(&self, choice: VoiceChoice, language: &str) -> Option<speech::Candidate<'_>> {
         let VoiceChoice { provider, voice, engine, gender } = choice;
@@ -132,7 +136,7 @@ impl Work for Steps {
         match podcast.status {
             Status::Pending => self.write_script(podcast, may_call).await,
             Status::ScriptGenerated | Status::AudioGenerating => self.speak(podcast, may_call).await,
-            Status::PendingUpload => upload::upload(podcast, spool, store, PUT_MICRO_USD, &|| may_call()).await,
+            Status::PendingUpload => upload::upload(podcast, spool, store, self.put_cost(), &|| may_call()).await,
             Status::Completed | Status::CompletedWithFallback | Status::Failed => Outcome::failed(Failure::new(
                 FailureKind::Internal,
                 format!("a podcast that is {} was claimed", podcast.status),

@@ -27,7 +27,7 @@ use minijinja::context;
 
 pub use models::ModelChoice;
 pub use plans::{Plan, SPEAKERS, TEMPLATE, TIERS, WRITERS};
-pub use prices::UNITS;
+pub use prices::{KEEPER, UNITS};
 pub use read::Violation;
 pub use speakable::{Level, Speakable, Topic, Trend};
 pub use steps::{Pace, ScriptRules, Step, Unit, step_name};

@@ -7,7 +7,10 @@ use super::plans::{SPEAKERS, TEMPLATE, WRITERS};
 use super::read::Table;
 
 /// What is billed.
-pub const UNITS: [&str; 3] = ["input_token", "output_token", "character"];
+pub const UNITS: [&str; 4] = ["input_token", "output_token", "character", "request"];
+
+/// The provider that keeps episodes; it is paid by the request.
+pub const KEEPER: &str = "s3";
 
 const MILLION: i128 = 1_000_000;
 
@@ -18,7 +21,8 @@ pub(super) struct Prices {
 }
 
 pub(super) fn read(mut root: Table<'_>) -> Prices {
-    let providers: Vec<_> = WRITERS.into_iter().filter(|writer| *writer != TEMPLATE).chain(SPEAKERS).collect();
+    let providers: Vec<_> =
+        WRITERS.into_iter().filter(|writer| *writer != TEMPLATE).chain(SPEAKERS).chain([KEEPER]).collect();
     let mut prices = Prices::default();
     for mut table in root.listed_tables("price") {
         let provider = table.one_of("provider", &providers).value;

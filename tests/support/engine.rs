@@ -219,7 +219,11 @@ pub fn success(podcast: &Podcast) -> Outcome {
             Event::SpeechStarted,
             Artefacts {
                 tts_provider: text("local"),
-                chunk_plan: Some(ChunkPlan { ends: vec![6], round: 1 }),
+                chunk_plan: Some(ChunkPlan {
+                    ends: vec![6],
+                    round: 1,
+                    losses: podcast.made.chunk_plan.as_ref().map_or(0, |plan| plan.losses),
+                }),
                 ..Artefacts::default()
             },
         ),

@@ -265,3 +265,18 @@ async fn a_step_over_its_limit_is_a_timeout() {
     night.assert_all_is_well().await;
     assert_eq!(night.count("status = 'failed' and error_kind = 'timeout'").await, 1);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_spool_that_loses_everything_is_not_paid_for_for_ever() {
+    let night = TestNight::new().await.enqueued(1).await;
+    let work = Arc::new(Scripted::well().stepping(|podcast| {
+        (podcast.status == Status::PendingUpload).then(|| Outcome::done(Event::AudioLost, Default::default()))
+    }));
+    let worker = night.worker(&work);
+    night.done().await;
+    worker.stop().await;
+    assert_eq!(night.count("status = 'failed' and error_kind = 'audio_lost'").await, 1);
+    let id = work.executions.lock().unwrap().keys().next().unwrap().0;
+    let spoken = work.executions.lock().unwrap()[&(id, Status::AudioGenerating)];
+    assert_eq!(spoken, 4, "once, and once more for each loss that is mended");
+}
