@@ -11,13 +11,13 @@
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use poem::{Server, listener::TcpAcceptor};
-use sqlx::PgPool;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock::Clock,
     provider::{object_store::ObjectStore, spool::Spool},
+    store::PgPool,
 };
 
 mod api;

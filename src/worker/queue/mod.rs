@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use apalis::prelude::{BoxDynError, Data, WorkerBuilder};
 
-use apalis_core::error::WorkerError;
+pub use apalis_core::error::WorkerError;
 
 use crate::{podcast::Podcast, store::Store};
 
