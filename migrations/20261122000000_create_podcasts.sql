@@ -96,6 +96,13 @@ create table dailycast.daily_podcast (
 -- of these updates within it (heap-only), so that no index is touched.
 with (fillfactor = 60, autovacuum_vacuum_scale_factor = 0.05);
 
+-- A script is larger than a row may be, so it is compressed and kept apart. lz4 does it in a tenth
+-- of the time; a server that was built without it keeps its own way.
+do $$ begin
+    alter table dailycast.daily_podcast alter column script_text set compression lz4;
+exception when feature_not_supported then null;
+end $$;
+
 -- None of these columns changes while a podcast is on its way, so its updates stay heap-only;
 -- only the last one, which sets finished_at, leaves daily_podcast_unfinished.
 create unique index daily_podcast_one_per_day on dailycast.daily_podcast (user_id, date) where is_active;

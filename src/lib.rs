@@ -1,4 +1,62 @@
-//! (the map of the house is written when the house stands)
+//! dailycast makes a personal podcast for every learner of an online academy, every night.
+//!
+//! # The life of one podcast
+//!
+//! 1. **Enqueue** ([`worker::scheduler`], [`store::night`]). The leader starts the night; batch by
+//!    batch, each eligible learner gets a row (`pending`), a job and a first event line.
+//! 2. **Claim** ([`worker::queue`], [`store::claim`]). A worker takes as many due podcasts as it has
+//!    free slots, each under a new lease token.
+//! 3. **Walk** ([`worker::executor`]). The step of the row's status does its work; what comes of it
+//!    is an event; [`machine::apply`] says which status follows; and again, until the podcast is
+//!    finished or has to wait.
+//! 4. **Write** ([`store::writer`], [`store::moves`]). The moves of many podcasts share one commit,
+//!    each fenced by its token, each with its artefacts, event line, calls and job.
+//! 5. **Rescue** ([`worker::heartbeat`], [`worker::sweeper`], [`store::workers`]). A dead worker's
+//!    podcasts become due again; what no job would move gets one.
+//! 6. **Listen** ([`http`]). The row of today answers the learner; the audio comes from the object
+//!    store, or from the spool while its upload waits.
+//!
+//! # The rooms
+//!
+//! | room | owns | may use |
+//! |---|---|---|
+//! | [`machine`] | the state machine: statuses, events, the table of moves, retry | nothing |
+//! | [`podcast`], [`learner`], [`clock`] | plain data that many rooms share; the time as an argument | `machine` |
+//! | [`workflow`] | what `workflows/` says, parsed and checked as a whole | `machine` |
+//! | [`audio`] | MP3: scan, join, measure, tag, encode, loudness | nothing |
+//! | [`provider`] | the outside: who writes, speaks, keeps; the spool | `podcast`, `audio` |
+//! | [`step`] | the work of each status: collect, script, speech, upload | `provider`, `workflow`, `audio` |
+//! | [`store`] | every SQL statement | `machine`, `podcast`, `learner` |
+//! | [`worker`] | the engine: queue on apalis, executor, heartbeat, scheduler, sweep | `store`, `step` |
+//! | [`http`] | the API; `routes.rs` has every address | `store`, `provider` |
+//! | [`local`] | what makes one machine enough: Postgres, S3 server, sample academy | nothing |
+//! | [`config`], [`telemetry`] | settings; logs | |
+//! | [`bench`] | the engine measured against a floor | `store`, `worker` |
+//! | [`cli`] | one file per command; puts everything together | all |
+//!
+//! Read [`machine`] first, then [`worker::executor`], then [`store::moves`]: that is the engine.
+//!
+//! # Words
+//!
+//! | we say | and mean |
+//! |---|---|
+//! | podcast | one row: a learner's episode of a date, and its state |
+//! | status, event, transition | the row's state, what happened, the move it causes |
+//! | job | a delivery by apalis: "advance podcast N"; it decides nothing |
+//! | attempt | one execution of the work of a status, from 1 |
+//! | claim, lease, lease token, heartbeat | taking a due row, the exclusive right, its fence, its extension |
+//! | due | not finished, and its `next_attempt_at` is past |
+//! | rescue, sweep | taking back a row whose worker died, the round that does so |
+//! | backoff, jitter, snooze | growing delay, its random share, waiting without using an attempt |
+//! | failure kind | the class of a failure; it alone decides retry, next provider or give up |
+//! | chain, fallback | ordered providers, going to the next |
+//! | call | one request that may be billed, with units and cost |
+//! | spool | where audio waits for its upload |
+//! | night | all podcasts of one date |
+//! | requeue | an operator's wish that a podcast go on |
+//! | stuck | not finished, and nothing will move it |
+//! | plan | the learner's subscription |
+
 pub mod audio;
 pub mod bench;
 pub mod cli;

@@ -9,7 +9,7 @@ use tokio::process::Command;
 use super::{context::Context, exit::Exit, neighbours, output};
 use crate::{
     clock::{Clock, SystemClock},
-    config::{Config, LocalVoice, Problems, SpoolKind},
+    config::{Config, LocalVoice, Problems, SpoolKind, installed_voice},
     store::{self, Store, academy, server},
 };
 
@@ -179,10 +179,11 @@ async fn spool(config: &Config, report: &mut Report) {
         let mend = "set spool.kind = \"disk\"";
         return report.bad("spool", "a spool in Postgres is not there yet", mend);
     }
+    // The spool makes its directory when it is first opened; looking at it makes nothing.
+    let there = config.spool.dir.ancestors().find(|dir| dir.is_dir()).unwrap_or(Path::new("."));
     let dir = &config.spool.dir;
-    let probe = dir.join(".doctor");
+    let probe = there.join(format!(".dailycast-doctor-{}", std::process::id()));
     let written = async {
-        tokio::fs::create_dir_all(dir).await?;
         tokio::fs::write(&probe, b"a probe").await?;
         tokio::fs::remove_file(&probe).await
     };
@@ -190,7 +191,7 @@ async fn spool(config: &Config, report: &mut Report) {
         let mend = "name a directory that we may write with spool.dir";
         return report.bad("spool", format!("{} cannot be written: {error}", dir.display()), mend);
     }
-    match room(dir).await {
+    match room(there).await {
         Some(room) if room < LEAST_ROOM.min(config.spool.max_bytes) => {
             let what = format!("{} has {} MiB left", dir.display(), room >> 20);
             report.bad("spool", what, "make room, or move spool.dir to a larger disk");
@@ -210,16 +211,17 @@ async fn room(dir: &Path) -> Option<u64> {
 async fn speech(config: &Config, report: &mut Report) {
     let local = &config.providers.local_tts;
     if !local.enabled {
-        return report.good("speech", "the offline voice is not in use");
+        let what = "nobody can speak: the offline voice is off, and the vendors' voices are not in this version yet";
+        return report.bad("speech", what, "set providers.local_tts.enabled = true");
     }
     if local.voice == LocalVoice::Tone {
         let mend = "set providers.local_tts.voice = \"auto\"";
         return report.bad("speech", "every episode will be a tone", mend);
     }
     let voice = "run `cargo xtask demo` once, or set providers.local_tts.python";
-    match &local.python {
-        None => report.bad("speech", "the neural English voice is not configured", voice),
-        Some(python) => match said(Command::new(python).args(["-c", "import hibari"])).await {
+    match local.python.clone().or_else(installed_voice) {
+        None => report.bad("speech", "the neural English voice is not installed", voice),
+        Some(python) => match said(Command::new(&python).args(["-c", "import hibari"])).await {
             Ok(_) => report.good("speech", "the neural English voice is installed"),
             Err(why) => report.bad("speech", format!("{} has no voice: {why}", python.display()), voice),
         },
@@ -246,7 +248,7 @@ async fn said(command: &mut Command) -> Result<String, String> {
     }
 }
 
-/// Which keys are there. Says so, never what they are.
+/// Which keys are there; never what they are.
 fn keys(config: &Config, report: &mut Report) {
     let providers = &config.providers;
     let writers = [
@@ -265,8 +267,4 @@ fn keys(config: &Config, report: &mut Report) {
         if set.is_empty() { "none".to_owned() } else { set.join(", ") }
     };
     report.good("keys", format!("writers: {}; speakers: {}", named(&writers), named(&speakers)));
-    if !providers.local_tts.enabled && speakers.iter().all(|(_, is_set)| !is_set) {
-        let mend = "set a key, or providers.local_tts.enabled = true";
-        report.bad("voice", "nobody can speak: no speaker has a key and the offline voice is off", mend);
-    }
 }

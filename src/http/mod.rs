@@ -8,7 +8,12 @@
 //! answers 500 but for a defect, and then without a trace: a database that is away is a 503 with
 //! `Retry-After`, because the academy's client repeats a failed read at once.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use poem::{Server, listener::TcpAcceptor};
 use tokio::net::TcpListener;
@@ -91,8 +96,12 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// From the configuration, for a server that listens on `address`.
-    pub fn new(config: &crate::config::Config, address: SocketAddr) -> Self {
+    /// From the configuration, for a server that listens on `address`. Without `http.public_url`
+    /// addresses begin with that one, or with this host's own when it is every interface.
+    pub fn new(config: &crate::config::Config, mut address: SocketAddr) -> Self {
+        if address.ip().is_unspecified() {
+            address.set_ip(Ipv4Addr::LOCALHOST.into());
+        }
         Self {
             public_url: config.http.public_url.clone().unwrap_or_else(|| format!("http://{address}")),
             time_zone: config.night.time_zone,

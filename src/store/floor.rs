@@ -182,18 +182,3 @@ pub async fn server_version(pool: &PgPool) -> Result<String, Error> {
         .await
         .map_err(Error::in_statement("server_version"))
 }
-
-/// Podcasts that are not finished, counted up to 1,000.
-///
-/// # Errors
-/// [`Error::Database`].
-pub async fn unfinished(pool: &PgPool) -> Result<i64, Error> {
-    sqlx::query_scalar!(
-        r#"/* count_unfinished */
-        select count(*) as "n!" from (
-            select from dailycast.daily_podcast where finished_at is null limit 1000) as unfinished"#
-    )
-    .fetch_one(pool)
-    .await
-    .map_err(Error::in_statement("count_unfinished"))
-}

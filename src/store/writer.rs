@@ -1,7 +1,8 @@
-//! The writer: one task through which every move of this worker goes, so that the moves of many
-//! podcasts share a commit.
+//! The writer: through it goes every move of this worker, so that the moves of many podcasts share
+//! a commit.
 //!
-//! While one batch is being committed the next one gathers; when nothing is being committed a
+//! It has two desks, because one connection keeps one processor of the server busy; a podcast
+//! always goes to the same desk. While one batch is being committed the next one gathers; when nothing is being committed a
 //! move goes out after a short linger at most. A database that is away is waited out: the batch is
 //! kept and tried again, and everyone who waits for it waits too, so no new work starts meanwhile.
 
@@ -16,7 +17,7 @@ use std::{
 
 use tokio::{
     sync::{mpsc, oneshot},
-    task::JoinHandle,
+    task::JoinSet,
     time::Instant,
 };
 
@@ -26,6 +27,9 @@ use super::{
     Error, Store, chain, claim,
     moves::{self, Move},
 };
+
+/// Batches that are written at the same time.
+const DESKS: usize = 2;
 
 /// The most moves in one commit: beyond this a commit is no longer what costs.
 const MAX_BATCH: usize = 512;
@@ -45,16 +49,21 @@ pub type Written = Result<(), LeaseLost>;
 /// everything it was given is written.
 #[derive(Debug, Clone)]
 pub struct Writer {
-    queue: mpsc::Sender<(Move, oneshot::Sender<Written>)>,
+    desks: [mpsc::Sender<(Move, oneshot::Sender<Written>)>; DESKS],
 }
 
 impl Writer {
     /// Starts the writer of `worker_id`. `capacity` bounds the moves that wait: at most one per
     /// podcast in flight. `failing` is true while the database does not take what is written.
-    pub fn start(store: Store, worker_id: i32, capacity: usize, failing: Arc<AtomicBool>) -> (Self, JoinHandle<()>) {
-        let (queue, moves) = mpsc::channel(capacity.max(1));
-        let desk = Desk { store, worker_id, failing };
-        (Self { queue }, tokio::spawn(desk.run(moves)))
+    pub fn start(store: Store, worker_id: i32, capacity: usize, failing: Arc<AtomicBool>) -> (Self, JoinSet<()>) {
+        let mut writing = JoinSet::new();
+        let desks = std::array::from_fn(|_| {
+            let (desk, moves) = mpsc::channel(capacity.max(1));
+            let work = Desk { store: store.clone(), worker_id, failing: Arc::clone(&failing) };
+            writing.spawn(work.run(moves));
+            desk
+        });
+        (Self { desks }, writing)
     }
 
     /// Writes one move; returns when it is committed, or known not to be.
@@ -64,7 +73,8 @@ impl Writer {
     pub async fn write(&self, one: Move) -> Written {
         let lease = one.lease;
         let (answer, written) = oneshot::channel();
-        if self.queue.send((one, answer)).await.is_err() {
+        let desk = usize::try_from(lease.podcast_id).unwrap_or_default() % DESKS;
+        if self.desks[desk].send((one, answer)).await.is_err() {
             return Err(LeaseLost(lease));
         }
         written.await.unwrap_or(Err(LeaseLost(lease)))

@@ -1,7 +1,7 @@
 //! The engine: takes due podcasts, lets their steps do the work, writes down what came of it.
 //!
 //! One process is one worker with one registration in the database. Around it run, each a task of
-//! its own: the [`queue`](mod@queue), which claims due podcasts for free slots and hands them to
+//! its own: the [`queue`], which claims due podcasts for free slots and hands them to
 //! apalis; the [`executor`], which walks each claimed podcast from status to status; the writer
 //! (in `store`), through which all their moves share commits; the [`heartbeat`], which keeps the
 //! claims alive and proves that the process is; and, in the one worker that leads, the
@@ -134,7 +134,7 @@ async fn live<W: Work>(store: &Store, settings: &Settings, work: &Arc<W>, shutdo
         "worker started"
     );
 
-    let (writer, writing) = Writer::start(store.clone(), worker_id, settings.concurrency, failing);
+    let (writer, mut writing) = Writer::start(store.clone(), worker_id, settings.concurrency, failing);
     let helpers = TaskTracker::new();
     let ending = live.ending(shutdown);
     let beating = tokio::spawn(heartbeat::run(store.clone(), session, worker_id, Arc::clone(&live)));
@@ -158,7 +158,7 @@ async fn live<W: Work>(store: &Store, settings: &Settings, work: &Arc<W>, shutdo
 
     helpers.wait().await;
     // The executor was the last to hold the writer's handle, so this ends when all is written.
-    let _ = writing.await;
+    while writing.join_next().await.is_some() {}
     hand_back(store, worker_id).await;
     live.finish();
     let verdict = beating.await.unwrap_or(Ended::Stopped);

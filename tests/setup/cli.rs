@@ -125,7 +125,7 @@ fn doctor_ends_with_3_when_it_finds_something() {
     };
     assert_eq!(found("config")["ok"], true);
     assert_eq!(found("spool")["ok"], true);
-    for check in ["database", "bucket", "voice"] {
+    for check in ["database", "bucket", "speech"] {
         assert_eq!(found(check)["ok"], false);
         assert!(found(check)["mend"].is_string());
     }
