@@ -110,10 +110,10 @@ fn voices_follow_plan_language_gender_and_what_is_there() {
     assert_eq!(told, [("google", "ja-JP-Neural2-B"), ("azure", "ja-JP-NanamiNeural"), ("polly", "Kazuha")]);
 
     let (language, chain) = workflow.voices("free", &languages(&["ja", "es"]), None, &["local"]).unwrap();
-    assert_eq!((language.as_str(), chain[0].voice.as_str(), chain[0].engine.as_str()), ("es", "es", "espeak"));
+    assert_eq!((language.as_str(), chain[0].voice.as_str(), chain[0].engine.as_str()), ("es", "espeak", "formant"));
 
     let (_, chain) = workflow.voices("free", &[], None, &["local"]).unwrap();
-    assert_eq!((chain[0].voice.as_str(), chain[0].engine.as_str()), ("heart", "hibari"));
+    assert_eq!((chain[0].voice.as_str(), chain[0].engine.as_str()), ("hibari", "neural"));
     let (_, chain) = workflow.voices("basic", &[], Some("male"), &["polly"]).unwrap();
     assert_eq!((chain[0].voice.as_str(), chain[0].gender.as_str()), ("Matthew", "male"));
 
