@@ -102,7 +102,7 @@ fn machine_paths(file: &Text) -> Vec<String> {
 #[test]
 fn names_are_those_of_the_glossary() {
     let sources = SOURCES.iter().filter(|source| source.path != THIS);
-    assert_none(sources.flat_map(wrong_names).collect(), "One thing has one name; see the glossary in src/lib.rs.");
+    assert_none(sources.flat_map(wrong_names).collect(), "One thing has one name, everywhere.");
 }
 
 #[test]
