@@ -26,7 +26,8 @@ use std::{
     time::Duration,
 };
 
-use tokio_util::task::TaskTracker;
+use tokio::task::JoinSet;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
     machine::{RetryPolicy, Status},
@@ -135,9 +136,11 @@ async fn live<W: Work>(store: &Store, settings: &Settings, work: &Arc<W>, shutdo
     );
 
     let (writer, mut writing) = Writer::start(store.clone(), worker_id, settings.concurrency, failing);
-    let helpers = TaskTracker::new();
+    // Dropping this future ends everything that belongs to the worker, its heartbeat above all.
+    let mut helpers = JoinSet::new();
     let ending = live.ending(shutdown);
-    let beating = tokio::spawn(heartbeat::run(store.clone(), session, worker_id, Arc::clone(&live)));
+    let beating =
+        AbortOnDropHandle::new(tokio::spawn(heartbeat::run(store.clone(), session, worker_id, Arc::clone(&live))));
     helpers.spawn(sweeper::run(
         store.clone(),
         settings.clone(),
@@ -153,10 +156,9 @@ async fn live<W: Work>(store: &Store, settings: &Settings, work: &Arc<W>, shutdo
     }));
     let walking = Arc::clone(&executor);
     helpers.spawn(sweeper::audit(store.clone(), worker_id, AUDIT, move || walking.held(), ending));
-    helpers.close();
     let ended = queue::serve(store, worker_id, settings, executor, &live, shutdown).await;
 
-    helpers.wait().await;
+    while helpers.join_next().await.is_some() {}
     // The executor was the last to hold the writer's handle, so this ends when all is written.
     while writing.join_next().await.is_some() {}
     hand_back(store, worker_id).await;

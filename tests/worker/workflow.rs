@@ -144,7 +144,7 @@ fn prices_are_exact() {
     assert_eq!(cost("polly", "neural", "character", 4_000), 64_000);
     assert_eq!(cost("azure", "neural", "character", 1), 15);
     assert_eq!(cost("openai", "unheard-of", "output_token", 1_000_000), 600_000, "the dearest");
-    assert_eq!(cost("local", "espeak", "character", 1_000_000), 0);
+    assert_eq!(cost("local", "formant", "character", 1_000_000), 0);
     assert_eq!(cost("nobody", "x", "character", 1), 0);
     assert_eq!(cost("polly", "neural", "character", u64::MAX), i64::MAX);
 }

@@ -12,7 +12,8 @@ use apalis_core::{
     backend::{Backend, BackendConfig, finalize::Ephemeral},
     worker::context::WorkerContext,
 };
-use tokio::{sync::mpsc, task::JoinHandle};
+use tokio::sync::mpsc;
+use tokio_util::task::AbortOnDropHandle;
 use tower::layer::util::Identity;
 
 use super::{Delivery, fetcher::Fetcher};
@@ -23,7 +24,7 @@ use super::{Delivery, fetcher::Fetcher};
 pub struct PodcastQueue {
     deliveries: mpsc::Receiver<Delivery>,
     start: Option<(Fetcher, mpsc::Sender<Delivery>)>,
-    fetching: Option<JoinHandle<()>>,
+    fetching: Option<AbortOnDropHandle<()>>,
 }
 
 impl PodcastQueue {
@@ -42,7 +43,7 @@ impl Backend for PodcastQueue {
 
     fn poll_ready(&mut self, _: &mut Context<'_>, _: &WorkerContext) -> Poll<Result<(), Self::Error>> {
         if let Some((fetcher, sender)) = self.start.take() {
-            self.fetching = Some(tokio::spawn(fetcher.run(sender)));
+            self.fetching = Some(AbortOnDropHandle::new(tokio::spawn(fetcher.run(sender))));
         }
         Poll::Ready(Ok(()))
     }

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use crate::store::{
     Store, chain,
@@ -59,7 +59,11 @@ impl Fetcher {
 
     /// Claims until it is told to end.
     pub async fn run(self, deliveries: mpsc::Sender<Delivery>) {
-        let listener = tokio::spawn(listen(self.store.clone(), Arc::clone(&self.nudge), self.ending.clone()));
+        let _listener = AbortOnDropHandle::new(tokio::spawn(listen(
+            self.store.clone(),
+            Arc::clone(&self.nudge),
+            self.ending.clone(),
+        )));
         let mut backlog = false;
         while !self.ending.is_cancelled() {
             let Some(mut permits) = self.free_slots(backlog).await else { break };
@@ -86,7 +90,6 @@ impl Fetcher {
                 self.pause(self.poll).await;
             }
         }
-        listener.abort();
     }
 
     /// Waits for a free slot, then takes all that are free. `None` when the worker ends.

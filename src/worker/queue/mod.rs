@@ -13,6 +13,8 @@ use std::sync::Arc;
 
 use apalis::prelude::{BoxDynError, Data, WorkerBuilder};
 
+use tokio_util::task::AbortOnDropHandle;
+
 pub use apalis_core::error::WorkerError;
 
 use crate::{podcast::Podcast, store::Store};
@@ -57,7 +59,7 @@ pub async fn serve<W: Work>(
 /// Walks one delivered podcast, on a task of its own: apalis drives all handlers on one.
 async fn handle<W: Work>(delivery: Delivery, executor: Data<Arc<Executor<W>>>) -> Result<(), BoxDynError> {
     let Delivery { podcast, slot } = delivery;
-    let walk = tokio::spawn(Arc::clone(&executor.0).walk(podcast)).await;
+    let walk = AbortOnDropHandle::new(tokio::spawn(Arc::clone(&executor.0).walk(podcast))).await;
     drop(slot);
     if let Err(panic) = walk {
         // The row is still held by this worker; the audit of what it holds lets it go.
