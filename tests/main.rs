@@ -13,4 +13,5 @@ mod provider;
 mod setup;
 mod store;
 mod support;
+mod tidy;
 mod worker;

@@ -4,7 +4,6 @@ use std::{io::IsTerminal as _, time::Duration};
 
 use chrono::NaiveDate;
 use indicatif::{ProgressBar, ProgressStyle};
-use sqlx::PgPool;
 
 use super::{
     args::{self, NightStart, NightStatus},
@@ -15,6 +14,7 @@ use super::{
 use crate::{
     machine::Status,
     store::{
+        PgPool,
         night::{self, NewNight, Night},
         podcasts::{self, Filter},
     },

@@ -16,13 +16,13 @@ use std::{
 };
 
 use poem::{Server, listener::TcpAcceptor};
-use sqlx::PgPool;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock::Clock,
     provider::{object_store::ObjectStore, spool::Spool},
+    store::PgPool,
 };
 
 mod api;

@@ -174,7 +174,7 @@ pub async fn facts(executor: impl PgExecutor<'_>, user_ids: &[i64]) -> Result<Ve
     // A `limit` in each join keeps one learner one row, whatever a view does, and makes Postgres
     // ask a grouped view for one learner instead of grouping everybody.
     let rows = sqlx::query!(
-        r#"-- academy: facts of learners
+        r#"/* learner_facts */
         select
             l.user_id::bigint as "user_id!",
             left(l.display_name::text, 200) as display_name,
@@ -253,7 +253,7 @@ pub async fn facts(executor: impl PgExecutor<'_>, user_ids: &[i64]) -> Result<Ve
 /// When a view cannot be read.
 pub async fn learner_by_token(executor: impl PgExecutor<'_>, key: &str) -> Result<Option<TokenOwner>, Error> {
     let row = sqlx::query!(
-        r#"-- academy: owner of a token
+        r#"/* token_owner */
         select
             t.key::text as "key!",
             t.user_id::bigint as "user_id!",
@@ -284,7 +284,7 @@ pub async fn learner_by_token(executor: impl PgExecutor<'_>, key: &str) -> Resul
 pub async fn check(executor: impl PgExecutor<'_>, schema: &str) -> Result<Vec<Missing>, Error> {
     let views: Vec<String> = CONTRACT.iter().map(|(view, _)| (*view).to_owned()).collect();
     let rows = sqlx::query!(
-        r#"-- academy: columns of the views
+        r#"/* academy_columns */
         select
             c.relname::text as "view!",
             has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'select') as "may_read!",

@@ -41,7 +41,18 @@ pub struct Content {
 /// # Errors
 /// [`Error::Database`].
 pub async fn one_podcast(pool: &PgPool, user_id: i64, content: &Content) -> Result<(), Error> {
-    let id = sqlx::query_scalar!(
+    let id = insert(pool, user_id, content).await?;
+    advance(pool, id, &content.script).await?;
+    sqlx::query!("/* floor_job */ delete from apalis.jobs where id = dailycast.job_id($1)", id)
+        .execute(pool)
+        .await
+        .map_err(Error::in_statement("floor_job"))?;
+    Ok(())
+}
+
+/// A podcast with its event and its job.
+async fn insert(pool: &PgPool, user_id: i64, content: &Content) -> Result<i64, Error> {
+    sqlx::query_scalar!(
         r#"/* floor_insert */
         with born as (
             insert into dailycast.daily_podcast (user_id, date, deadline_at) values ($1, $2, $3) returning id
@@ -58,7 +69,11 @@ pub async fn one_podcast(pool: &PgPool, user_id: i64, content: &Content) -> Resu
     )
     .fetch_one(pool)
     .await
-    .map_err(Error::in_statement("floor_insert"))?;
+    .map_err(Error::in_statement("floor_insert"))
+}
+
+/// The four moves from pending to completed.
+async fn advance(pool: &PgPool, id: i64, script: &str) -> Result<(), Error> {
     sqlx::query!(
         r#"/* floor_script */
         with moved as (
@@ -70,7 +85,7 @@ pub async fn one_podcast(pool: &PgPool, user_id: i64, content: &Content) -> Resu
         insert into dailycast.podcast_event (podcast_id, event, from_status, to_status, attempt, duration_ms)
         values ($1, 'script_ready', 'pending', 'script_generated', 1, 1)"#,
         id,
-        content.script,
+        script,
     )
     .execute(pool)
     .await
@@ -120,10 +135,6 @@ pub async fn one_podcast(pool: &PgPool, user_id: i64, content: &Content) -> Resu
     .execute(pool)
     .await
     .map_err(Error::in_statement("floor_upload"))?;
-    sqlx::query!("/* floor_job */ delete from apalis.jobs where id = dailycast.job_id($1)", id)
-        .execute(pool)
-        .await
-        .map_err(Error::in_statement("floor_job"))?;
     Ok(())
 }
 

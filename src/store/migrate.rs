@@ -2,6 +2,7 @@
 
 use std::sync::LazyLock;
 
+pub use apalis_postgres::Error as ApalisError;
 use apalis_postgres::PostgresStorage;
 use sqlx::{PgPool, migrate::Migrator};
 
@@ -62,21 +63,18 @@ pub async fn level(pool: &PgPool) -> Result<Level, Error> {
     .fetch_one(pool)
     .await
     .map_err(Error::in_statement("find_ledgers"))?;
-    let newest = async |there: bool, query: &'static str| -> Result<Option<i64>, Error> {
+    let newest = async |there: bool, name: &'static str, query: &'static str| -> Result<Option<i64>, Error> {
         if !there {
             return Ok(None);
         }
-        sqlx::query_scalar(query).fetch_one(pool).await.map_err(Error::in_statement("read_ledger"))
+        sqlx::query_scalar(query).fetch_one(pool).await.map_err(Error::in_statement(name))
     };
+    const OURS: &str = "/* read_ledger */ select max(version) from dailycast.migration where success";
+    const APALIS: &str = "/* read_apalis_ledger */ select max(version) from apalis._sqlx_migrations where success";
     Ok(Level {
-        ours: newest(ledgers.ours, "/* read_ledger */ select max(version) from dailycast.migration where success")
-            .await?,
+        ours: newest(ledgers.ours, "read_ledger", OURS).await?,
         wanted: MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or_default(),
-        apalis: newest(
-            ledgers.apalis,
-            "/* read_ledger */ select max(version) from apalis._sqlx_migrations where success",
-        )
-        .await?,
+        apalis: newest(ledgers.apalis, "read_apalis_ledger", APALIS).await?,
         apalis_wanted: APALIS_LEVEL,
     })
 }

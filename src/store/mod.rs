@@ -25,12 +25,12 @@ mod migrate;
 
 use std::time::Duration;
 
-use sqlx::{
-    PgPool,
-    postgres::{PgConnectOptions, PgListener, PgPoolOptions},
-};
+use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 
-pub use migrate::{Level, level, migrate};
+pub use migrate::{ApalisError, Level, level, migrate};
+
+/// What other rooms hand on to the functions here, without naming sqlx.
+pub use sqlx::PgPool;
 
 /// The queue (apalis's `job_type`) that carries our deliveries.
 pub const QUEUE: &str = "dailycast.podcast";
@@ -72,7 +72,7 @@ pub enum Error {
     Migrate(#[source] sqlx::migrate::MigrateError),
     /// apalis's tables could not be made.
     #[error("the tables of apalis could not be made")]
-    Apalis(#[source] apalis_postgres::Error),
+    Apalis(#[source] migrate::ApalisError),
 }
 
 impl Error {

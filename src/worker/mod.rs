@@ -53,7 +53,7 @@ pub enum Error {
     Start(#[source] store::Error),
     /// apalis ended the worker.
     #[error("the job worker stopped by itself")]
-    Apalis(#[source] apalis_core::error::WorkerError),
+    Apalis(#[source] queue::WorkerError),
 }
 
 /// What each state's work is. The engine knows nothing else about steps.

@@ -9,11 +9,10 @@ use std::{sync::Arc, time::Duration};
 use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeZone, Utc};
 use chrono_tz::Tz;
 use croner::Cron;
-use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
 use crate::store::{
-    self, Store, chain,
+    self, PgPool, Store, chain,
     night::{self, NewNight, Open},
 };
 

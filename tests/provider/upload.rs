@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use chrono::{DateTime, NaiveDate};
 use dailycast::{
-    machine::{Event, FailureKind, Lease, Script, Status},
+    machine::{Event, FailureKind, Script, Status},
     podcast::{Artefacts, Failure, Podcast, StepResult},
     provider::{
         object_store::{MemoryStore, ObjectStore, StoredObject},
@@ -16,7 +15,7 @@ use dailycast::{
 };
 use sha2::{Digest, Sha256};
 
-use crate::support::Folder;
+use crate::{support::Folder, worker::samples};
 
 const MP3: &[u8] = b"an episode";
 const KEY: &str = "podcasts/42/2026-11-22_7.mp3";
@@ -45,20 +44,12 @@ async fn spooled(folder: &Folder) -> (DiskSpool, Podcast) {
     let spool = DiskSpool::open(&folder.0, 1 << 20).unwrap();
     let spool_ref = spool.put_episode(7, Bytes::from_static(MP3)).await.unwrap();
     let podcast = Podcast {
-        lease: Lease { podcast_id: 7, token: 1 },
-        id: 7,
-        user_id: 42,
-        date: NaiveDate::from_ymd_opt(2026, 11, 22).unwrap(),
-        status: Status::PendingUpload,
-        attempt: 0,
-        deadline_at: DateTime::UNIX_EPOCH,
-        now: DateTime::UNIX_EPOCH,
-        plan: "premium".to_owned(),
         made: Artefacts {
             spool_ref: Some(spool_ref),
             audio_sha256: Some(hex::encode(Sha256::digest(MP3))),
             ..Artefacts::default()
         },
+        ..samples::podcast(Status::PendingUpload)
     };
     (spool, podcast)
 }

@@ -17,9 +17,9 @@ use crate::support::engine::{Scripted, TestNight};
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_that_returns_under_its_name_finds_its_jobs() {
     let night = TestNight::new().await.enqueued(5).await;
-    let hung = Arc::new(Scripted::well().waiting(|_| std::future::pending()));
-    let first = night.worker(&hung);
-    night.until("all are in flight", async || hung.in_flight.load(Ordering::SeqCst) == 5).await;
+    let endless = Arc::new(Scripted::well().waiting(|_| std::future::pending()));
+    let first = night.worker(&endless);
+    night.until("all are in flight", async || endless.in_flight.load(Ordering::SeqCst) == 5).await;
     // Everything of it ends without a word, as by kill -9; its session goes with it. Its name and
     // its process live on in the second worker, so only the lock tells that it is dead.
     first.running.abort();

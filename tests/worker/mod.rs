@@ -2,6 +2,7 @@
 
 mod apalis_defects;
 mod engine;
+pub(crate) mod samples;
 mod script;
 mod speech;
 mod template;

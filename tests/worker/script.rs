@@ -5,26 +5,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use chrono::{DateTime, NaiveDate};
 use dailycast::learner::{Ability, Facts, Week};
-use dailycast::machine::{Event, FailureKind, Lease, Status};
-use dailycast::podcast::{Artefacts, Failure, Outcome, Podcast, StepResult};
+use dailycast::machine::{Event, FailureKind, Status};
+use dailycast::podcast::{Failure, Outcome, Podcast, StepResult};
 use dailycast::provider::llm::{ScriptRequest, ScriptWriter, WrittenScript};
 use dailycast::step::collect;
 use dailycast::step::script::{self, Flaw, Job, NAME_TOKEN};
-use dailycast::workflow::{Seed, Speakable, Workflow, name_count};
+use dailycast::workflow::{Seed, Speakable, name_count};
 
-fn workflow() -> Workflow {
-    Workflow::builtin().unwrap_or_else(|error| panic!("{error}"))
-}
-
-fn date() -> NaiveDate {
-    NaiveDate::from_ymd_opt(2026, 11, 22).unwrap()
-}
-
-fn texts(words: &[&str]) -> Vec<String> {
-    words.iter().map(|word| (*word).to_owned()).collect()
-}
+use super::samples::{self, date, texts, workflow};
 
 /// A writer that gives prepared answers and counts how often it is asked.
 struct Prepared {
@@ -78,19 +67,8 @@ fn good_answer() -> String {
 }
 
 fn podcast(attempt: u32, minutes_left: i64) -> Podcast {
-    let now = DateTime::UNIX_EPOCH;
-    Podcast {
-        lease: Lease { podcast_id: 1, token: 1 },
-        id: 1,
-        user_id: 77_001,
-        date: date(),
-        status: Status::Pending,
-        attempt,
-        deadline_at: now + chrono::TimeDelta::minutes(minutes_left),
-        now,
-        plan: "free".to_owned(),
-        made: Artefacts::default(),
-    }
+    let sample = samples::podcast(Status::Pending);
+    Podcast { user_id: 77_001, attempt, deadline_at: sample.now + chrono::TimeDelta::minutes(minutes_left), ..sample }
 }
 
 async fn run(podcast: &Podcast, writers: &[&Prepared], may_call: bool) -> Outcome {

@@ -11,10 +11,9 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use chrono::{DateTime, NaiveDate, Utc};
 use dailycast::{
     audio::{self, Limits, SAMPLE_RATE},
-    machine::{Event, FailureKind, Lease, Status},
+    machine::{Event, FailureKind, Status},
     podcast::{Artefacts, Failure, Outcome, Podcast, StepResult},
     provider::{
         spool::{ChunkName, Spool},
@@ -29,6 +28,7 @@ use proptest::prelude::*;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::Semaphore;
 
+use super::samples;
 use crate::provider::audio::{decode, metered, probed};
 
 /// A spool in memory.
@@ -143,17 +143,7 @@ fn script() -> String {
 }
 
 fn podcast() -> Podcast {
-    let now: DateTime<Utc> = "2026-11-22T03:00:00Z".parse().unwrap();
     Podcast {
-        lease: Lease { podcast_id: 7, token: 1 },
-        id: 7,
-        user_id: 1,
-        date: NaiveDate::from_ymd_opt(2026, 11, 22).unwrap(),
-        status: Status::ScriptGenerated,
-        attempt: 0,
-        deadline_at: "2026-11-22T09:00:00Z".parse().unwrap(),
-        now,
-        plan: "free".to_owned(),
         made: Artefacts {
             script_text: Some(script()),
             language: Some("en".to_owned()),
@@ -161,6 +151,7 @@ fn podcast() -> Podcast {
             metadata: Some(serde_json::json!({ "kept": true })),
             ..Artefacts::default()
         },
+        ..samples::podcast(Status::ScriptGenerated)
     }
 }
 

@@ -6,26 +6,16 @@
 
 use std::collections::BTreeSet;
 
-use chrono::{Days, NaiveDate};
+use chrono::Days;
 use dailycast::learner::{Ability, Facts, Mistake, Quiz, Week};
 use dailycast::step::collect;
 use dailycast::step::script;
-use dailycast::workflow::{Seed, Speakable, Topic, Trend, Workflow, name_count};
+use dailycast::workflow::{Seed, Speakable, Topic, Trend, name_count};
 use proptest::prelude::*;
 
+use super::samples::{date, texts, workflow};
+
 const LANGUAGES: [&str; 5] = ["de", "en", "es", "fr", "ja"];
-
-fn workflow() -> Workflow {
-    Workflow::builtin().unwrap_or_else(|error| panic!("{error}"))
-}
-
-fn date() -> NaiveDate {
-    NaiveDate::from_ymd_opt(2026, 11, 22).unwrap()
-}
-
-fn texts(words: &[&str]) -> Vec<String> {
-    words.iter().map(|word| (*word).to_owned()).collect()
-}
 
 /// Texts of the kinds that come out of a database that strangers write into.
 fn raw_text(number: usize) -> String {

@@ -13,8 +13,9 @@ use std::sync::Arc;
 
 use apalis::prelude::{BoxDynError, Data, WorkerBuilder};
 
-use apalis_core::error::WorkerError;
 use tokio_util::task::AbortOnDropHandle;
+
+pub use apalis_core::error::WorkerError;
 
 use crate::{podcast::Podcast, store::Store};
 

@@ -4,12 +4,9 @@
 
 use std::{path::PathBuf, process::Stdio, time::Duration};
 
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    process::Command,
-};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use super::{Error, MAX_SECONDS, Raw, samples};
+use super::{Error, MAX_SECONDS, Raw, program, samples};
 
 /// Words per minute of `-s`: between 140 and 155 in fact, by how many sentences there are.
 const WORDS_PER_MINUTE: &str = "148";
@@ -59,14 +56,9 @@ impl Espeak {
     }
 
     async fn run(&self, text: &str, language: &str) -> Result<Vec<u8>, Error> {
-        let mut child = Command::new(&self.program)
+        let mut child = program(&self.program)
             .args(["-v", voice(language).as_str(), "-s", WORDS_PER_MINUTE, "-b", "1", "--stdout"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
             .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            // A Ctrl-C in the terminal is for this program, which lets its speakers finish.
-            .process_group(0)
             .spawn()
             .map_err(|source| Error::Start { program: self.name(), source })?;
         let (Some(mut stdin), Some(stdout), Some(stderr)) =

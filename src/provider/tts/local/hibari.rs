@@ -13,11 +13,11 @@ use std::{
 use serde::Deserialize;
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
-    process::{Child, ChildStdin, ChildStdout, Command},
+    process::{Child, ChildStdin, ChildStdout},
     sync::OnceCell,
 };
 
-use super::{Error, MAX_SECONDS, Raw, samples};
+use super::{Error, MAX_SECONDS, Raw, program, samples};
 use crate::audio::SAMPLE_RATE;
 
 const SCRIPT: &str = include_str!("hibari.py");
@@ -110,14 +110,9 @@ impl Hibari {
     }
 
     async fn start(&self) -> Result<Process, Error> {
-        let mut child = Command::new(&self.python)
+        let mut child = program(&self.python)
             .args(["-I", "-c", SCRIPT])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
             .stderr(Stdio::null())
-            .kill_on_drop(true)
-            // A Ctrl-C in the terminal is for this program, which lets its speakers finish.
-            .process_group(0)
             .spawn()
             .map_err(|source| Error::Start { program: self.name(), source })?;
         let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {

@@ -16,11 +16,18 @@ mod espeak;
 mod hibari;
 mod tone;
 
-use std::{io, num::NonZeroUsize, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    io,
+    num::NonZeroUsize,
+    path::{Path, PathBuf},
+    process::Stdio,
+    sync::Arc,
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use tokio::sync::Semaphore;
+use tokio::{process::Command, sync::Semaphore};
 
 use super::{SpeakRequest, Speaker, Spoken, TextLimit};
 use crate::{
@@ -263,6 +270,15 @@ fn pack(raw: &Raw) -> Result<Bytes, Error> {
     };
     mp3.extend(audio::encode(&mastered.samples, raw.rate)?);
     Ok(mp3.into())
+}
+
+/// A program that is talked to through pipes and does not outlive who talks to it.
+fn program(path: &Path) -> Command {
+    let mut command = Command::new(path);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
+    // A Ctrl-C in the terminal is for this program, which lets its speakers finish.
+    command.process_group(0);
+    command
 }
 
 /// Little-endian samples, as both programs write them.
