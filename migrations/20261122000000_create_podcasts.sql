@@ -34,6 +34,7 @@ create table dailycast.daily_podcast (
     plan text not null default 'free',
     attempt integer not null default 0,
     crashes integer not null default 0,
+    moves integer not null default 0,
     next_attempt_at timestamptz not null default now(),
     deadline_at timestamptz not null,
     lease_token bigint,

@@ -44,3 +44,22 @@ create table dailycast.secret (
     value bytea not null,
     created_at timestamptz not null default now()
 );
+
+-- Stuck, the one meaning of it: not finished, and what should move it is missing. A podcast that is
+-- held is stuck when its worker is not alive; one that is overdue is stuck when no job names it or
+-- no worker is alive. Waiting for a stated time, or for a free slot, is neither.
+create function dailycast.is_stuck(p dailycast.daily_podcast) returns boolean language sql stable as $$
+    select p.finished_at is null and case
+        when p.worker_id is not null then not exists (
+            select from dailycast.worker w
+            where w.id = p.worker_id and w.stopped_at is null
+              and w.heartbeat_at > now() - w.lease_ms * interval '1 millisecond')
+        when p.next_attempt_at > now() - interval '1 minute' then false
+        else not exists (
+                select from apalis.jobs j
+                where j.job_type = 'dailycast.podcast' and j.idempotency_key = p.id::text and j.status = 'Pending')
+            or not exists (
+                select from dailycast.worker w
+                where w.stopped_at is null and w.heartbeat_at > now() - w.lease_ms * interval '1 millisecond')
+    end
+$$;

@@ -21,6 +21,8 @@ pub struct Podcast {
     pub status: Status,
     /// Failed attempts at the work of this status so far.
     pub attempt: u32,
+    /// Moves the row has had under any lease.
+    pub moves: i32,
     /// After this the work is given up.
     pub deadline_at: DateTime<Utc>,
     /// The database's clock when the row was read.

@@ -15,7 +15,7 @@ use crate::{
     machine::{Event, RetryPolicy, Status},
     podcast::{Artefacts, ChunkPlan, Outcome, Podcast},
     store::{
-        Store,
+        self, Store,
         floor::{self, Content},
         night::{self, NewNight},
     },
@@ -229,6 +229,9 @@ async fn floor_rate(store: &Store, connections: usize, podcasts: u32) -> Result<
     let content = Arc::new(Content { date, deadline_at, script: script() });
     let next = Arc::new(std::sync::atomic::AtomicU32::new(0));
     let first_user: i64 = -deadline_at.timestamp_micros();
+    // Connecting is no part of the floor.
+    let open = (0..connections).map(|_| pool.acquire());
+    drop(futures_util::future::try_join_all(open).await.map_err(store::Error::connecting)?);
     let started = Instant::now();
     let mut tasks = JoinSet::new();
     for _ in 0..connections {
@@ -277,7 +280,7 @@ async fn engine_rate(store: &Store, args: EngineArgs) -> Result<Measured, Error>
             schedule: None,
             retention_days: 30_000,
         };
-        workers.spawn(worker::run(store.clone(), settings, Arc::clone(&work), shutdown.clone()));
+        workers.spawn(worker::run(store.another(), settings, Arc::clone(&work), shutdown.clone()));
     }
     let pool = store.pool();
     let now = night::now(pool).await?;

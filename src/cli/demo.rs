@@ -71,7 +71,7 @@ pub async fn run(args: args::Demo, mut context: Context) -> anyhow::Result<Exit>
         http::bind(address).await.context(Advice::usage(format!("nothing can be served on {address}"), mend))?;
     let ground = lay_ground(&args, &mut context).await?;
     let shutdown = Shutdown::new();
-    shutdown.on_signals(context.config.worker.grace).context("cannot listen for signals")?;
+    shutdown.on_signals().context("cannot listen for signals")?;
 
     let settings = neighbours::worker_settings(&context.config, &workflow);
     let schedule = neighbours::schedule(&context.config);

@@ -47,10 +47,17 @@ async fn start_night(args: NightStart, context: Context) -> anyhow::Result<Exit>
     if args.users.is_empty() {
         start(pool, &schedule, date, "operator").await?;
     } else {
-        night::enqueue_learners(pool, date, schedule.deadline_by_hand(now), &args.users).await?;
+        let made = night::enqueue_learners(pool, date, schedule.deadline_by_hand(now), &args.users).await?;
+        let left_out = args.users.len().saturating_sub(usize::try_from(made)?);
+        if left_out > 0 {
+            eprintln!(
+                "{left_out} of the learners named were not enqueued: they have a podcast, or are unknown or inactive"
+            );
+        }
     }
     if args.requeue_failed {
-        let failed = Filter { date: Some(date), status: Some(Status::Failed), ..Filter::default() };
+        let user_ids = (!args.users.is_empty()).then_some(args.users);
+        let failed = Filter { date: Some(date), status: Some(Status::Failed), user_ids, ..Filter::default() };
         podcasts::requeue(pool, &failed, schedule.deadline_by_hand(now), "night start --requeue-failed").await?;
     }
     print(&night::status(pool, date).await?, context.json)?;
@@ -67,7 +74,7 @@ pub async fn start(pool: &PgPool, schedule: &Schedule, date: NaiveDate, by: &str
     let new =
         NewNight { date, scheduled_for: now, deadline_at: schedule.deadline_by_hand(now), started_by: by.to_owned() };
     if !night::start(pool, &new).await? {
-        night::reopen(pool, date).await?;
+        night::reopen(pool, date, new.deadline_at).await?;
     }
     for open in night::open(pool).await?.into_iter().filter(|open| open.date == date) {
         enqueue(pool, open, schedule, |_| {}).await?;
@@ -88,9 +95,15 @@ async fn show_status(args: NightStatus, context: Context) -> anyhow::Result<Exit
     } else {
         night::status(pool, date).await?
     };
-    print(&night, context.json)?;
-    let needs_operator = night.stuck > 0 || night.with_status(Status::Failed) > 0;
-    Ok(if needs_operator { Exit::Attention } else { Exit::Done })
+    if !(context.json && args.watch) {
+        print(&night, context.json)?;
+    }
+    let failed = night.with_status(Status::Failed) > 0;
+    Ok(match night.unfinished() {
+        0 if failed => Exit::Failed,
+        _ if failed || night.stuck > 0 => Exit::Attention,
+        _ => Exit::Done,
+    })
 }
 
 /// How the progress of a night is shown.

@@ -31,8 +31,13 @@ pub async fn run(args: args::Podcast, context: Context) -> anyhow::Result<Exit> 
 
 async fn show_list(args: PodcastList, context: Context) -> anyhow::Result<Exit> {
     let store = context.database().await?;
-    let filter =
-        Filter { date: args.date, status: args.status, user_id: args.user, stuck: args.stuck, ..Filter::default() };
+    let filter = Filter {
+        date: args.date,
+        status: args.status,
+        user_ids: args.user.map(|user| vec![user]),
+        stuck: args.stuck,
+        ..Filter::default()
+    };
     let rows = podcasts::list(store.pool(), &filter, i64::from(args.limit)).await?;
     if context.json {
         output::json(&rows)?;
@@ -140,7 +145,7 @@ async fn requeue_all(args: PodcastRequeue, context: Context) -> anyhow::Result<E
         status: args.failed.then_some(Status::Failed),
         cause: args.cause.map(|kind| kind.as_str().to_owned()),
         stuck: args.stuck,
-        user_id: None,
+        user_ids: None,
     };
     let now = night::now(store.pool()).await?;
     let deadline = neighbours::schedule(&context.config).deadline_by_hand(now);

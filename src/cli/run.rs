@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use rand::RngExt as _;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -29,7 +30,7 @@ pub async fn run(_args: args::Serve, context: Context) -> anyhow::Result<Exit> {
     let bound = bind(&context).await?;
     let store = ready(&context).await?;
     let (settings, steps) = worker_of(&context, &store).await?;
-    let shutdown = stop_on_signals(&context)?;
+    let shutdown = stop_on_signals()?;
     let app = app(&context, &store, &bound).await?;
     both(bound, app, worker::run(store.clone(), settings, steps, shutdown.clone()), &shutdown).await?;
     store.close().await;
@@ -43,7 +44,7 @@ pub async fn run(_args: args::Serve, context: Context) -> anyhow::Result<Exit> {
 pub async fn serve(_args: args::Serve, context: Context) -> anyhow::Result<Exit> {
     let bound = bind(&context).await?;
     let store = ready(&context).await?;
-    let shutdown = stop_on_signals(&context)?;
+    let shutdown = stop_on_signals()?;
     let app = app(&context, &store, &bound).await?;
     tracing::info!(http.address = %bound.address(), "serving");
     http::serve(bound, app, shutdown.token()).await?;
@@ -58,7 +59,7 @@ pub async fn serve(_args: args::Serve, context: Context) -> anyhow::Result<Exit>
 pub async fn work(context: Context) -> anyhow::Result<Exit> {
     let store = ready(&context).await?;
     let (settings, steps) = worker_of(&context, &store).await?;
-    let shutdown = stop_on_signals(&context)?;
+    let shutdown = stop_on_signals()?;
     worker::run(store.clone(), settings, steps, shutdown).await?;
     store.close().await;
     Ok(Exit::Done)
@@ -92,9 +93,9 @@ async fn worker_of(context: &Context, store: &Store) -> anyhow::Result<(worker::
     Ok((settings, Arc::new(neighbours::steps(&context.config, store.clone(), workflow).await?)))
 }
 
-fn stop_on_signals(context: &Context) -> anyhow::Result<Shutdown> {
+fn stop_on_signals() -> anyhow::Result<Shutdown> {
     let shutdown = Shutdown::new();
-    shutdown.on_signals(context.config.worker.grace).context("cannot listen for signals")?;
+    shutdown.on_signals().context("cannot listen for signals")?;
     Ok(shutdown)
 }
 
@@ -106,7 +107,7 @@ pub async fn app(context: &Context, store: &Store, bound: &Bound) -> anyhow::Res
     let config = &context.config;
     let secret = match &config.http.signing_secret {
         Some(secret) => secret.expose().as_bytes().to_vec(),
-        None => listeners::signing_secret(store.pool(), rand::random_iter().next().unwrap_or_default()).await?,
+        None => listeners::signing_secret(store.pool(), rand::rng().random()).await?,
     };
     Ok(Arc::new(App {
         db: store.pool().clone(),

@@ -4,14 +4,15 @@
 //! their podcasts a new lease and marks the jobs as running. There is no moment in between: after
 //! a crash either nothing happened, or row and job both name the worker that held them. Jobs that
 //! deserve nothing are put away on the spot: a finished or missing podcast's is deleted, one that
-//! comes too early waits for the row's time, one whose key is no podcast id is parked as `Killed`.
+//! comes too early waits for the row's time, one whose podcast is held or unknown comes again a
+//! little later, and one whose key is no podcast id is parked as `Killed`.
 //! A worker that was declared dead claims nothing. Rows whose status only a newer version knows are left alone.
 
-use sqlx::types::Json;
+use std::time::Duration;
 
 use crate::{
     machine::Lease,
-    podcast::{Artefacts, ChunkPlan, Podcast},
+    podcast::{Artefacts, Podcast},
 };
 
 use super::{Error, QUEUE, Store, workers::job_owner};
@@ -33,8 +34,11 @@ pub const SUSPECT_PRIORITY: i32 = -1;
 /// # Errors
 /// [`Error::Database`]; [`Error::Unreadable`] when a row's status is unknown to this version.
 pub async fn claim(store: &Store, worker_id: i32, limit: usize, wanted: Wanted) -> Result<Vec<Podcast>, Error> {
-    let rows = sqlx::query!(
-        r#"/* claim_podcasts */
+    let hot = store.hot_connection().await.map_err(Error::in_statement("claim_podcasts"))?;
+    let rows = hot
+        .answer(async |connection| {
+            sqlx::query!(
+                r#"/* claim_podcasts */
         with due as (
             select id, case when idempotency_key ~ '^[0-9]{1,18}$' then idempotency_key::bigint end as podcast_id
             from apalis.jobs
@@ -61,30 +65,33 @@ pub async fn claim(store: &Store, worker_id: i32, limit: usize, wanted: Wanted) 
             update apalis.jobs j
             set status = 'Killed', done_at = now(), last_result = '{"Err": "the key is not the id of a podcast"}'
             from due where j.id = due.id and due.podcast_id is null
-        ), early as (
-            update apalis.jobs j set run_at = p.next_attempt_at
+        ), later as (
+            update apalis.jobs j
+            set run_at = greatest(p.next_attempt_at, now() + interval '10 seconds')
             from due join dailycast.daily_podcast p on p.id = due.podcast_id
-            where j.id = due.id and p.finished_at is null and p.lease_token is null and p.next_attempt_at > now()
+            where j.id = due.id and p.finished_at is null and due.id not in (select job_id from claimed)
             returning j.id
         ), needless as (
             delete from apalis.jobs j using due
             where j.id = due.id and due.podcast_id is not null
-              and due.id not in (select job_id from claimed) and due.id not in (select id from early)
+              and due.id not in (select job_id from claimed) and due.id not in (select id from later)
         )
-        select id, user_id, date, status, attempt, deadline_at, now() as "now!", plan, lease_token as "token!",
+        select id, user_id, date, status, attempt, moves, deadline_at, now() as "now!", plan, lease_token as "token!",
                script_text, language, title, topic, ai_model_used, is_fallback, tts_provider, tts_voice,
-               tts_voice_gender, chunk_plan as "chunk_plan: Json<ChunkPlan>", spool_ref, audio_sha256, audio_bytes,
+               tts_voice_gender, chunk_plan, spool_ref, audio_sha256, audio_bytes,
                duration_seconds
         from claimed"#,
-        QUEUE,
-        i64::try_from(limit).unwrap_or(i64::MAX),
-        worker_id,
-        job_owner(worker_id),
-        wanted == Wanted::Suspect,
-    )
-    .fetch_all(store.hot())
-    .await
-    .map_err(Error::in_statement("claim_podcasts"))?;
+                QUEUE,
+                i64::try_from(limit).unwrap_or(i64::MAX),
+                worker_id,
+                job_owner(worker_id),
+                wanted == Wanted::Suspect,
+            )
+            .fetch_all(connection)
+            .await
+        })
+        .await
+        .map_err(Error::in_statement("claim_podcasts"))?;
 
     rows.into_iter()
         .map(|row| {
@@ -101,6 +108,7 @@ pub async fn claim(store: &Store, worker_id: i32, limit: usize, wanted: Wanted) 
                 date: row.date,
                 status,
                 attempt: u32::try_from(row.attempt).unwrap_or_default(),
+                moves: row.moves,
                 deadline_at: row.deadline_at,
                 now: row.now,
                 plan: row.plan,
@@ -114,7 +122,7 @@ pub async fn claim(store: &Store, worker_id: i32, limit: usize, wanted: Wanted) 
                     tts_provider: row.tts_provider,
                     tts_voice: row.tts_voice,
                     tts_voice_gender: row.tts_voice_gender,
-                    chunk_plan: row.chunk_plan.map(|plan| plan.0),
+                    chunk_plan: row.chunk_plan.and_then(|plan| serde_json::from_value(plan).ok()),
                     spool_ref: row.spool_ref,
                     audio_sha256: row.audio_sha256,
                     audio_bytes: row.audio_bytes,
@@ -126,45 +134,59 @@ pub async fn claim(store: &Store, worker_id: i32, limit: usize, wanted: Wanted) 
         .collect()
 }
 
-/// The podcasts whose jobs say that `worker_id` has been at them for at least `ms` milliseconds.
-/// Compared with what the worker knows it holds, this finds a claim whose answer got lost.
+/// The leases that `worker_id` has had in the database for at least `age`. Compared with what the
+/// worker knows it holds, this finds a claim whose answer got lost.
 ///
 /// # Errors
 /// [`Error::Database`].
-pub async fn held_by(store: &Store, worker_id: i32, ms: i64) -> Result<Vec<i64>, Error> {
-    sqlx::query_scalar!(
+pub async fn held_by(store: &Store, worker_id: i32, age: Duration) -> Result<Vec<Lease>, Error> {
+    sqlx::query_as!(
+        Lease,
         r#"/* held_by_worker */
-        select idempotency_key::bigint as "id!" from apalis.jobs
-        where lock_by = $1 and status = 'Running' and lock_at < now() - $2 * interval '1 millisecond'"#,
+        select p.id as podcast_id, p.lease_token as "token!"
+        from apalis.jobs j
+        join dailycast.daily_podcast p on j.id = dailycast.job_id(p.id) and p.id = j.idempotency_key::bigint
+        where j.lock_by = $1 and j.status = 'Running' and j.lock_at <= now() - make_interval(secs => $2)
+          and p.worker_id = $3 and p.lease_token is not null"#,
         job_owner(worker_id),
-        ms as f64,
+        age.as_secs_f64(),
+        worker_id,
     )
     .fetch_all(store.pool())
     .await
     .map_err(Error::in_statement("held_by_worker"))
 }
 
-/// Lets go of podcasts that this worker holds in the database but not in its memory: they become
-/// due at once. Rows that someone else holds by now are left alone.
+/// Lets go of podcasts: they are due again after `rest`. A lease that is no longer the row's
+/// changes nothing.
 ///
 /// # Errors
 /// [`Error::Database`].
-pub async fn let_go(store: &Store, worker_id: i32, podcast_ids: &[i64]) -> Result<u64, Error> {
-    let freed = sqlx::query_scalar!(
-        r#"/* let_go */
+pub async fn let_go(store: &Store, leases: &[Lease], rest: Duration) -> Result<u64, Error> {
+    let (ids, tokens): (Vec<i64>, Vec<i64>) = leases.iter().map(|lease| (lease.podcast_id, lease.token)).unzip();
+    let hot = store.hot_connection().await.map_err(Error::in_statement("let_go"))?;
+    let freed = hot
+        .answer(async |connection| {
+            sqlx::query_scalar!(
+                r#"/* let_go */
         with freed as (
-            update dailycast.daily_podcast
-            set lease_token = null, worker_id = null, updated_at = now()
-            where id = any($1) and worker_id = $2
-            returning id, next_attempt_at
+            update dailycast.daily_podcast p
+            set lease_token = null, worker_id = null, updated_at = now(),
+                next_attempt_at = greatest(p.next_attempt_at, now() + make_interval(secs => $3))
+            from unnest($1::bigint[], $2::bigint[]) as lease (podcast_id, token)
+            where p.id = lease.podcast_id and p.lease_token = lease.token
+            returning p.id, p.next_attempt_at
         )
         select dailycast.arm_jobs(coalesce(array_agg(id), '{}'), coalesce(array_agg(next_attempt_at), '{}'), 0)
         from freed"#,
-        podcast_ids,
-        worker_id,
-    )
-    .fetch_one(store.hot())
-    .await
-    .map_err(Error::in_statement("let_go"))?;
+                &ids,
+                &tokens,
+                rest.as_secs_f64(),
+            )
+            .fetch_one(connection)
+            .await
+        })
+        .await
+        .map_err(Error::in_statement("let_go"))?;
     Ok(freed.unwrap_or_default().unsigned_abs())
 }

@@ -21,11 +21,14 @@ pub mod sweep;
 pub mod workers;
 pub mod writer;
 
+mod fragile;
 mod migrate;
 
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
+
+use fragile::Fragile;
 
 pub use migrate::{ApalisError, Level, level, migrate};
 
@@ -81,13 +84,19 @@ impl Error {
         move |source| Self::Database { statement, source }
     }
 
+    /// A connection could not be opened; for `map_err`.
+    pub fn connecting(source: sqlx::Error) -> Self {
+        Self::Database { statement: "connect", source }
+    }
+
     /// True when waiting may help: the database is away, starting, full, read-only after a
     /// failover, or took our locks for a deadlock. False for a statement it will never accept.
     pub fn is_passing(&self) -> bool {
         let Self::Database { source, .. } = self else { return false };
         match source {
             sqlx::Error::Database(error) => error.code().is_some_and(|code| {
-                matches!(&code[..2], "08" | "53" | "57" | "58")
+                // 57014 is our own statement_timeout: the same statement would take as long again.
+                matches!(&code[..2], "08" | "53" | "57" | "58") && code != "57014"
                     || matches!(&*code, "40001" | "40P01" | "25006" | "55P03")
             }),
             sqlx::Error::Io(_)
@@ -139,11 +148,21 @@ impl Store {
         let options: PgConnectOptions = address.url.parse().map_err(Error::Address)?;
         // `public` is where extensions are made.
         let search_path = format!("{},public", address.academy_schema);
-        let options = options
-            .application_name("dailycast")
-            .options([("search_path", search_path.as_str()), ("statement_timeout", "60s")]);
+        let options = options.application_name("dailycast").options([
+            ("search_path", search_path.as_str()),
+            ("statement_timeout", "60s"),
+            // A host that vanished without a word is noticed within half a minute, by the server too.
+            ("tcp_keepalives_idle", "10"),
+            ("tcp_keepalives_interval", "5"),
+            ("tcp_keepalives_count", "3"),
+            ("tcp_user_timeout", "30000"),
+        ]);
+        Ok(Self::with_options(options, address.max_connections))
+    }
+
+    fn with_options(options: PgConnectOptions, max_connections: u32) -> Self {
         let pool = PgPoolOptions::new()
-            .max_connections(address.max_connections)
+            .max_connections(max_connections)
             .acquire_timeout(Duration::from_secs(5))
             .connect_lazy_with(options.clone());
         let by_index = options.clone().options([
@@ -156,7 +175,12 @@ impl Store {
             .max_connections(HOT_CONNECTIONS)
             .acquire_timeout(Duration::from_secs(5))
             .connect_lazy_with(by_index);
-        Ok(Self { pool, hot, options })
+        Self { pool, hot, options }
+    }
+
+    /// The same database through pools of its own, as another process would reach it.
+    pub fn another(&self) -> Self {
+        Self::with_options(self.options.clone(), self.pool.options().get_max_connections())
     }
 
     /// The common pool.
@@ -167,6 +191,11 @@ impl Store {
     /// The pool of the claim and the writer.
     pub fn hot(&self) -> &PgPool {
         &self.hot
+    }
+
+    /// A connection of that pool, for one statement.
+    async fn hot_connection(&self) -> Result<Fragile, sqlx::Error> {
+        self.hot.acquire().await.map(Fragile::new)
     }
 
     /// A pool of exactly this many connections, for the floor of the benchmarks.

@@ -32,6 +32,9 @@ pub enum Then {
 pub struct Move {
     /// The right to write it.
     pub lease: Lease,
+    /// How many moves the row has had under any lease; a move that was written without our
+    /// learning of it does not match again.
+    pub nth: i32,
     /// The status it leaves.
     pub from: Status,
     /// What happened.
@@ -61,6 +64,7 @@ pub struct Move {
 struct Columns {
     ids: Vec<i64>,
     tokens: Vec<i64>,
+    nth: Vec<i32>,
     from: Vec<&'static str>,
     event: Vec<&'static str>,
     to: Vec<&'static str>,
@@ -104,6 +108,7 @@ impl Columns {
     fn push(&mut self, one: &Move) {
         self.ids.push(one.lease.podcast_id);
         self.tokens.push(one.lease.token);
+        self.nth.push(one.nth);
         self.from.push(one.from.as_str());
         self.event.push(one.event.as_str());
         self.to.push(one.to.as_str());
@@ -114,11 +119,11 @@ impl Columns {
         });
         self.attempt.push(i32::try_from(one.attempt).unwrap_or(i32::MAX));
         self.tried.push(i32::try_from(one.tried).unwrap_or(i32::MAX));
-        self.script.push(one.made.script_text.clone());
+        self.script.push(one.made.script_text.as_deref().map(clean));
         self.made.push(Json(one.made.clone()));
         self.cost.push(one.calls.iter().map(|call| call.cost_micro_usd).sum());
         self.error_kind.push(one.error.as_ref().map(|(kind, _)| kind.as_str()));
-        self.error_message.push(one.error.as_ref().map(|(_, words)| words.clone()));
+        self.error_message.push(one.error.as_ref().map(|(_, words)| clean(words)));
         self.provider.push(one.provider.clone());
         self.duration_ms.push(one.duration_ms);
         for call in &one.calls {
@@ -135,27 +140,37 @@ impl Columns {
     }
 }
 
-/// Writes moves of podcasts that `worker_id` holds and answers with the podcasts whose lease held; the others changed nothing.
+/// Postgres has no text with a zero byte in it.
+fn clean(text: &str) -> String {
+    text.replace('\0', "")
+}
+
+/// Writes moves of podcasts that `worker_id` holds and answers with the leases that held; the others changed nothing.
 ///
 /// # Errors
 /// [`Error::Database`]: then it is unknown whether the commit happened.
-pub async fn write(store: &Store, worker_id: i32, moves: &[Move]) -> Result<HashSet<i64>, Error> {
+pub async fn write(store: &Store, worker_id: i32, moves: &[Move]) -> Result<HashSet<Lease>, Error> {
     let columns = Columns::of(moves);
     let calls = &columns.calls;
-    let written = sqlx::query_scalar!(
-        r#"/* write_moves */
+    let hot = store.hot_connection().await.map_err(Error::in_statement("write_moves"))?;
+    let held = hot
+        .answer(async |connection| {
+            sqlx::query_as!(
+                Lease,
+                r#"/* write_moves */
         with move as (
             select * from unnest(
                 $1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::boolean[], $7::bigint[],
                 $8::integer[], $9::integer[], $10::text[], $11::jsonb[], $12::bigint[], $13::text[], $14::text[],
-                $15::text[], $16::integer[]
+                $15::text[], $16::integer[], $28::integer[]
             ) as m (podcast_id, token, from_status, event, to_status, go_on, rest_ms, attempt, tried, script,
-                    made, cost, error_kind, error_message, provider, duration_ms)
+                    made, cost, error_kind, error_message, provider, duration_ms, nth)
         ), moved as (
             update dailycast.daily_podcast p
             set status = m.to_status,
                 attempt = m.attempt,
                 crashes = 0,
+                moves = p.moves + 1,
                 next_attempt_at = coalesce(now() + m.rest_ms * interval '1 millisecond', p.next_attempt_at),
                 lease_token = case when m.go_on then p.lease_token end,
                 worker_id = case when m.go_on then p.worker_id end,
@@ -187,6 +202,7 @@ pub async fn write(store: &Store, worker_id: i32, moves: &[Move]) -> Result<Hash
                 updated_at = now()
             from move m
             where p.id = m.podcast_id and p.lease_token = m.token and p.status = m.from_status
+              and p.moves = m.nth
             returning p.id, p.finished_at is not null as finished, p.next_attempt_at, m.*
         ), lines as (
             insert into dailycast.podcast_event
@@ -209,37 +225,40 @@ pub async fn write(store: &Store, worker_id: i32, moves: &[Move]) -> Result<Hash
             from moved where rest_ms is not null having count(*) > 0
         )
         -- a select that nobody reads is not carried out
-        select id as "id!" from moved where (select count(*) from rested) >= 0"#,
-        &columns.ids,
-        &columns.tokens,
-        &columns.from as &[&str],
-        &columns.event as &[&str],
-        &columns.to as &[&str],
-        &columns.go_on,
-        &columns.rest_ms as &[Option<i64>],
-        &columns.attempt,
-        &columns.tried,
-        &columns.script as &[Option<String>],
-        &columns.made as &[Json<Artefacts>],
-        &columns.cost,
-        &columns.error_kind as &[Option<&str>],
-        &columns.error_message as &[Option<String>],
-        &columns.provider as &[Option<String>],
-        &columns.duration_ms,
-        worker_id,
-        &calls.podcast_id,
-        &calls.provider,
-        &calls.model,
-        &calls.operation as &[&str],
-        &calls.units,
-        &calls.cost,
-        &calls.latency_ms,
-        &calls.outcome as &[&str],
-        &calls.request_id as &[Option<String>],
-        QUEUE,
-    )
-    .fetch_all(store.hot())
-    .await
-    .map_err(Error::in_statement("write_moves"))?;
-    Ok(written.into_iter().collect())
+        select id as "podcast_id!", token as "token!" from moved where (select count(*) from rested) >= 0"#,
+                &columns.ids,
+                &columns.tokens,
+                &columns.from as &[&str],
+                &columns.event as &[&str],
+                &columns.to as &[&str],
+                &columns.go_on,
+                &columns.rest_ms as &[Option<i64>],
+                &columns.attempt,
+                &columns.tried,
+                &columns.script as &[Option<String>],
+                &columns.made as &[Json<Artefacts>],
+                &columns.cost,
+                &columns.error_kind as &[Option<&str>],
+                &columns.error_message as &[Option<String>],
+                &columns.provider as &[Option<String>],
+                &columns.duration_ms,
+                worker_id,
+                &calls.podcast_id,
+                &calls.provider,
+                &calls.model,
+                &calls.operation as &[&str],
+                &calls.units,
+                &calls.cost,
+                &calls.latency_ms,
+                &calls.outcome as &[&str],
+                &calls.request_id as &[Option<String>],
+                QUEUE,
+                &columns.nth,
+            )
+            .fetch_all(connection)
+            .await
+        })
+        .await
+        .map_err(Error::in_statement("write_moves"))?;
+    Ok(held.into_iter().collect())
 }

@@ -37,7 +37,7 @@ pub struct Open {
 /// One batch of learners.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Batch {
-    /// Learners that were eligible.
+    /// Learners that are to have a podcast.
     pub eligible: i64,
     /// Podcasts that were made; fewer when some learners had one.
     pub enqueued: i64,
@@ -173,8 +173,8 @@ pub async fn open(pool: &PgPool) -> Result<Vec<Open>, Error> {
 }
 
 /// Enqueues the next `size` eligible learners of a night: rows, jobs, event lines and the night's
-/// cursor in one commit. Eligible is who is active, was seen within `active_within_s` seconds and
-/// has no podcast for the date. Two callers at once do it once.
+/// cursor in one commit. Eligible is who is active and was seen within `active_within_s` seconds;
+/// who has a podcast for the date keeps it. Two callers at once do it once.
 ///
 /// # Errors
 /// [`Error::Database`], also when the academy cannot be read.
@@ -278,17 +278,20 @@ pub async fn close(pool: &PgPool, date: NaiveDate) -> Result<(), Error> {
     Ok(())
 }
 
-/// Goes through the learners of a night once more: who has a podcast keeps it.
+/// Goes through the learners of a night once more: who has a podcast keeps it. `deadline_at` is the
+/// night's new deadline where the old one is earlier.
 ///
 /// # Errors
 /// [`Error::Database`].
-pub async fn reopen(pool: &PgPool, date: NaiveDate) -> Result<(), Error> {
+pub async fn reopen(pool: &PgPool, date: NaiveDate, deadline_at: DateTime<Utc>) -> Result<(), Error> {
     sqlx::query!(
         r#"/* reopen_night */
         update dailycast.night
-        set state = 'enqueuing', cursor_user_id = 0, eligible = 0, enqueued_at = null, finished_at = null
-        where date = $1 and state <> 'enqueuing'"#,
+        set state = 'enqueuing', cursor_user_id = 0, eligible = 0, enqueued = 0, enqueued_at = null,
+            finished_at = null, deadline_at = greatest(deadline_at, $2)
+        where date = $1"#,
         date,
+        deadline_at,
     )
     .execute(pool)
     .await
@@ -337,11 +340,10 @@ pub async fn status(pool: &PgPool, date: NaiveDate) -> Result<Night, Error> {
         r#"/* night_status */
         select status, error_kind, count(*) as "n!", sum(cost_micro_usd)::bigint as "cost!",
                count(*) filter (where finished_at > now() - interval '5 minutes') as "lately!",
-               count(*) filter (where finished_at is null and lease_token is null
-                                and next_attempt_at < now() - interval '1 minute') as "overdue!",
+               count(*) filter (where dailycast.is_stuck(p)) as "stuck!",
                min(created_at) as "born!", max(finished_at) as finished_at, now() as "now!"
-        from dailycast.daily_podcast where date = $1 and is_active
-        group by status, case when status = 'failed' then error_kind end, error_kind"#,
+        from dailycast.daily_podcast p where date = $1 and is_active
+        group by status, error_kind"#,
         date,
     )
     .fetch_all(pool)
@@ -368,7 +370,7 @@ pub async fn status(pool: &PgPool, date: NaiveDate) -> Result<Night, Error> {
     for group in &totals {
         night.enqueued += group.n;
         night.cost_micro_usd += group.cost;
-        night.stuck += group.overdue;
+        night.stuck += group.stuck;
         lately += group.lately;
         clock = Some(group.now);
         *night.by_status.entry(group.status.clone()).or_default() += group.n;

@@ -57,6 +57,8 @@ pub struct Row {
     pub tts_voice: Option<String>,
     /// Its gender.
     pub tts_voice_gender: Option<String>,
+    /// How the script is cut for the speech.
+    pub chunk_plan: Option<serde_json::Value>,
     /// Where the audio waits.
     pub spool_ref: Option<String>,
     /// Its checksum.
@@ -144,8 +146,8 @@ pub struct Filter {
     pub date: Option<NaiveDate>,
     /// In this status.
     pub status: Option<Status>,
-    /// Of this learner.
-    pub user_id: Option<i64>,
+    /// Of these learners.
+    pub user_ids: Option<Vec<i64>>,
     /// Failed with this kind.
     pub cause: Option<String>,
     /// Only those that nothing will move.
@@ -162,23 +164,22 @@ pub async fn list(pool: &PgPool, filter: &Filter, limit: i64) -> Result<Vec<Row>
         r#"/* list_podcasts */
         select id, user_id, date, status, is_active, plan, attempt, crashes, next_attempt_at, deadline_at, worker_id,
                error_kind, error_message, title, topic, language, script_text, ai_model_used, script_usage, is_fallback,
-               tts_provider, tts_voice, tts_voice_gender, spool_ref, audio_sha256, audio_bytes, duration_seconds,
+               tts_provider, tts_voice, tts_voice_gender, chunk_plan, spool_ref, audio_sha256, audio_bytes, duration_seconds,
                loudness_lufs, audio_url, object_key, object_etag, cost_micro_usd, metadata, created_at, updated_at,
                finished_at
-        from dailycast.daily_podcast
+        from dailycast.daily_podcast p
         where ($1::bigint[] is null or id = any($1))
           and ($2::date is null or date = $2)
           and ($3::text is null or status = $3)
-          and ($4::bigint is null or user_id = $4)
+          and ($4::bigint[] is null or user_id = any($4))
           and ($5::text is null or error_kind = $5)
-          and (not $6 or finished_at is null and lease_token is null
-                         and next_attempt_at < now() - interval '1 minute')
+          and (not $6 or dailycast.is_stuck(p))
         order by id desc
         limit $7"#,
         filter.ids.as_deref(),
         filter.date,
         filter.status.map(Status::as_str),
-        filter.user_id,
+        filter.user_ids.as_deref(),
         filter.cause,
         filter.stuck,
         limit,
@@ -235,6 +236,9 @@ pub struct Requeued {
 /// How many podcasts one requeue moves in one commit.
 const REQUEUE_PAGE: i64 = 500;
 
+/// How often a page is tried.
+const TRIES: u32 = 5;
+
 /// Requeues what matches: a failed podcast goes back to the furthest status whose work still
 /// exists, an unfinished one becomes due now. `by` is who asked, for the event line. `deadline_at`
 /// is the new deadline where the old one is earlier.
@@ -249,10 +253,22 @@ pub async fn requeue(pool: &PgPool, filter: &Filter, deadline_at: DateTime<Utc>,
         let Some(last) = page.last() else { return Ok(total) };
         below = last.id;
         let moves: Vec<OperatorMove> = page.iter().filter_map(|row| requeue_move(row, by)).collect();
-        let moved = write_operator_moves(pool, &moves, Some(deadline_at)).await?;
+        let moved = write_again(pool, &moves, deadline_at).await?;
         total.requeued += moved;
         total.skipped += page.len() - moved;
     }
+}
+
+/// Writes a page of a requeue, again where the database could not for a moment: a deadlock with a
+/// busy worker, a connection that broke.
+async fn write_again(pool: &PgPool, moves: &[OperatorMove], deadline_at: DateTime<Utc>) -> Result<usize, Error> {
+    for _ in 1..TRIES {
+        match write_operator_moves(pool, moves, Some(deadline_at)).await {
+            Err(error) if error.is_passing() => {}
+            result => return result,
+        }
+    }
+    write_operator_moves(pool, moves, Some(deadline_at)).await
 }
 
 /// What decides where a requeued podcast goes on.
@@ -268,21 +284,20 @@ async fn candidates(pool: &PgPool, filter: &Filter, below: i64) -> Result<Vec<Ca
         Candidate,
         r#"/* requeue_candidates */
         select id, status, script_text is not null as "has_script!", spool_ref is not null as "has_audio!"
-        from dailycast.daily_podcast
+        from dailycast.daily_podcast p
         where id < $7
           and ($1::bigint[] is null or id = any($1))
           and ($2::date is null or date = $2)
           and ($3::text is null or status = $3)
-          and ($4::bigint is null or user_id = $4)
+          and ($4::bigint[] is null or user_id = any($4))
           and ($5::text is null or error_kind = $5)
-          and (not $6 or finished_at is null and lease_token is null
-                         and next_attempt_at < now() - interval '1 minute')
+          and (not $6 or dailycast.is_stuck(p))
         order by id desc
         limit $8"#,
         filter.ids.as_deref(),
         filter.date,
         filter.status.map(Status::as_str),
-        filter.user_id,
+        filter.user_ids.as_deref(),
         filter.cause,
         filter.stuck,
         below,
@@ -355,6 +370,10 @@ pub async fn write_operator_moves(
             select * from unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::boolean[],
                                  $7::text[])
                 as m (podcast_id, from_status, event, to_status, error_kind, finishes, detail)
+        ), locked as (
+            -- in the order of the claim, which takes the job first
+            select id from apalis.jobs
+            where id = any (array(select dailycast.job_id(podcast_id) from move)) order by id for update
         ), moved as (
             update dailycast.daily_podcast p
             set status = m.to_status, attempt = 0, crashes = 0, next_attempt_at = now(),
@@ -365,6 +384,7 @@ pub async fn write_operator_moves(
                 updated_at = now()
             from move m
             where p.id = m.podcast_id and p.status = m.from_status and p.lease_token is null
+              and (select count(*) from locked) >= 0
             returning p.id, p.date, m.*
         ), reopened as (
             update dailycast.night set state = 'running', finished_at = null

@@ -4,9 +4,10 @@
 //! pages and give a job to each that has none, and free rows that name a worker which is no longer
 //! there. The finished past is pruned page by page as well.
 
+use chrono::NaiveDate;
 use sqlx::PgPool;
 
-use super::Error;
+use super::{Error, Store};
 
 /// One page of a walk over the unfinished podcasts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -23,7 +24,7 @@ pub struct Page {
 ///
 /// # Errors
 /// [`Error::Database`].
-pub async fn mend_page(pool: &PgPool, after: i64, size: i64) -> Result<Page, Error> {
+pub async fn mend_page(store: &Store, after: i64, size: i64) -> Result<Page, Error> {
     let row = sqlx::query!(
         r#"/* mend_unfinished */
         with page as (
@@ -34,7 +35,7 @@ pub async fn mend_page(pool: &PgPool, after: i64, size: i64) -> Result<Page, Err
             limit $2
         ), freed as (
             update dailycast.daily_podcast p
-            set lease_token = null, worker_id = null, crashes = p.crashes + 1, updated_at = now()
+            set lease_token = null, worker_id = null, updated_at = now()
             from page
             where p.id = page.id and p.lease_token = page.lease_token
               and not exists (select from dailycast.worker w where w.id = p.worker_id and w.stopped_at is null)
@@ -50,7 +51,7 @@ pub async fn mend_page(pool: &PgPool, after: i64, size: i64) -> Result<Page, Err
               and not exists (
                   select from apalis.jobs j
                   where j.id = dailycast.job_id(page.id) and j.status = 'Pending'
-                    and j.run_at <= page.next_attempt_at + interval '1 minute')
+                    and j.run_at <= greatest(page.next_attempt_at, now()) + interval '1 minute')
         ), armed as (
             select dailycast.arm_jobs(array_agg(id), array_agg(next_attempt_at), 0) as n
             from jobless having count(*) > 0
@@ -60,39 +61,56 @@ pub async fn mend_page(pool: &PgPool, after: i64, size: i64) -> Result<Page, Err
         after,
         size,
     )
-    .fetch_one(pool)
+    .fetch_one(store.hot())
     .await
     .map_err(Error::in_statement("mend_unfinished"))?;
     Ok(Page { next_after: row.last.filter(|_| row.seen == size), freed: row.freed, armed: row.armed })
 }
 
-/// Deletes up to `size` rows that finished more than `days` days ago, with their events and calls.
-/// Returns how many podcasts went.
+/// What one commit pruned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pruned {
+    /// Podcasts that went.
+    pub podcasts: i64,
+    /// The last of them. The next page begins behind it, not at index entries of rows that are
+    /// gone.
+    pub last: Option<(NaiveDate, i64)>,
+}
+
+/// Deletes up to `size` rows of dates more than `days` days ago, with their events and calls,
+/// beginning behind a row.
 ///
 /// # Errors
 /// [`Error::Database`].
-pub async fn prune(pool: &PgPool, days: i32, size: i64) -> Result<i64, Error> {
-    sqlx::query_scalar!(
+pub async fn prune(pool: &PgPool, days: i32, size: i64, behind: Option<(NaiveDate, i64)>) -> Result<Pruned, Error> {
+    let (date, id) = behind.unwrap_or_default();
+    let row = sqlx::query!(
         r#"/* prune_podcasts */
         with old as (
             delete from dailycast.daily_podcast
             where id = any (array(
                 select id from dailycast.daily_podcast
-                where date < (now() - make_interval(days => $1))::date and finished_at is not null
+                where date < (now() - make_interval(days => $1))::date and (date, id) > ($3, $4)
+                  and finished_at is not null
                 order by date, id limit $2))
-            returning id
+            returning id, date
         ), events as (
-            delete from dailycast.podcast_event where podcast_id in (select id from old)
+            delete from dailycast.podcast_event where podcast_id = any (array(select id from old))
         ), calls as (
-            delete from dailycast.provider_call where podcast_id in (select id from old)
+            delete from dailycast.provider_call where podcast_id = any (array(select id from old))
         )
-        select count(*) as "n!" from old"#,
+        select count(*) as "podcasts!", (array_agg(date order by date desc, id desc))[1] as date,
+               (array_agg(id order by date desc, id desc))[1] as id
+        from old"#,
         days,
         size,
+        date,
+        id,
     )
     .fetch_one(pool)
     .await
-    .map_err(Error::in_statement("prune_podcasts"))
+    .map_err(Error::in_statement("prune_podcasts"))?;
+    Ok(Pruned { podcasts: row.podcasts, last: row.date.zip(row.id) })
 }
 
 /// Of these podcasts, the ones that are finished or gone: what the spool still has of them can go.

@@ -1,11 +1,6 @@
 //! The executor: walks a claimed podcast from status to status until it is finished or rests.
 
-use std::{
-    collections::HashSet,
-    panic::AssertUnwindSafe,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures_util::FutureExt as _;
 use tokio::time::Instant;
@@ -32,65 +27,43 @@ pub struct Executor<W> {
     live: Arc<Liveness>,
     shutdown: Shutdown,
     chance: fn() -> f64,
-    held: Mutex<HashSet<i64>>,
-}
-
-/// Marks a podcast as held for as long as it is walked.
-struct Held<'a> {
-    held: &'a Mutex<HashSet<i64>>,
-    podcast_id: i64,
-}
-
-impl<'a> Held<'a> {
-    fn new(held: &'a Mutex<HashSet<i64>>, podcast_id: i64) -> Self {
-        held.lock().unwrap_or_else(PoisonError::into_inner).insert(podcast_id);
-        Self { held, podcast_id }
-    }
-}
-
-impl Drop for Held<'_> {
-    fn drop(&mut self) {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.podcast_id);
-    }
 }
 
 impl<W: Work> Executor<W> {
     /// An executor that writes through `writer`. `chance` gives random numbers from 0 to 1, for
     /// jitter.
     pub fn new(work: Arc<W>, writer: Writer, live: Arc<Liveness>, shutdown: Shutdown, chance: fn() -> f64) -> Self {
-        Self { work, writer, live, shutdown, chance, held: Mutex::default() }
-    }
-
-    /// The podcasts that are being walked.
-    pub fn held(&self) -> HashSet<i64> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        Self { work, writer, live, shutdown, chance }
     }
 
     /// Advances a podcast as far as it goes now. Returns when the row is finished, rests, or is
     /// no longer this worker's.
     pub async fn walk(self: Arc<Self>, mut podcast: Podcast) {
         let claimed = Instant::now();
-        let _held = Held::new(&self.held, podcast.id);
         loop {
             if !self.may_begin().await {
                 return;
             }
-            let now = podcast.now + claimed.elapsed();
-            let time_left = (podcast.deadline_at - now).to_std().unwrap_or_default();
+            let time_left = || {
+                let now = podcast.now + claimed.elapsed();
+                (podcast.deadline_at - now).to_std().unwrap_or_default()
+            };
             let started = Instant::now();
-            let outcome = if time_left.is_zero() {
+            let outcome = if time_left().is_zero() {
                 Outcome::failed(Failure::new(FailureKind::DeadlinePassed, "the deadline passed before this work began"))
             } else {
                 let Some(outcome) = self.step(&podcast).await else { return };
                 outcome
             };
-            if matches!(outcome.result, StepResult::Failed(_)) && outcome.calls.is_empty() && !self.live.may_call() {
+            let is_barred = matches!(outcome.result, StepResult::Failed(_)) && !self.live.may_call();
+            if is_barred && outcome.calls.is_empty() {
                 // It failed because calls may not begin now; that says nothing about the podcast.
                 continue;
             }
             let circumstances = Circumstances {
                 policy: self.work.retry_policy(podcast.status),
-                time_left,
+                time_left: time_left(),
+                is_barred,
                 stopping: self.shutdown.is_asked(),
                 chance: (self.chance)(),
             };
@@ -108,17 +81,20 @@ impl<W: Work> Executor<W> {
                 return;
             }
             podcast.status = to;
+            podcast.moves += 1;
             podcast.attempt = attempt;
             podcast.made.take_over(made);
         }
     }
 
-    /// Waits until work may begin. False when it may not any more.
+    /// Waits until work may begin. False when it may not any more; what is still held is then
+    /// handed back with everything else.
     async fn may_begin(&self) -> bool {
         tokio::select! {
-            () = self.live.healthy() => true,
+            biased;
             () = self.live.dead() => false,
-            () = self.shutdown.grace_over() => false,
+            () = self.shutdown.asked() => false,
+            () = self.live.healthy() => true,
         }
     }
 
@@ -150,6 +126,8 @@ impl<W: Work> Executor<W> {
 struct Circumstances {
     policy: RetryPolicy,
     time_left: Duration,
+    /// Calls may not begin at the moment, so a failure is not the podcast's.
+    is_barred: bool,
     stopping: bool,
     chance: f64,
 }
@@ -160,6 +138,7 @@ fn plan_move(podcast: &Podcast, outcome: Outcome, circumstances: &Circumstances,
     let provider = calls.last().map(|call| call.provider.clone());
     let mut next = Move {
         lease: podcast.lease,
+        nth: podcast.moves,
         from: podcast.status,
         event: Event::AttemptFailed,
         to: podcast.status,
@@ -219,6 +198,11 @@ fn plan_failure(next: &mut Move, podcast: &Podcast, failure: Failure, circumstan
         return;
     }
     let Circumstances { policy, time_left, chance, .. } = circumstances;
+    if circumstances.is_barred {
+        next.then = Then::Rest(policy.first_delay);
+        next.error = Some((failure.kind, failure.message));
+        return;
+    }
     match decide(failure.kind, next.tried, policy, failure.retry_after, *time_left, *chance) {
         Decision::Retry { after, reason } => {
             next.then = Then::Rest(after);

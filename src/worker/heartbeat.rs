@@ -7,10 +7,10 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::store::{
     self, Store, chain,
-    workers::{Beat, Session},
+    workers::{self, Beat, Session},
 };
 
-use super::{liveness::Liveness, shutdown::Shutdown};
+use super::{Settings, host, liveness::Liveness, shutdown::Shutdown};
 
 /// The pause between two tries to open a session.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -24,20 +24,35 @@ pub enum Ended {
     DeclaredDead,
 }
 
-/// Opens the session of a new registration, waiting while the database is away.
+/// Registers the worker and opens its session, waiting while the database is away. `None` when a
+/// stop was asked for meanwhile.
 ///
 /// # Errors
-/// When the database refuses for good, or a stop was asked for meanwhile.
-pub async fn open(store: &Store, worker_id: i32, shutdown: &Shutdown) -> Result<Session, store::Error> {
-    loop {
-        match Session::open(store, worker_id).await {
-            Err(error) if error.is_passing() && !shutdown.is_asked() => {
-                tracing::warn!(error = chain(&error), "cannot open the worker's session, trying again");
+/// When the database refuses for good.
+pub async fn begin(
+    store: &Store,
+    settings: &Settings,
+    shutdown: &Shutdown,
+) -> Result<Option<(i32, Session)>, store::Error> {
+    let registration = host::registration(settings);
+    let mut worker_id = None;
+    while !shutdown.is_asked() {
+        let begun = async {
+            let id = match worker_id {
+                Some(id) => id,
+                None => *worker_id.insert(workers::register(store, &registration).await?),
+            };
+            Ok((id, Session::open(store, id).await?))
+        };
+        match begun.await {
+            Err(error) if store::Error::is_passing(&error) => {
+                tracing::warn!(error = chain(&error), "the database is away, trying again");
                 tokio::time::sleep(PAUSE).await;
             }
-            result => return result,
+            result => return result.map(Some),
         }
     }
+    Ok(None)
 }
 
 /// Beats until the worker has handed everything back, or is declared dead. A lost session is
@@ -52,7 +67,11 @@ pub async fn run(store: Store, session: Session, worker_id: i32, live: Arc<Liven
             _ = tick.tick() => {}
         }
         let Some(open) = session.as_mut() else {
-            match Session::open(&store, worker_id).await {
+            let opened = tokio::select! {
+                opened = Session::open(&store, worker_id) => opened,
+                () = live.finished() => break,
+            };
+            match opened {
                 Ok(new) => session = Some(new),
                 Err(error) => {
                     tracing::warn!(error = chain(&error), "cannot open the worker's session, trying again");

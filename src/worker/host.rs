@@ -28,8 +28,15 @@ pub fn host_name() -> String {
         .map_or_else(|_| "localhost".to_owned(), |name| name.trim().to_owned())
 }
 
+/// The boot and the namespace in which process ids mean something: containers may share a host's
+/// name and boot and still not see each other's processes. Empty when either is unknown.
 fn boot_id() -> String {
-    fs::read_to_string("/proc/sys/kernel/random/boot_id").map(|id| id.trim().to_owned()).unwrap_or_default()
+    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id");
+    let namespace = fs::read_link("/proc/self/ns/pid");
+    match (boot, namespace) {
+        (Ok(boot), Ok(namespace)) => format!("{} {}", boot.trim(), namespace.display()),
+        _ => String::new(),
+    }
 }
 
 /// When a process started, in clock ticks since boot: field 22 of `/proc/PID/stat` (proc(5)),

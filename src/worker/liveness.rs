@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -18,7 +18,7 @@ use super::shutdown::Shutdown;
 #[derive(Debug)]
 pub struct Liveness {
     beat: Duration,
-    failing: Arc<AtomicBool>,
+    failing: Arc<AtomicUsize>,
     heard: Mutex<Heard>,
     again: Notify,
     leads: AtomicBool,
@@ -34,8 +34,9 @@ struct Heard {
 }
 
 impl Liveness {
-    /// A worker that was not heard yet. `failing` is true while its writes fail.
-    pub fn new(beat: Duration, failing: Arc<AtomicBool>) -> Self {
+    /// A worker that was not heard yet. `failing` counts the desks of
+    /// its writer whose moves are not taken.
+    pub fn new(beat: Duration, failing: Arc<AtomicUsize>) -> Self {
         Self {
             beat,
             failing,
@@ -60,8 +61,12 @@ impl Liveness {
     pub(super) fn heard_at(&self, sent: Instant) {
         {
             let mut heard = self.heard();
+            // A process that was stopped missed no heartbeat that it knows of, but the time shows it.
+            let is_a_gap = heard.last.is_some_and(|last| sent.duration_since(last) > self.beat * 2);
+            if is_a_gap || heard.since.is_none() {
+                heard.since = Some(sent);
+            }
             heard.last = Some(sent);
-            heard.since.get_or_insert(sent);
         }
         self.again.notify_waiters();
     }
@@ -76,7 +81,7 @@ impl Liveness {
     /// and the last write succeeded: after that, others may begin to think this worker dead.
     pub fn may_call(&self) -> bool {
         !self.dead.is_cancelled()
-            && !self.failing.load(Ordering::Relaxed)
+            && self.failing.load(Ordering::Relaxed) == 0
             && self.heard().last.is_some_and(|last| last.elapsed() < self.beat * 2)
     }
 

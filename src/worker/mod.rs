@@ -12,6 +12,7 @@
 
 pub mod executor;
 pub mod heartbeat;
+pub mod held;
 pub mod host;
 pub mod liveness;
 pub mod queue;
@@ -22,24 +23,29 @@ pub mod sweeper;
 
 use std::{
     future::Future,
-    sync::{Arc, atomic::AtomicBool},
+    sync::{Arc, atomic::AtomicUsize},
     time::Duration,
 };
 
 use tokio::task::JoinSet;
-use tokio_util::task::AbortOnDropHandle;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use crate::{
     machine::{RetryPolicy, Status},
     podcast::{Outcome, Podcast},
-    store::{self, Store, chain, claim, workers, writer::Writer},
+    store::{
+        self, Store, chain, claim, workers,
+        writer::{Supervision, Writer},
+    },
 };
 
 use executor::Executor;
 use heartbeat::Ended;
+use held::Held;
 use liveness::Liveness;
 use scheduler::Schedule;
 use shutdown::Shutdown;
+use sweeper::Sweep;
 
 /// How often a worker compares what it holds with what the database says it holds, and how old a
 /// claim is that it must know of.
@@ -51,6 +57,9 @@ pub enum Error {
     /// The database could not be used at start.
     #[error("the worker could not start")]
     Start(#[source] store::Error),
+    /// The worker ended though nobody asked it to.
+    #[error("the worker ended by itself; the log says why")]
+    Ended,
     /// apalis ended the worker.
     #[error("the job worker stopped by itself")]
     Apalis(#[source] queue::WorkerError),
@@ -115,19 +124,30 @@ impl Settings {
 /// [`Error::Start`] when the database cannot be used at all; once it has worked, a database that
 /// is away is waited out.
 pub async fn run<W: Work>(store: Store, settings: Settings, work: Arc<W>, shutdown: Shutdown) -> Result<(), Error> {
+    let _grace = AbortOnDropHandle::new(tokio::spawn(end_grace(shutdown.clone(), settings.grace)));
     while let Ended::DeclaredDead = live(&store, &settings, &work, &shutdown).await? {
+        if shutdown.is_asked() {
+            break;
+        }
         tracing::warn!(worker.name = settings.name, "this worker was declared dead, registering anew");
     }
     Ok(())
 }
 
+/// Ends the grace when its time is over, whoever asked for the stop.
+async fn end_grace(shutdown: Shutdown, grace: Duration) {
+    shutdown.asked().await;
+    tokio::time::sleep(grace).await;
+    shutdown.end_grace();
+}
+
 /// One registration, from its first heartbeat to its last.
 async fn live<W: Work>(store: &Store, settings: &Settings, work: &Arc<W>, shutdown: &Shutdown) -> Result<Ended, Error> {
-    let registration = host::registration(settings);
-    let worker_id = workers::register(store, &registration).await.map_err(Error::Start)?;
-    let failing = Arc::new(AtomicBool::new(false));
-    let live = Arc::new(Liveness::new(settings.beat(), Arc::clone(&failing)));
-    let session = heartbeat::open(store, worker_id, shutdown).await.map_err(Error::Start)?;
+    let Some((worker_id, session)) = heartbeat::begin(store, settings, shutdown).await.map_err(Error::Start)? else {
+        return Ok(Ended::Stopped);
+    };
+    let supervision = Supervision { failing: Arc::new(AtomicUsize::new(0)), give_up: shutdown.grace_token() };
+    let live = Arc::new(Liveness::new(settings.beat(), Arc::clone(&supervision.failing)));
     tracing::info!(
         worker.id = worker_id,
         worker.name = settings.name,
@@ -135,28 +155,23 @@ async fn live<W: Work>(store: &Store, settings: &Settings, work: &Arc<W>, shutdo
         "worker started"
     );
 
-    let (writer, mut writing) = Writer::start(store.clone(), worker_id, settings.concurrency, failing);
-    // Dropping this future ends everything that belongs to the worker, its heartbeat above all.
-    let mut helpers = JoinSet::new();
+    let (writer, mut writing) = Writer::start(store, worker_id, settings.concurrency, &supervision);
     let ending = live.ending(shutdown);
+    // Dropping this future ends everything that belongs to the worker, its heartbeat above all.
     let beating =
         AbortOnDropHandle::new(tokio::spawn(heartbeat::run(store.clone(), session, worker_id, Arc::clone(&live))));
-    helpers.spawn(sweeper::run(
-        store.clone(),
-        settings.clone(),
-        Arc::clone(work),
-        worker_id,
-        Arc::clone(&live),
-        ending.clone(),
-    ));
+    let held = Held::default();
+    let mut helpers = JoinSet::new();
+    let sweep = Sweep { store: store.clone(), settings: settings.clone(), worker_id, live: Arc::clone(&live) };
+    helpers.spawn(sweep.clone().mend(ending.clone()));
+    helpers.spawn(sweep.tidy(Arc::clone(work), ending.clone()));
     helpers.spawn(scheduler::run(store.clone(), settings.clone(), Arc::clone(&live), ending.clone()));
+    helpers.spawn(sweeper::audit(store.clone(), worker_id, AUDIT, held.clone(), ending.clone()));
 
-    let executor = Arc::new(Executor::new(Arc::clone(work), writer, Arc::clone(&live), shutdown.clone(), || {
-        rand::random_range(0.0..1.0)
-    }));
-    let walking = Arc::clone(&executor);
-    helpers.spawn(sweeper::audit(store.clone(), worker_id, AUDIT, move || walking.held(), ending));
-    let ended = queue::serve(store, worker_id, settings, executor, &live, shutdown).await;
+    let chance = || rand::random_range(0.0..1.0);
+    let executor = Arc::new(Executor::new(Arc::clone(work), writer, Arc::clone(&live), shutdown.clone(), chance));
+    let serving = queue::serve(store, worker_id, settings, executor, &live, &held, ending.clone());
+    let ended = watch(serving, &mut helpers, &ending).await;
 
     while helpers.join_next().await.is_some() {}
     // The executor was the last to hold the writer's handle, so this ends when all is written.
@@ -168,15 +183,40 @@ async fn live<W: Work>(store: &Store, settings: &Settings, work: &Arc<W>, shutdo
         tracing::warn!(error = chain(&error), "could not sign off; the others will notice");
     }
     ended?;
+    if !live.is_dead() && !shutdown.is_asked() {
+        return Err(Error::Ended);
+    }
     tracing::info!(worker.id = worker_id, "worker stopped");
     Ok(verdict)
+}
+
+/// Serves until it is over, and ends it when one of the tasks beside it breaks: a worker that does
+/// not sweep, or does not audit itself, must not look alive.
+async fn watch(
+    serving: impl Future<Output = Result<(), Error>>,
+    helpers: &mut JoinSet<()>,
+    ending: &CancellationToken,
+) -> Result<(), Error> {
+    tokio::pin!(serving);
+    loop {
+        tokio::select! {
+            ended = &mut serving => {
+                ending.cancel();
+                return ended;
+            }
+            Some(Err(panic)) = helpers.join_next(), if !helpers.is_empty() => {
+                tracing::error!(error = %panic, "a task of the worker broke, the worker ends");
+                ending.cancel();
+            }
+        }
+    }
 }
 
 /// Makes everything this worker still holds due for the others.
 async fn hand_back(store: &Store, worker_id: i32) {
     let handed = async {
-        let held = claim::held_by(store, worker_id, 0).await?;
-        if held.is_empty() { Ok(0) } else { claim::let_go(store, worker_id, &held).await }
+        let held = claim::held_by(store, worker_id, Duration::ZERO).await?;
+        if held.is_empty() { Ok(0) } else { claim::let_go(store, &held, Duration::ZERO).await }
     };
     match handed.await {
         Ok(0) => {}

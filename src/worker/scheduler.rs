@@ -156,7 +156,13 @@ async fn tick(store: &Store, schedule: &Schedule, ending: &CancellationToken) ->
     {
         tracing::info!(night.date = %due.date, night.scheduled_for = %due.scheduled_for, night.deadline_at = %due.deadline_at, "night started");
     }
+    let now = night::now(pool).await?;
     for open in night::open(pool).await? {
+        if open.deadline_at <= now {
+            tracing::warn!(night.date = %open.date, "the deadline passed before all learners were enqueued");
+            night::close(pool, open.date).await?;
+            continue;
+        }
         let enqueued = tokio::select! {
             enqueued = enqueue(pool, open.clone(), schedule, |_| {}) => enqueued?,
             () = ending.cancelled() => return Ok(()),

@@ -1,7 +1,5 @@
 //! Stopping in order: take nothing new, finish what ends in time, hand back the rest.
 
-use std::time::Duration;
-
 use tokio_util::sync::CancellationToken;
 
 /// The wish to stop, in two stages. Cheap to clone; all clones are one.
@@ -43,17 +41,22 @@ impl Shutdown {
         self.grace_over.cancelled().await;
     }
 
+    /// A token that is cancelled when the grace is over.
+    pub fn grace_token(&self) -> CancellationToken {
+        self.grace_over.clone()
+    }
+
     /// A token that is cancelled when it was asked.
     pub fn token(&self) -> CancellationToken {
         self.asked.clone()
     }
 
-    /// Asks when the process gets SIGTERM or SIGINT, ends the grace after `grace`, and ends the
-    /// process at the second signal.
+    /// Asks when the process gets SIGTERM or SIGINT, and ends the process at the second signal.
+    /// The worker ends the grace.
     ///
     /// # Errors
     /// When the operating system does not let us listen for signals.
-    pub fn on_signals(&self, grace: Duration) -> std::io::Result<()> {
+    pub fn on_signals(&self) -> std::io::Result<()> {
         use tokio::signal::unix::{SignalKind, signal};
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
@@ -66,16 +69,10 @@ impl Shutdown {
                 }
             };
             let signal = next().await;
-            tracing::info!(signal, grace_s = grace.as_secs(), "stopping; a second signal stops at once");
+            tracing::info!(signal, "stopping; a second signal stops at once");
             shutdown.ask();
-            tokio::select! {
-                () = tokio::time::sleep(grace) => shutdown.end_grace(),
-                signal = next() => {
-                    tracing::warn!(signal, "stopping at once; others take over what was in hand");
-                    std::process::exit(1);
-                }
-            }
-            next().await;
+            let signal = next().await;
+            tracing::warn!(signal, "stopping at once; others take over what was in hand");
             std::process::exit(1);
         });
         Ok(())

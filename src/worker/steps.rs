@@ -89,7 +89,8 @@ impl Steps {
     }
 
     async fn speak(&self, podcast: &Podcast, may_call: &(dyn Fn() -> bool + Send + Sync)) -> Outcome {
-        if !self.neighbours.spool.has_room().await {
+        // What was begun may be finished: the spool keeps room for it.
+        if podcast.status == Status::ScriptGenerated && !self.neighbours.spool.has_room().await {
             return Outcome::failed(Failure::new(FailureKind::SpoolFull, "the spool has no room for more audio"));
         }
         let language = podcast.made.language.clone().unwrap_or_default();

@@ -1,15 +1,16 @@
 //! The sweeper: takes back what dead workers held, and finds what nothing would move.
 //!
-//! Every worker audits what it itself holds. The rest is done by the one that leads, which may
-//! change at any moment: everything here may happen twice at once without harm.
+//! Every worker audits what it itself holds and looks for dead ones: the one that leads may be
+//! the one that hangs. The rest is done by the leader, which may change at any moment: everything
+//! here may happen twice at once without harm.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    machine::{Event, FailureKind, Status},
+    machine::{Event, FailureKind, Lease, Status},
     store::{
         self, Store, chain, claim,
         podcasts::{OperatorMove, write_operator_moves},
@@ -17,72 +18,80 @@ use crate::{
     },
 };
 
-use super::{Settings, Work, host, liveness::Liveness};
+use super::{Settings, Work, held::Held, host, liveness::Liveness};
 
 /// How often dead workers are looked for.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// How often a page of the unfinished podcasts is mended.
+/// How often the unfinished podcasts are looked through, and the pause between two pages of one
+/// round: a million of them are looked through within a minute.
 const MEND: Duration = Duration::from_secs(5);
+const NEXT_PAGE: Duration = Duration::from_secs(1);
 
 /// Unfinished podcasts looked at in one page.
-const PAGE: i64 = 10_000;
+const PAGE: i64 = 20_000;
 
 /// How often old rows are pruned and leftovers of finished podcasts are thrown away.
 const TIDY: Duration = Duration::from_secs(60);
 
-/// Podcasts pruned in one commit.
+/// Podcasts pruned in one commit, and the pause between two commits.
 const PRUNE: i64 = 1_000;
+const PRUNE_PAUSE: Duration = Duration::from_millis(50);
 
 /// How long this worker must have been heard without a gap before it believes a free lock. After
 /// an outage of the database every lock is free and every heartbeat old, for a moment.
 const TRUST_LOCKS_AFTER: Duration = Duration::from_secs(2);
 
-/// Sweeps until the worker ends.
-pub async fn run<W: Work>(
-    store: Store,
-    settings: Settings,
-    work: Arc<W>,
-    worker_id: i32,
-    live: Arc<Liveness>,
-    ending: CancellationToken,
-) {
-    let mut sweeper = Sweeper { store, settings, worker_id, live, mend_after: 0 };
-    let (mut next_mend, mut next_tidy) = (Instant::now(), Instant::now());
-    loop {
-        tokio::select! {
-            () = tokio::time::sleep(LOOK) => {}
-            () = ending.cancelled() => return,
-        }
-        if !sweeper.live.may_call() || !sweeper.live.leads() {
-            continue;
-        }
-        let now = Instant::now();
-        sweeper.tell(sweeper.bury().await, "look for dead workers");
-        if now >= next_mend {
-            next_mend = now + MEND;
-            let mended = sweeper.mend().await;
-            sweeper.tell(mended, "mend unfinished podcasts");
-        }
-        if now >= next_tidy {
-            next_tidy = now + TIDY;
-            sweeper.tell(sweeper.tidy(work.as_ref()).await, "tidy up");
-        }
+/// What sweeping needs to know.
+#[derive(Debug, Clone)]
+pub struct Sweep {
+    /// The database.
+    pub store: Store,
+    /// How this worker works.
+    pub settings: Settings,
+    /// This worker.
+    pub worker_id: i32,
+    /// Whether it is heard, and leads.
+    pub live: Arc<Liveness>,
+}
+
+fn tell(result: Result<(), store::Error>, what: &str) {
+    if let Err(error) = result {
+        tracing::warn!(error = chain(&error), what, "the sweep will try again");
     }
 }
 
-struct Sweeper {
-    store: Store,
-    settings: Settings,
-    worker_id: i32,
-    live: Arc<Liveness>,
-    mend_after: i64,
-}
+impl Sweep {
+    /// Looks for dead workers and mends unfinished podcasts until the worker ends.
+    pub async fn mend(self, ending: CancellationToken) {
+        let (mut after, mut next_mend) = (0, Instant::now());
+        while tokio::time::timeout(LOOK, ending.cancelled()).await.is_err() {
+            if !self.live.may_call() {
+                continue;
+            }
+            tell(self.bury().await, "look for dead workers");
+            if self.live.leads() && Instant::now() >= next_mend {
+                let mended = self.mend_page(&mut after).await;
+                next_mend = Instant::now() + if after == 0 { MEND } else { NEXT_PAGE };
+                tell(mended, "mend unfinished podcasts");
+            }
+        }
+    }
 
-impl Sweeper {
-    fn tell(&self, result: Result<(), store::Error>, what: &str) {
-        if let Err(error) = result {
-            tracing::warn!(error = chain(&error), what, "the sweep will try again");
+    /// Throws away what is no longer needed until the worker ends. Leftovers in the spool are
+    /// every worker's own; old rows are the leader's.
+    pub async fn tidy<W: Work>(self, work: Arc<W>, ending: CancellationToken) {
+        loop {
+            if self.live.may_call() {
+                tell(self.clean_up(work.as_ref(), &ending).await, "tidy up the spool");
+                if self.live.leads() {
+                    tell(self.prune(&ending).await, "prune old podcasts");
+                }
+            }
+            tokio::select! {
+                () = tokio::time::sleep(TIDY) => {}
+                () = ending.cancelled() => return,
+            }
         }
     }
 
@@ -107,6 +116,9 @@ impl Sweeper {
                 podcasts = rescued.len(),
                 "worker declared dead"
             );
+            if !silent.lock_is_free {
+                tell(workers::end_session(&self.store, silent.id).await, "end the session of a dead worker");
+            }
             let limit = i32::try_from(self.settings.crash_limit).unwrap_or(i32::MAX);
             let guilty = rescued.iter().filter(|podcast| podcast.alone && podcast.crashes >= limit);
             let moves: Vec<_> = guilty.filter_map(give_up).collect();
@@ -115,10 +127,11 @@ impl Sweeper {
         Ok(())
     }
 
-    /// Mends one page of the unfinished podcasts; the next call goes on behind it.
-    async fn mend(&mut self) -> Result<(), store::Error> {
-        let page = sweep::mend_page(self.store.pool(), self.mend_after, PAGE).await?;
-        self.mend_after = page.next_after.unwrap_or(0);
+    /// Mends the page of the unfinished podcasts behind `after`, which moves on, and to 0 at the
+    /// end.
+    async fn mend_page(&self, after: &mut i64) -> Result<(), store::Error> {
+        let page = sweep::mend_page(&self.store, *after, PAGE).await?;
+        *after = page.next_after.unwrap_or(0);
         if page.freed > 0 || page.armed > 0 {
             tracing::warn!(
                 podcasts.freed = page.freed,
@@ -129,14 +142,29 @@ impl Sweeper {
         Ok(())
     }
 
-    async fn tidy<W: Work>(&self, work: &W) -> Result<(), store::Error> {
-        let days = self.settings.retention_days;
-        while sweep::prune(self.store.pool(), days, PRUNE).await? == PRUNE {}
-        workers::prune(&self.store, days).await?;
+    async fn clean_up<W: Work>(&self, work: &W, ending: &CancellationToken) -> Result<(), store::Error> {
         let leftovers = work.leftovers().await;
         for id in sweep::settled(self.store.pool(), &leftovers).await? {
+            if ending.is_cancelled() {
+                break;
+            }
             work.clean_up(id).await;
         }
+        Ok(())
+    }
+
+    async fn prune(&self, ending: &CancellationToken) -> Result<(), store::Error> {
+        let days = self.settings.retention_days;
+        let mut behind = None;
+        loop {
+            let page = sweep::prune(self.store.pool(), days, PRUNE, behind).await?;
+            if page.podcasts < PRUNE || ending.is_cancelled() {
+                break;
+            }
+            behind = page.last;
+            tokio::time::sleep(PRUNE_PAUSE).await;
+        }
+        workers::prune(&self.store, days).await?;
         Ok(())
     }
 }
@@ -151,24 +179,13 @@ fn give_up(podcast: &workers::Rescued) -> Option<OperatorMove> {
 
 /// Lets go of podcasts that the database says this worker holds, but which it does not: their
 /// claim was committed and its answer got lost.
-pub async fn audit(
-    store: Store,
-    worker_id: i32,
-    grown: Duration,
-    held: impl Fn() -> HashSet<i64> + Send,
-    ending: CancellationToken,
-) {
-    let grown_ms = i64::try_from(grown.as_millis()).unwrap_or(i64::MAX);
-    loop {
-        tokio::select! {
-            () = tokio::time::sleep(grown) => {}
-            () = ending.cancelled() => return,
-        }
+pub async fn audit(store: Store, worker_id: i32, age: Duration, held: Held, ending: CancellationToken) {
+    while tokio::time::timeout(age, ending.cancelled()).await.is_err() {
         let audited = async {
-            let claimed = claim::held_by(&store, worker_id, grown_ms).await?;
-            let held = held();
-            let unknown: Vec<i64> = claimed.into_iter().filter(|id| !held.contains(id)).collect();
-            if unknown.is_empty() { Ok(0) } else { claim::let_go(&store, worker_id, &unknown).await }
+            let claimed = claim::held_by(&store, worker_id, age).await?;
+            let known = held.leases();
+            let unknown: Vec<Lease> = claimed.into_iter().filter(|lease| !known.contains(lease)).collect();
+            if unknown.is_empty() { Ok(0) } else { claim::let_go(&store, &unknown, Duration::ZERO).await }
         };
         match audited.await {
             Ok(0) => {}

@@ -1,7 +1,9 @@
 //! Claiming: who gets what, and what becomes of jobs that deserve nothing.
 
+use std::time::Duration;
+
 use dailycast::{
-    machine::Status,
+    machine::{Lease, Status},
     store::{
         claim::{self, Wanted},
         workers::{self, Registration},
@@ -25,7 +27,7 @@ async fn two_workers_share_what_is_due_and_never_the_same() {
     assert!(first.iter().all(|one| second.iter().all(|other| other.id != one.id)));
     assert!(first.iter().all(|one| one.lease.token != second[0].lease.token), "each claim has its own fence");
     assert_eq!(claim::claim(&night.store, b, 7, Wanted::Healthy).await.unwrap().len(), 0);
-    assert_eq!(claim::held_by(&night.store, a, 0).await.unwrap().len(), 7);
+    assert_eq!(claim::held_by(&night.store, a, Duration::ZERO).await.unwrap().len(), 7);
 }
 
 #[tokio::test]
@@ -34,8 +36,8 @@ async fn jobs_that_deserve_nothing_are_put_away() {
     let worker = register(&night).await;
     let ids: Vec<i64> =
         sqlx::query_scalar("select id from dailycast.daily_podcast order by id").fetch_all(night.pool()).await.unwrap();
-    // The first failed, the second is not due yet, the third is held by someone else, the fourth
-    // is gone, the fifth is due.
+    // The first failed, the second is not due yet, the third is held by someone else and keeps its
+    // job for later, the fourth is gone, the fifth is due.
     night.execute(&format!("update dailycast.daily_podcast set status = 'failed', finished_at = now(), error_kind = 'internal' where id = {}", ids[0])).await;
     night
         .execute(&format!(
@@ -61,6 +63,7 @@ async fn jobs_that_deserve_nothing_are_put_away() {
     .unwrap();
     let expected = [
         (ids[1].to_string(), "Pending".to_owned(), true),
+        (ids[2].to_string(), "Pending".to_owned(), false),
         (ids[4].to_string(), "Running".to_owned(), false),
         ("garbage".to_owned(), "Killed".to_owned(), false),
     ];
@@ -81,14 +84,33 @@ async fn rows_of_a_newer_version_are_left_alone() {
 }
 
 #[tokio::test]
-async fn what_is_let_go_is_due_at_once_and_only_its_holder_lets_go() {
+async fn what_is_let_go_is_due_at_once_and_an_old_lease_lets_go_of_nothing() {
     let night = TestNight::new().await.enqueued(3).await;
     let (a, b) = (register(&night).await, register(&night).await);
-    let held = claim::claim(&night.store, a, 3, Wanted::Healthy).await.unwrap();
-    let ids: Vec<i64> = held.iter().map(|podcast| podcast.id).collect();
-    assert_eq!(claim::let_go(&night.store, b, &ids).await.unwrap(), 0);
-    assert_eq!(claim::let_go(&night.store, a, &ids).await.unwrap(), 3);
+    let held: Vec<Lease> = claim::claim(&night.store, a, 3, Wanted::Healthy)
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|podcast| podcast.lease)
+        .collect();
+    let old: Vec<Lease> = held.iter().map(|lease| Lease { token: lease.token - 1, ..*lease }).collect();
+    assert_eq!(claim::let_go(&night.store, &old, Duration::ZERO).await.unwrap(), 0);
+    assert_eq!(claim::let_go(&night.store, &held, Duration::ZERO).await.unwrap(), 3);
     let again = claim::claim(&night.store, b, 3, Wanted::Healthy).await.unwrap();
     assert_eq!(again.len(), 3);
-    assert!(again.iter().all(|podcast| podcast.lease.token > held[0].lease.token), "fences grow");
+    assert!(again.iter().all(|podcast| podcast.lease.token > held[0].token), "fences grow");
+    assert_eq!(claim::let_go(&night.store, &held, Duration::ZERO).await.unwrap(), 0, "they are someone else's now");
+    let leases: Vec<Lease> = again.iter().map(|podcast| podcast.lease).collect();
+    assert_eq!(claim::let_go(&night.store, &leases, Duration::from_secs(60)).await.unwrap(), 3);
+    assert!(claim::claim(&night.store, b, 3, Wanted::Healthy).await.unwrap().is_empty(), "they rest");
+}
+
+#[tokio::test]
+async fn a_row_that_is_half_unreadable_does_not_hold_up_the_others() {
+    let night = TestNight::new().await.enqueued(2).await;
+    let worker = register(&night).await;
+    night.execute("update dailycast.daily_podcast set chunk_plan = '{\"cuts\": 3}' where user_id = 1").await;
+    let claimed = claim::claim(&night.store, worker, 10, Wanted::Healthy).await.unwrap();
+    assert_eq!(claimed.len(), 2);
+    assert!(claimed.iter().all(|podcast| podcast.made.chunk_plan.is_none()), "it is planned anew");
 }

@@ -1,6 +1,9 @@
 //! Writing moves: fenced, together, with everything that belongs to them.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use dailycast::{
     machine::{Event, FailureKind, Status},
@@ -9,8 +12,11 @@ use dailycast::{
         claim::{self, Wanted},
         moves::{self, Move, Then},
         podcasts::{self, Filter},
+        writer::{Supervision, Writer},
     },
 };
+
+use tokio_util::sync::CancellationToken;
 
 use crate::support::engine::{TestNight, success};
 
@@ -23,6 +29,7 @@ fn advance(podcast: &Podcast) -> Move {
     let to = dailycast::machine::apply(podcast.status, event).unwrap();
     Move {
         lease: podcast.lease,
+        nth: podcast.moves,
         from: podcast.status,
         event,
         to,
@@ -59,7 +66,7 @@ async fn a_stale_lease_changes_nothing_at_all() {
         assert_eq!(lines, 0, "{table}");
     }
     let written = moves::write(&night.store, worker, &[good]).await.unwrap();
-    assert_eq!(written, [podcasts[1].id].into());
+    assert_eq!(written, [podcasts[1].lease].into());
 }
 
 #[tokio::test]
@@ -71,6 +78,7 @@ async fn a_finished_podcast_and_its_job_end_in_the_same_commit() {
         assert_eq!(moves::write(&night.store, worker, &moves).await.unwrap().len(), 3);
         for (podcast, one) in podcasts.iter_mut().zip(moves) {
             podcast.status = one.to;
+            podcast.moves += 1;
             podcast.made.is_fallback = podcast.made.is_fallback.or(one.made.is_fallback);
         }
     }
@@ -113,6 +121,7 @@ async fn lost_audio_is_forgotten_and_the_script_kept() {
     for _ in 0..3 {
         let one = advance(podcast);
         podcast.status = one.to;
+        podcast.moves += 1;
         moves::write(&night.store, worker, &[one]).await.unwrap();
     }
     let lost = Move {
@@ -133,6 +142,7 @@ async fn a_requeue_resumes_where_work_exists_and_doubles_nothing() {
     // One fails without a script, one with it, one is held, one waits for its first claim.
     moves::write(&night.store, worker, &[advance(&podcasts[1])]).await.unwrap();
     let fail = |podcast: &Podcast, from| Move {
+        nth: i32::from(from != Status::Pending),
         from,
         event: Event::GaveUp,
         to: Status::Failed,
@@ -157,4 +167,40 @@ async fn a_requeue_resumes_where_work_exists_and_doubles_nothing() {
     assert_eq!(night.count("status = 'script_generated' and attempt = 0 and finished_at is null").await, 1);
     let jobs: i64 = sqlx::query_scalar("select count(*) from apalis.jobs").fetch_one(night.pool()).await.unwrap();
     assert_eq!(jobs, 4);
+}
+
+#[tokio::test]
+async fn a_move_written_twice_counts_once() {
+    let night = TestNight::new().await.enqueued(1).await;
+    let (worker, podcasts) = claimed(&night, 1).await;
+    // The next provider at once: status and token stay, so only the count of moves tells.
+    let again = Move {
+        event: Event::AttemptFailed,
+        to: Status::Pending,
+        then: Then::GoOn,
+        made: Artefacts::default(),
+        error: Some((FailureKind::BadAnswer, "nonsense".to_owned())),
+        ..advance(&podcasts[0])
+    };
+    assert_eq!(moves::write(&night.store, worker, std::slice::from_ref(&again)).await.unwrap().len(), 1);
+    assert!(moves::write(&night.store, worker, std::slice::from_ref(&again)).await.unwrap().is_empty());
+    assert_eq!(night.count("cost_micro_usd = 1").await, 1);
+}
+
+#[tokio::test]
+async fn what_the_database_refuses_becomes_a_failed_attempt_and_rests() {
+    let night = TestNight::new().await.enqueued(2).await;
+    let (worker, podcasts) = claimed(&night, 2).await;
+    let supervision = Supervision { failing: Arc::default(), give_up: CancellationToken::new() };
+    let (writer, _writing) = Writer::start(&night.store, worker, 4, &supervision);
+    // A completed podcast without its object is against the rules of the table.
+    let mut refused = advance(&podcasts[0]);
+    refused.made.script_text = None;
+    let mut with_zero = advance(&podcasts[1]);
+    with_zero.made.script_text = Some("Hel\0lo.".to_owned());
+    let (a, b) = tokio::join!(writer.write(refused), writer.write(with_zero));
+    assert!(a.is_err() && b.is_ok());
+    assert_eq!(night.count("status = 'pending' and error_kind = 'internal' and attempt = 1 and cost_micro_usd = 1 and lease_token is null and next_attempt_at > now() + interval '30 seconds'").await, 1);
+    assert_eq!(night.count("script_text = 'Hello.'").await, 1);
+    assert_eq!(supervision.failing.load(Ordering::Relaxed), 0);
 }

@@ -95,6 +95,36 @@ async fn learners_named_by_hand_are_enqueued_once_and_delivered_first() {
     assert_eq!(jobs, 5);
 }
 
+#[tokio::test]
+async fn a_night_gone_through_again_has_the_later_deadline() {
+    let test = TestNight::new().await.with_learners(3).await;
+    let past = NewNight { deadline_at: test.deadline_at - chrono::Duration::hours(12), ..tonight(&test) };
+    night::start(test.pool(), &past).await.unwrap();
+    night::close(test.pool(), past.date).await.unwrap();
+    night::reopen(test.pool(), past.date, test.deadline_at).await.unwrap();
+    let open = night::open(test.pool()).await.unwrap().remove(0);
+    assert_eq!(enqueue(test.pool(), open, &schedule(10), |_| {}).await.unwrap().podcasts, 3);
+    assert_eq!(test.count("deadline_at > now()").await, 3);
+}
+
+#[tokio::test]
+async fn stuck_is_what_nothing_will_move_and_not_what_waits_its_turn() {
+    let test = TestNight::new().await.enqueued(4).await;
+    let stuck = async || test.count("dailycast.is_stuck(daily_podcast)").await;
+    assert_eq!(stuck().await, 0, "just enqueued");
+    test.execute("update dailycast.daily_podcast set next_attempt_at = now() - interval '1 hour'").await;
+    assert_eq!(stuck().await, 4, "no worker is alive");
+    let worker = super::claim::register(&test).await;
+    assert_eq!(stuck().await, 0, "they wait for a free slot");
+    test.execute("delete from apalis.jobs where idempotency_key = (select min(id)::text from dailycast.daily_podcast)")
+        .await;
+    assert_eq!(stuck().await, 1, "one has no job");
+    test.execute("update dailycast.daily_podcast set lease_token = 1, worker_id = 999 where user_id = 4").await;
+    assert_eq!(stuck().await, 2, "one is held by nobody who lives");
+    test.execute(&format!("update dailycast.daily_podcast set worker_id = {worker} where user_id = 4")).await;
+    assert_eq!(stuck().await, 1);
+}
+
 fn at(text: &str) -> DateTime<Utc> {
     text.parse().unwrap()
 }

@@ -101,14 +101,14 @@ async fn the_sweep_finds_what_nothing_would_move() {
     // In pages smaller than the table, as a large night is walked.
     let (mut after, mut freed, mut armed) = (0, 0, 0);
     loop {
-        let page = sweep::mend_page(night.pool(), after, 2).await.unwrap();
+        let page = sweep::mend_page(&night.store, after, 2).await.unwrap();
         freed += page.freed;
         armed += page.armed;
         let Some(next) = page.next_after else { break };
         after = next;
     }
     assert_eq!((freed, armed), (2, 4), "the row that a living worker holds is left alone");
-    let again = sweep::mend_page(night.pool(), 0, 100).await.unwrap();
+    let again = sweep::mend_page(&night.store, 0, 100).await.unwrap();
     assert_eq!((again.freed, again.armed), (0, 0));
 }
 
@@ -118,9 +118,11 @@ async fn the_past_is_pruned_with_its_events_and_calls() {
     night
         .execute("update dailycast.daily_podcast set date = date - 31, status = 'failed', finished_at = now(), error_kind = 'internal' where user_id < 3")
         .await;
-    assert_eq!(sweep::prune(night.pool(), 30, 1).await.unwrap(), 1);
-    assert_eq!(sweep::prune(night.pool(), 30, 10).await.unwrap(), 1);
-    assert_eq!(sweep::prune(night.pool(), 30, 10).await.unwrap(), 0);
+    let first = sweep::prune(night.pool(), 30, 1, None).await.unwrap();
+    assert_eq!(first.podcasts, 1);
+    let second = sweep::prune(night.pool(), 30, 10, first.last).await.unwrap();
+    assert_eq!(second.podcasts, 1);
+    assert_eq!(sweep::prune(night.pool(), 30, 10, second.last).await.unwrap().podcasts, 0);
     assert_eq!(night.count("true").await, 1);
     let events: i64 =
         sqlx::query_scalar("select count(*) from dailycast.podcast_event").fetch_one(night.pool()).await.unwrap();

@@ -26,6 +26,7 @@ pub fn podcast(status: Status) -> Podcast {
         date: date(),
         status,
         attempt: 0,
+        moves: 0,
         deadline_at: "2026-11-22T09:00:00Z".parse().unwrap(),
         now: "2026-11-22T03:00:00Z".parse().unwrap(),
         plan: "free".to_owned(),

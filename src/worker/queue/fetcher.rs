@@ -11,7 +11,7 @@ use crate::store::{
 };
 
 use super::{
-    super::{Settings, liveness::Liveness},
+    super::{Settings, held::Held, liveness::Liveness},
     Delivery,
 };
 
@@ -33,6 +33,7 @@ pub struct Fetcher {
     slots: usize,
     poll: Duration,
     live: Arc<Liveness>,
+    held: Held,
     ending: CancellationToken,
     free: Arc<Semaphore>,
     nudge: Arc<Notify>,
@@ -45,11 +46,12 @@ impl Fetcher {
         worker_id: i32,
         settings: &Settings,
         live: Arc<Liveness>,
+        held: Held,
         ending: CancellationToken,
     ) -> Self {
         let slots = settings.concurrency.clamp(1, Semaphore::MAX_PERMITS);
         let free = Arc::new(Semaphore::new(slots));
-        Self { store, worker_id, slots, poll: settings.poll, live, ending, free, nudge: Arc::new(Notify::new()) }
+        Self { store, worker_id, slots, poll: settings.poll, live, held, ending, free, nudge: Arc::new(Notify::new()) }
     }
 
     /// Podcasts in flight at most.
@@ -81,7 +83,8 @@ impl Fetcher {
             let idle = claimed.is_empty();
             for podcast in claimed {
                 let Some(slot) = permits.pop() else { break };
-                if deliveries.send(Delivery { podcast, slot }).await.is_err() {
+                let in_hand = self.held.take(podcast.lease);
+                if deliveries.send(Delivery { podcast, in_hand, slot }).await.is_err() {
                     break;
                 }
             }
@@ -122,7 +125,8 @@ impl Fetcher {
             Ok(podcasts) => {
                 let Some(podcast) = podcasts.into_iter().next() else { return false };
                 tracing::warn!(podcast.id = podcast.id, "running a podcast alone: it was in flight at several crashes");
-                deliveries.send(Delivery { podcast, slot }).await.is_ok()
+                let in_hand = self.held.take(podcast.lease);
+                deliveries.send(Delivery { podcast, in_hand, slot }).await.is_ok()
             }
             Err(error) => {
                 tracing::warn!(error = chain(&error), "cannot claim a suspect");

@@ -13,20 +13,26 @@ use std::sync::Arc;
 
 use apalis::prelude::{BoxDynError, Data, WorkerBuilder};
 
-use tokio_util::task::AbortOnDropHandle;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 pub use apalis_core::error::WorkerError;
 
 use crate::{podcast::Podcast, store::Store};
 
-use super::{Error, Settings, Work, executor::Executor, liveness::Liveness, shutdown::Shutdown};
+use super::{
+    Error, Settings, Work,
+    executor::Executor,
+    held::{Held, InHand},
+    liveness::Liveness,
+};
 
 use backend::PodcastQueue;
 
-/// A claimed podcast and the slot it occupies; dropping it frees the slot.
+/// A claimed podcast, in hand, and the slot it occupies; dropping it frees both.
 #[derive(Debug)]
 pub struct Delivery {
     podcast: Podcast,
+    in_hand: InHand,
     slot: tokio::sync::OwnedSemaphorePermit,
 }
 
@@ -41,10 +47,11 @@ pub async fn serve<W: Work>(
     settings: &Settings,
     executor: Arc<Executor<W>>,
     live: &Arc<Liveness>,
-    shutdown: &Shutdown,
+    held: &Held,
+    ending: CancellationToken,
 ) -> Result<(), Error> {
-    let ending = live.ending(shutdown);
-    let fetcher = fetcher::Fetcher::new(store.clone(), worker_id, settings, Arc::clone(live), ending.clone());
+    let fetcher =
+        fetcher::Fetcher::new(store.clone(), worker_id, settings, Arc::clone(live), held.clone(), ending.clone());
     let worker = WorkerBuilder::new(crate::store::workers::job_owner(worker_id).as_str())
         .backend(PodcastQueue::new(fetcher))
         .data(executor)
@@ -58,8 +65,9 @@ pub async fn serve<W: Work>(
 
 /// Walks one delivered podcast, on a task of its own: apalis drives all handlers on one.
 async fn handle<W: Work>(delivery: Delivery, executor: Data<Arc<Executor<W>>>) -> Result<(), BoxDynError> {
-    let Delivery { podcast, slot } = delivery;
+    let Delivery { podcast, in_hand, slot } = delivery;
     let walk = AbortOnDropHandle::new(tokio::spawn(Arc::clone(&executor.0).walk(podcast))).await;
+    drop(in_hand);
     drop(slot);
     if let Err(panic) = walk {
         // The row is still held by this worker; the audit of what it holds lets it go.
