@@ -21,6 +21,7 @@ pub mod sweep;
 pub mod workers;
 pub mod writer;
 
+mod fragile;
 mod migrate;
 
 use std::time::Duration;
@@ -29,6 +30,8 @@ use sqlx::{
     PgPool,
     postgres::{PgConnectOptions, PgListener, PgPoolOptions},
 };
+
+use fragile::Fragile;
 
 pub use migrate::{Level, level, migrate};
 
@@ -164,9 +167,9 @@ impl Store {
         &self.pool
     }
 
-    /// The pool of the claim and the writer.
-    pub fn hot(&self) -> &PgPool {
-        &self.hot
+    /// A connection for the claim or the writer.
+    pub(crate) async fn hot(&self) -> Result<Fragile, sqlx::Error> {
+        self.hot.acquire().await.map(Fragile::new)
     }
 
     /// A pool of exactly this many connections, for the floor of the benchmarks.

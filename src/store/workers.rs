@@ -315,6 +315,27 @@ pub async fn declare_dead(
     .map_err(Error::in_statement("declare_dead"))
 }
 
+/// Ends the session of a worker that was declared dead though its connection still stands. A
+/// process that hangs would keep its lock and, if it leads, the lead.
+///
+/// # Errors
+/// [`Error::Database`], also when the role of the other worker is another one.
+pub async fn end_session(store: &Store, worker_id: i32) -> Result<(), Error> {
+    sqlx::query_scalar!(
+        r#"/* end_session */
+        select pg_terminate_backend(l.pid) from pg_locks l
+        where l.locktype = 'advisory' and l.granted and l.objsubid = 2
+          and l.database = (select oid from pg_database where datname = current_database())
+          and l.classid = $2::integer::oid and l.objid = $1::integer::oid"#,
+        worker_id,
+        LIVING,
+    )
+    .fetch_all(store.pool())
+    .await
+    .map_err(Error::in_statement("end_session"))?;
+    Ok(())
+}
+
 /// Forgets workers that stopped before the last `days` days and whom no job names any more.
 ///
 /// # Errors

@@ -1,7 +1,8 @@
 //! The sweeper: takes back what dead workers held, and finds what nothing would move.
 //!
-//! Every worker audits what it itself holds. The rest is done by the one that leads, which may
-//! change at any moment: everything here may happen twice at once without harm.
+//! Every worker audits what it itself holds and looks for dead ones: the one that leads may be
+//! the one that hangs. The rest is done by the leader, which may change at any moment: everything
+//! here may happen twice at once without harm.
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
@@ -54,11 +55,14 @@ pub async fn run<W: Work>(
             () = tokio::time::sleep(LOOK) => {}
             () = ending.cancelled() => return,
         }
-        if !sweeper.live.may_call() || !sweeper.live.leads() {
+        if !sweeper.live.may_call() {
+            continue;
+        }
+        sweeper.tell(sweeper.bury().await, "look for dead workers");
+        if !sweeper.live.leads() {
             continue;
         }
         let now = Instant::now();
-        sweeper.tell(sweeper.bury().await, "look for dead workers");
         if now >= next_mend {
             next_mend = now + MEND;
             let mended = sweeper.mend().await;
@@ -107,6 +111,9 @@ impl Sweeper {
                 podcasts = rescued.len(),
                 "worker declared dead"
             );
+            if !silent.lock_is_free {
+                self.tell(workers::end_session(&self.store, silent.id).await, "end the session of a dead worker");
+            }
             let limit = i32::try_from(self.settings.crash_limit).unwrap_or(i32::MAX);
             let guilty = rescued.iter().filter(|podcast| podcast.alone && podcast.crashes >= limit);
             let moves: Vec<_> = guilty.filter_map(give_up).collect();
