@@ -33,8 +33,11 @@ pub const SUSPECT_PRIORITY: i32 = -1;
 /// # Errors
 /// [`Error::Database`]; [`Error::Unreadable`] when a row's status is unknown to this version.
 pub async fn claim(store: &Store, worker_id: i32, limit: usize, wanted: Wanted) -> Result<Vec<Podcast>, Error> {
-    let rows = sqlx::query!(
-        r#"/* claim_podcasts */
+    let hot = store.hot_connection().await.map_err(Error::in_statement("claim_podcasts"))?;
+    let rows = hot
+        .answer(async |connection| {
+            sqlx::query!(
+                r#"/* claim_podcasts */
         with due as (
             select id, case when idempotency_key ~ '^[0-9]{1,18}$' then idempotency_key::bigint end as podcast_id
             from apalis.jobs
@@ -76,15 +79,17 @@ pub async fn claim(store: &Store, worker_id: i32, limit: usize, wanted: Wanted) 
                tts_voice_gender, chunk_plan as "chunk_plan: Json<ChunkPlan>", spool_ref, audio_sha256, audio_bytes,
                duration_seconds
         from claimed"#,
-        QUEUE,
-        i64::try_from(limit).unwrap_or(i64::MAX),
-        worker_id,
-        job_owner(worker_id),
-        wanted == Wanted::Suspect,
-    )
-    .fetch_all(store.hot())
-    .await
-    .map_err(Error::in_statement("claim_podcasts"))?;
+                QUEUE,
+                i64::try_from(limit).unwrap_or(i64::MAX),
+                worker_id,
+                job_owner(worker_id),
+                wanted == Wanted::Suspect,
+            )
+            .fetch_all(connection)
+            .await
+        })
+        .await
+        .map_err(Error::in_statement("claim_podcasts"))?;
 
     rows.into_iter()
         .map(|row| {
@@ -150,8 +155,11 @@ pub async fn held_by(store: &Store, worker_id: i32, ms: i64) -> Result<Vec<i64>,
 /// # Errors
 /// [`Error::Database`].
 pub async fn let_go(store: &Store, worker_id: i32, podcast_ids: &[i64]) -> Result<u64, Error> {
-    let freed = sqlx::query_scalar!(
-        r#"/* let_go */
+    let hot = store.hot_connection().await.map_err(Error::in_statement("let_go"))?;
+    let freed = hot
+        .answer(async |connection| {
+            sqlx::query_scalar!(
+                r#"/* let_go */
         with freed as (
             update dailycast.daily_podcast
             set lease_token = null, worker_id = null, updated_at = now()
@@ -160,11 +168,13 @@ pub async fn let_go(store: &Store, worker_id: i32, podcast_ids: &[i64]) -> Resul
         )
         select dailycast.arm_jobs(coalesce(array_agg(id), '{}'), coalesce(array_agg(next_attempt_at), '{}'), 0)
         from freed"#,
-        podcast_ids,
-        worker_id,
-    )
-    .fetch_one(store.hot())
-    .await
-    .map_err(Error::in_statement("let_go"))?;
+                podcast_ids,
+                worker_id,
+            )
+            .fetch_one(connection)
+            .await
+        })
+        .await
+        .map_err(Error::in_statement("let_go"))?;
     Ok(freed.unwrap_or_default().unsigned_abs())
 }

@@ -167,8 +167,13 @@ impl Store {
         &self.pool
     }
 
-    /// A connection for the claim or the writer.
-    pub(crate) async fn hot(&self) -> Result<Fragile, sqlx::Error> {
+    /// The pool of the claim and the writer.
+    pub fn hot(&self) -> &PgPool {
+        &self.hot
+    }
+
+    /// A connection of that pool, for one statement.
+    async fn hot_connection(&self) -> Result<Fragile, sqlx::Error> {
         self.hot.acquire().await.map(Fragile::new)
     }
 

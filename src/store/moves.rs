@@ -142,8 +142,11 @@ impl Columns {
 pub async fn write(store: &Store, worker_id: i32, moves: &[Move]) -> Result<HashSet<i64>, Error> {
     let columns = Columns::of(moves);
     let calls = &columns.calls;
-    let written = sqlx::query_scalar!(
-        r#"/* write_moves */
+    let hot = store.hot_connection().await.map_err(Error::in_statement("write_moves"))?;
+    let written = hot
+        .answer(async |connection| {
+            sqlx::query_scalar!(
+                r#"/* write_moves */
         with move as (
             select * from unnest(
                 $1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::boolean[], $7::bigint[],
@@ -210,36 +213,38 @@ pub async fn write(store: &Store, worker_id: i32, moves: &[Move]) -> Result<Hash
         )
         -- a select that nobody reads is not carried out
         select id as "id!" from moved where (select count(*) from rested) >= 0"#,
-        &columns.ids,
-        &columns.tokens,
-        &columns.from as &[&str],
-        &columns.event as &[&str],
-        &columns.to as &[&str],
-        &columns.go_on,
-        &columns.rest_ms as &[Option<i64>],
-        &columns.attempt,
-        &columns.tried,
-        &columns.script as &[Option<String>],
-        &columns.made as &[Json<Artefacts>],
-        &columns.cost,
-        &columns.error_kind as &[Option<&str>],
-        &columns.error_message as &[Option<String>],
-        &columns.provider as &[Option<String>],
-        &columns.duration_ms,
-        worker_id,
-        &calls.podcast_id,
-        &calls.provider,
-        &calls.model,
-        &calls.operation as &[&str],
-        &calls.units,
-        &calls.cost,
-        &calls.latency_ms,
-        &calls.outcome as &[&str],
-        &calls.request_id as &[Option<String>],
-        QUEUE,
-    )
-    .fetch_all(store.hot())
-    .await
-    .map_err(Error::in_statement("write_moves"))?;
+                &columns.ids,
+                &columns.tokens,
+                &columns.from as &[&str],
+                &columns.event as &[&str],
+                &columns.to as &[&str],
+                &columns.go_on,
+                &columns.rest_ms as &[Option<i64>],
+                &columns.attempt,
+                &columns.tried,
+                &columns.script as &[Option<String>],
+                &columns.made as &[Json<Artefacts>],
+                &columns.cost,
+                &columns.error_kind as &[Option<&str>],
+                &columns.error_message as &[Option<String>],
+                &columns.provider as &[Option<String>],
+                &columns.duration_ms,
+                worker_id,
+                &calls.podcast_id,
+                &calls.provider,
+                &calls.model,
+                &calls.operation as &[&str],
+                &calls.units,
+                &calls.cost,
+                &calls.latency_ms,
+                &calls.outcome as &[&str],
+                &calls.request_id as &[Option<String>],
+                QUEUE,
+            )
+            .fetch_all(connection)
+            .await
+        })
+        .await
+        .map_err(Error::in_statement("write_moves"))?;
     Ok(written.into_iter().collect())
 }
