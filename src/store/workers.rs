@@ -19,6 +19,9 @@ const LIVING: i32 = 0x0da1_1ca5;
 /// First key of the advisory lock of the leader; the second is 0.
 const LEADER: i32 = 0x0da1_1ead;
 
+/// The longest wait for a session to open.
+const OPENING: Duration = Duration::from_secs(5);
+
 /// The name by which apalis's tables know a worker of ours.
 pub fn job_owner(worker_id: i32) -> String {
     format!("dailycast-{worker_id}")
@@ -132,10 +135,14 @@ impl Session {
     /// [`Error::Database`].
     pub async fn open(store: &Store, worker_id: i32) -> Result<Self, Error> {
         let options = store.session_options().options([("synchronous_commit", "off")]);
-        let connection = PgConnection::connect_with(&options).await.map_err(Error::in_statement("open_session"))?;
-        let mut session = Self { connection, worker_id, locked: false };
-        session.lock().await?;
-        Ok(session)
+        let open = async {
+            let connection = PgConnection::connect_with(&options).await.map_err(Error::in_statement("open_session"))?;
+            let mut session = Self { connection, worker_id, locked: false };
+            session.lock().await?;
+            Ok(session)
+        };
+        let opened = tokio::time::timeout(OPENING, open).await;
+        opened.unwrap_or_else(|late| Err(Error::in_statement("open_session")(sqlx::Error::Io(late.into()))))
     }
 
     async fn lock(&mut self) -> Result<(), Error> {

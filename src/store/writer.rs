@@ -4,6 +4,7 @@
 //! While one batch is being committed the next one gathers; when nothing is being committed a
 //! move goes out after a short linger at most. A database that is away is waited out: the batch is
 //! kept and tried again, and everyone who waits for it waits too, so no new work starts meanwhile.
+//! Only a worker that has to end gives up what the database does not take; its rows say the rest.
 
 use std::{
     collections::HashSet,
@@ -19,6 +20,7 @@ use tokio::{
     task::JoinHandle,
     time::Instant,
 };
+use tokio_util::sync::CancellationToken;
 
 use crate::machine::LeaseLost;
 
@@ -50,10 +52,17 @@ pub struct Writer {
 
 impl Writer {
     /// Starts the writer of `worker_id`. `capacity` bounds the moves that wait: at most one per
-    /// podcast in flight. `failing` is true while the database does not take what is written.
-    pub fn start(store: Store, worker_id: i32, capacity: usize, failing: Arc<AtomicBool>) -> (Self, JoinHandle<()>) {
+    /// podcast in flight. `failing` is true while the database does not take what is written. When
+    /// `give_up` is cancelled, what it does not take is not tried again.
+    pub fn start(
+        store: Store,
+        worker_id: i32,
+        capacity: usize,
+        failing: Arc<AtomicBool>,
+        give_up: CancellationToken,
+    ) -> (Self, JoinHandle<()>) {
         let (queue, moves) = mpsc::channel(capacity.max(1));
-        let desk = Desk { store, worker_id, failing };
+        let desk = Desk { store, worker_id, failing, give_up };
         (Self { queue }, tokio::spawn(desk.run(moves)))
     }
 
@@ -76,6 +85,7 @@ struct Desk {
     store: Store,
     worker_id: i32,
     failing: Arc<AtomicBool>,
+    give_up: CancellationToken,
 }
 
 impl Desk {
@@ -156,7 +166,10 @@ impl Desk {
                         "the database did not take the moves, trying again"
                     );
                     in_doubt = true;
-                    tokio::time::sleep(pause).await;
+                    tokio::select! {
+                        () = tokio::time::sleep(pause) => {}
+                        () = self.give_up.cancelled() => return Ok(HashSet::new()),
+                    }
                     pause = (pause * 2).min(LONGEST_PAUSE);
                 }
                 Err(error) => return Err(error),

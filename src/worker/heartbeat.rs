@@ -7,7 +7,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::store::{
     self, Store, chain,
-    workers::{Beat, Session},
+    workers::{self, Beat, Registration, Session},
 };
 
 use super::{liveness::Liveness, shutdown::Shutdown};
@@ -24,6 +24,19 @@ pub enum Ended {
     DeclaredDead,
 }
 
+/// Registers the worker, waiting while the database is away.
+///
+/// # Errors
+/// When the database refuses for good, or a stop was asked for meanwhile.
+pub async fn register(store: &Store, who: &Registration, shutdown: &Shutdown) -> Result<i32, store::Error> {
+    loop {
+        match workers::register(store, who).await {
+            Err(error) if may_pass(&error, shutdown) => tokio::time::sleep(PAUSE).await,
+            result => return result,
+        }
+    }
+}
+
 /// Opens the session of a new registration, waiting while the database is away.
 ///
 /// # Errors
@@ -31,13 +44,18 @@ pub enum Ended {
 pub async fn open(store: &Store, worker_id: i32, shutdown: &Shutdown) -> Result<Session, store::Error> {
     loop {
         match Session::open(store, worker_id).await {
-            Err(error) if error.is_passing() && !shutdown.is_asked() => {
-                tracing::warn!(error = chain(&error), "cannot open the worker's session, trying again");
-                tokio::time::sleep(PAUSE).await;
-            }
+            Err(error) if may_pass(&error, shutdown) => tokio::time::sleep(PAUSE).await,
             result => return result,
         }
     }
+}
+
+fn may_pass(error: &store::Error, shutdown: &Shutdown) -> bool {
+    let may_pass = error.is_passing() && !shutdown.is_asked();
+    if may_pass {
+        tracing::warn!(error = chain(error), "the database is away, trying again");
+    }
+    may_pass
 }
 
 /// Beats until the worker has handed everything back, or is declared dead. A lost session is

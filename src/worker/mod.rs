@@ -123,7 +123,7 @@ pub async fn run<W: Work>(store: Store, settings: Settings, work: Arc<W>, shutdo
 /// One registration, from its first heartbeat to its last.
 async fn live<W: Work>(store: &Store, settings: &Settings, work: &Arc<W>, shutdown: &Shutdown) -> Result<Ended, Error> {
     let registration = host::registration(settings);
-    let worker_id = workers::register(store, &registration).await.map_err(Error::Start)?;
+    let worker_id = heartbeat::register(store, &registration, shutdown).await.map_err(Error::Start)?;
     let failing = Arc::new(AtomicBool::new(false));
     let live = Arc::new(Liveness::new(settings.beat(), Arc::clone(&failing)));
     let session = heartbeat::open(store, worker_id, shutdown).await.map_err(Error::Start)?;
@@ -134,7 +134,8 @@ async fn live<W: Work>(store: &Store, settings: &Settings, work: &Arc<W>, shutdo
         "worker started"
     );
 
-    let (writer, writing) = Writer::start(store.clone(), worker_id, settings.concurrency, failing);
+    let (writer, writing) =
+        Writer::start(store.clone(), worker_id, settings.concurrency, failing, shutdown.grace_token());
     let helpers = TaskTracker::new();
     let ending = live.ending(shutdown);
     let beating = tokio::spawn(heartbeat::run(store.clone(), session, worker_id, Arc::clone(&live)));

@@ -43,6 +43,11 @@ impl Shutdown {
         self.grace_over.cancelled().await;
     }
 
+    /// A token that is cancelled when the grace is over.
+    pub fn grace_token(&self) -> CancellationToken {
+        self.grace_over.clone()
+    }
+
     /// A token that is cancelled when it was asked.
     pub fn token(&self) -> CancellationToken {
         self.asked.clone()
