@@ -35,6 +35,10 @@ const TIDY: Duration = Duration::from_secs(60);
 /// Podcasts pruned in one commit.
 const PRUNE: i64 = 1_000;
 
+/// The longest wait for a part of the sweep: a little more than the server gives a statement, so
+/// that only a connection which died unnoticed takes that long.
+const PATIENCE: Duration = Duration::from_secs(70);
+
 /// How long this worker must have been heard without a gap before it believes a free lock. After
 /// an outage of the database every lock is free and every heartbeat old, for a moment.
 const TRUST_LOCKS_AFTER: Duration = Duration::from_secs(2);
@@ -58,19 +62,18 @@ pub async fn run<W: Work>(
         if !sweeper.live.may_call() {
             continue;
         }
-        sweeper.tell(sweeper.bury().await, "look for dead workers");
+        attempt("look for dead workers", sweeper.bury()).await;
         if !sweeper.live.leads() {
             continue;
         }
         let now = Instant::now();
         if now >= next_mend {
             next_mend = now + MEND;
-            let mended = sweeper.mend().await;
-            sweeper.tell(mended, "mend unfinished podcasts");
+            attempt("mend unfinished podcasts", sweeper.mend()).await;
         }
         if now >= next_tidy {
             next_tidy = now + TIDY;
-            sweeper.tell(sweeper.tidy(work.as_ref()).await, "tidy up");
+            attempt("tidy up", sweeper.tidy(work.as_ref())).await;
         }
     }
 }
@@ -83,13 +86,16 @@ struct Sweeper {
     mend_after: i64,
 }
 
-impl Sweeper {
-    fn tell(&self, result: Result<(), store::Error>, what: &str) {
-        if let Err(error) = result {
-            tracing::warn!(error = chain(&error), what, "the sweep will try again");
-        }
+/// Does a part of the sweep. One that fails, or is never answered, is tried again with the next.
+async fn attempt(what: &str, part: impl Future<Output = Result<(), store::Error>>) {
+    match tokio::time::timeout(PATIENCE, part).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(error = chain(&error), what, "the sweep will try again"),
+        Err(_) => tracing::warn!(what, timeout_s = PATIENCE.as_secs(), "no answer, the sweep will try again"),
     }
+}
 
+impl Sweeper {
     /// Declares dead whoever is proved to be, and gives up the podcasts that brought them down.
     async fn bury(&self) -> Result<(), store::Error> {
         let healthy = self.live.healthy_for();
@@ -112,7 +118,7 @@ impl Sweeper {
                 "worker declared dead"
             );
             if !silent.lock_is_free {
-                self.tell(workers::end_session(&self.store, silent.id).await, "end the session of a dead worker");
+                attempt("end the session of a dead worker", workers::end_session(&self.store, silent.id)).await;
             }
             let limit = i32::try_from(self.settings.crash_limit).unwrap_or(i32::MAX);
             let guilty = rescued.iter().filter(|podcast| podcast.alone && podcast.crashes >= limit);
