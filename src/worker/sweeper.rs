@@ -34,9 +34,14 @@ const PAGE: i64 = 20_000;
 /// How often old rows are pruned and leftovers of finished podcasts are thrown away.
 const TIDY: Duration = Duration::from_secs(60);
 
-/// Podcasts pruned in one commit, and the pause between two commits.
+/// Podcasts pruned in one commit, the pause between two commits, and the commits of one round.
 const PRUNE: i64 = 1_000;
 const PRUNE_PAUSE: Duration = Duration::from_millis(50);
+const PRUNE_PAGES: usize = 200;
+
+/// The longest wait for a part of the sweep: a little more than the server gives a statement, so
+/// that only a connection which died unnoticed takes that long.
+const PATIENCE: Duration = Duration::from_secs(70);
 
 /// How long this worker must have been heard without a gap before it believes a free lock. After
 /// an outage of the database every lock is free and every heartbeat old, for a moment.
@@ -55,9 +60,12 @@ pub struct Sweep {
     pub live: Arc<Liveness>,
 }
 
-fn tell(result: Result<(), store::Error>, what: &str) {
-    if let Err(error) = result {
-        tracing::warn!(error = chain(&error), what, "the sweep will try again");
+/// Does a part of the sweep. One that fails, or is never answered, is tried again with the next.
+async fn attempt(what: &str, part: impl Future<Output = Result<(), store::Error>>) {
+    match tokio::time::timeout(PATIENCE, part).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(error = chain(&error), what, "the sweep will try again"),
+        Err(_) => tracing::warn!(what, timeout_s = PATIENCE.as_secs(), "no answer, the sweep will try again"),
     }
 }
 
@@ -69,11 +77,10 @@ impl Sweep {
             if !self.live.may_call() {
                 continue;
             }
-            tell(self.bury().await, "look for dead workers");
+            attempt("look for dead workers", self.bury()).await;
             if self.live.leads() && Instant::now() >= next_mend {
-                let mended = self.mend_page(&mut after).await;
+                attempt("mend unfinished podcasts", self.mend_page(&mut after)).await;
                 next_mend = Instant::now() + if after == 0 { MEND } else { NEXT_PAGE };
-                tell(mended, "mend unfinished podcasts");
             }
         }
     }
@@ -83,9 +90,9 @@ impl Sweep {
     pub async fn tidy<W: Work>(self, work: Arc<W>, ending: CancellationToken) {
         loop {
             if self.live.may_call() {
-                tell(self.clean_up(work.as_ref(), &ending).await, "tidy up the spool");
+                attempt("tidy up the spool", self.clean_up(work.as_ref(), &ending)).await;
                 if self.live.leads() {
-                    tell(self.prune(&ending).await, "prune old podcasts");
+                    attempt("prune old podcasts", self.prune(&ending)).await;
                 }
             }
             tokio::select! {
@@ -117,7 +124,7 @@ impl Sweep {
                 "worker declared dead"
             );
             if !silent.lock_is_free {
-                tell(workers::end_session(&self.store, silent.id).await, "end the session of a dead worker");
+                attempt("end the session of a dead worker", workers::end_session(&self.store, silent.id)).await;
             }
             let limit = i32::try_from(self.settings.crash_limit).unwrap_or(i32::MAX);
             let guilty = rescued.iter().filter(|podcast| podcast.alone && podcast.crashes >= limit);
@@ -156,7 +163,7 @@ impl Sweep {
     async fn prune(&self, ending: &CancellationToken) -> Result<(), store::Error> {
         let days = self.settings.retention_days;
         let mut behind = None;
-        loop {
+        for _ in 0..PRUNE_PAGES {
             let page = sweep::prune(self.store.pool(), days, PRUNE, behind).await?;
             if page.podcasts < PRUNE || ending.is_cancelled() {
                 break;

@@ -1,1 +1,11 @@
-//! (being built)
+//! Whole nights with real processes of the program, real audio and a real object store, while
+//! something goes wrong. After each of them the same must hold (`support/checker.rs`).
+
+mod boundaries;
+mod database;
+mod demo;
+mod kills;
+mod start;
+mod stops;
+mod storage;
+mod voice;

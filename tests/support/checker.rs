@@ -2,7 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use dailycast::machine::{Status, replay};
+use aws_sdk_s3::{
+    Client, Config,
+    config::{BehaviorVersion, Credentials, Region},
+};
+use dailycast::{
+    audio,
+    machine::{Status, replay},
+};
+use sha2::{Digest, Sha256};
 use sqlx::PgPool;
 
 /// Everything that is wrong, one sentence each; empty when all is well.
@@ -42,9 +50,10 @@ const QUERIES: &[(&str, &str)] = &[
     (
         "scripted, spoken or uploaded twice",
         "select podcast_id || ' ' || event from dailycast.podcast_event
-         where event in ('script_ready', 'uploaded') group by podcast_id, event
+         where event in ('script_ready', 'audio_ready', 'uploaded') group by podcast_id, event
          having count(*) > 1 + (select count(*) from dailycast.podcast_event r
-                                where r.podcast_id = podcast_event.podcast_id and r.event = 'requeued')",
+                                where r.podcast_id = podcast_event.podcast_id
+                                  and (r.event = 'requeued' or r.event = 'audio_lost' and podcast_event.event = 'audio_ready'))",
     ),
     (
         "cost of the row is not the sum of its calls",
@@ -57,6 +66,65 @@ const QUERIES: &[(&str, &str)] = &[
          where not exists (select from dailycast.daily_podcast p where p.id = x.podcast_id)",
     ),
 ];
+
+/// A finished episode, as its row tells of it.
+#[derive(sqlx::FromRow)]
+struct Episode {
+    object_key: String,
+    object_etag: String,
+    audio_url: String,
+    audio_sha256: String,
+    audio_bytes: i64,
+    duration_seconds: i32,
+}
+
+/// Panics unless the bucket holds the finished episodes and nothing else: each the bytes that its
+/// row tells of, and a sound MP3 as long as the row says.
+pub async fn assert_every_episode_is_stored(pool: &PgPool, endpoint: &str, bucket: &str, keys: &(String, String)) {
+    let client = client(endpoint, keys);
+    let mut stored = BTreeMap::new();
+    let mut pages = client.list_objects_v2().bucket(bucket).into_paginator().send();
+    while let Some(page) = pages.next().await {
+        for object in page.unwrap().contents() {
+            stored.insert(object.key().unwrap().to_owned(), object.e_tag().unwrap().trim_matches('"').to_owned());
+        }
+    }
+    let episodes: Vec<Episode> = sqlx::query_as(
+        "select object_key, object_etag, audio_url, audio_sha256, audio_bytes, duration_seconds
+         from dailycast.daily_podcast where status in ('completed', 'completed_with_fallback')",
+    )
+    .fetch_all(pool)
+    .await
+    .unwrap();
+    for episode in &episodes {
+        let key = &episode.object_key;
+        assert_eq!(stored.remove(key).as_ref(), Some(&episode.object_etag), "the ETag of {key}");
+        assert_eq!(episode.audio_url, format!("s3://{bucket}/{key}"));
+        let object = client.get_object().bucket(bucket).key(key).send().await.unwrap();
+        assert_sound(episode, &object.body.collect().await.unwrap().to_vec());
+    }
+    assert!(stored.is_empty(), "objects that no row knows: {:?}", stored.keys());
+}
+
+fn assert_sound(episode: &Episode, mp3: &[u8]) {
+    let key = &episode.object_key;
+    assert_eq!(i64::try_from(mp3.len()).unwrap(), episode.audio_bytes, "bytes of {key}");
+    assert_eq!(hex::encode(Sha256::digest(mp3)), episode.audio_sha256, "checksum of {key}");
+    let lasts = audio::scan(mp3, audio::Limits::rate(audio::SAMPLE_RATE)).unwrap().duration().as_secs_f64();
+    let told = f64::from(episode.duration_seconds);
+    assert!((lasts - told).abs() <= 1.0, "{key} lasts {lasts} s and its row says {told} s");
+}
+
+fn client(endpoint: &str, (id, secret): &(String, String)) -> Client {
+    let config = Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("us-east-1"))
+        .credentials_provider(Credentials::new(id, secret, None, None, "test"))
+        .endpoint_url(endpoint)
+        .force_path_style(true)
+        .http_client(aws_smithy_http_client::Builder::new().build_http());
+    Client::from_conf(config.build())
+}
 
 async fn histories_that_do_not_replay(pool: &PgPool) -> Vec<String> {
     let rows: Vec<(i64, String)> =

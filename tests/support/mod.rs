@@ -5,11 +5,26 @@ use std::{
     fs,
     path::PathBuf,
     sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
 };
 
 pub mod checker;
 pub mod database;
 pub mod engine;
+pub mod gate;
+pub mod ground;
+pub mod process;
+pub mod proxy;
+
+/// Waits for a condition. The bound is no part of any test: it only ends one that would hang.
+pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let waited = tokio::time::timeout(Duration::from_secs(180), async {
+        while !holds().await {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    });
+    assert!(waited.await.is_ok(), "waited three minutes until {what}");
+}
 
 /// A folder that only one test knows, gone when the test is over; the test makes it.
 pub struct Folder(pub PathBuf);

@@ -1,0 +1,87 @@
+//! The database is cut off, does not answer, or only seems to be there.
+
+use crate::support::{ground::Ground, process::Process, proxy::Proxy, until};
+
+/// A night of short episodes behind a proxy, under way.
+async fn night() -> (Ground, Proxy, Process) {
+    let mut ground = Ground::new(100).await;
+    ground.shorten_episodes();
+    ground.set("worker.concurrency", "4");
+    let proxy = ground.behind_a_proxy().await;
+    ground.start_night().await;
+    let worker = ground.worker("alone");
+    ground.until_at_least(5, "finished_at is not null").await;
+    ground.until_busy(&worker).await;
+    (ground, proxy, worker)
+}
+
+/// The night goes on to its end with the same process.
+async fn ends_well(ground: &Ground, mut worker: Process) {
+    assert!(!worker.has_ended());
+    ground.until_finished().await;
+    ground.stop(worker).await;
+    ground.tidy().await;
+    ground.assert_all_is_well(100).await;
+    let blamed = "event = 'attempt_failed' and error_kind <> 'academy_unavailable'";
+    assert_eq!(ground.count("podcast_event", blamed).await, 0, "no podcast is to blame");
+}
+
+async fn until_it_says(worker: &Process, words: &str) {
+    until(&format!("the log says {words:?}"), async || worker.log().contains(words)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_is_cut_off_is_waited_for() {
+    let (ground, proxy, worker) = night().await;
+    for _ in 0..2 {
+        proxy.cut();
+        let told = worker.log().matches("cannot open the worker's session").count();
+        until("it has tried in vain", async || {
+            worker.log().matches("cannot open the worker's session").count() > told + 2
+        })
+        .await;
+        let finished = ground.count("daily_podcast", "finished_at is not null").await;
+        proxy.restore();
+        ground.until_at_least(finished + 1, "finished_at is not null").await;
+    }
+    ends_well(&ground, worker).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_does_not_answer_is_waited_for() {
+    let (ground, proxy, worker) = night().await;
+    proxy.stall();
+    until_it_says(&worker, "a heartbeat was not answered").await;
+    proxy.restore();
+    ends_well(&ground, worker).await;
+}
+
+/// A router that failed: the connections are open on both ends, and nothing ever comes through.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_that_died_unnoticed_are_replaced() {
+    let (ground, proxy, worker) = night().await;
+    proxy.forget_connections();
+    ends_well(&ground, worker).await;
+}
+
+/// Nothing can be handed back, so the others have to find out; but it does not hang.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_without_the_database_ends_with_its_grace() {
+    let mut ground = Ground::new(20).await;
+    ground.set("worker.grace", "1s");
+    ground.set("worker.concurrency", "4");
+    let proxy = ground.behind_a_proxy().await;
+    ground.start_night().await;
+    let worker = ground.worker("cut off");
+    ground.until_busy(&worker).await;
+    proxy.cut();
+    until_it_says(&worker, "trying again").await;
+    worker.signal("TERM");
+    assert_eq!(worker.exit_code().await, 0);
+    proxy.restore();
+    let heir = ground.worker("heir");
+    ground.until_finished().await;
+    ground.stop(heir).await;
+    ground.tidy().await;
+    ground.assert_all_is_well(20).await;
+}

@@ -1,0 +1,255 @@
+//! What real processes of the program work on: a database with a sample academy, a local S3 server
+//! and a spool, all of which only one test knows.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    net::SocketAddr,
+    path::PathBuf,
+    process::Output,
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
+
+use dailycast::{
+    local::{academy, s3_server::S3Server},
+    provider::object_store::{
+        ObjectStore,
+        s3::{S3Store, Settings},
+    },
+    store,
+};
+use sqlx::{AssertSqlSafe, PgPool};
+use tokio::process::Command;
+
+use super::{Folder, checker, database::TestDatabase, process::Process, proxy::Proxy, until};
+
+/// The bucket of all tests.
+const BUCKET: &str = "episodes";
+
+/// A night that can be worked on by real processes.
+pub struct Ground {
+    pub folder: Folder,
+    pub database: TestDatabase,
+    s3: Option<S3Server>,
+    s3_address: SocketAddr,
+    s3_keys: (String, String),
+    settings: BTreeMap<String, String>,
+    workflows: Option<PathBuf>,
+    started: AtomicU32,
+}
+
+impl Ground {
+    /// A database with `learners` eligible learners and no podcast yet, and all neighbours running.
+    pub async fn new(learners: u32) -> Self {
+        let database = TestDatabase::migrated_by(&format!("academy_{learners}"), async |pool| {
+            store::migrate(pool).await.unwrap();
+            academy::fill_sample(pool, "academy", learners, 1).await.map(drop)
+        })
+        .await;
+        let folder = Folder::new();
+        fs::create_dir_all(&folder.0).unwrap();
+        // A build beside the test must not change the program in the middle of it.
+        let built = env!("CARGO_BIN_EXE_dailycast");
+        fs::hard_link(built, folder.0.join("dailycast"))
+            .or_else(|_| fs::copy(built, folder.0.join("dailycast")).map(drop))
+            .unwrap();
+        let s3 = S3Server::start(&folder.0.join("s3"), ([127, 0, 0, 1], 0).into()).await.unwrap();
+        let keys = (s3.keys().access_key_id.clone(), s3.keys().secret_access_key.clone());
+        let mut ground = Self {
+            s3_address: s3.address(),
+            s3_keys: keys,
+            s3: Some(s3),
+            settings: BTreeMap::new(),
+            workflows: None,
+            started: AtomicU32::new(0),
+            folder,
+            database,
+        };
+        ground.objects().ready().await.unwrap();
+        ground.set_all();
+        ground
+    }
+
+    fn set_all(&mut self) {
+        let endpoint = format!("http://{}", self.s3_address);
+        let (id, secret) = self.s3_keys.clone();
+        let (url, spool) = (self.database.url.clone(), self.spool().display().to_string());
+        for (key, value) in [
+            ("database.url", url.as_str()),
+            ("database.max_connections", "6"),
+            ("storage.s3.bucket", BUCKET),
+            ("storage.s3.endpoint_url", &endpoint),
+            ("storage.s3.force_path_style", "true"),
+            ("storage.s3.access_key_id", &id),
+            ("storage.s3.secret_access_key", &secret),
+            ("spool.dir", &spool),
+            ("providers.local_tts.enabled", "true"),
+            ("providers.local_tts.voice", "tone"),
+            ("worker.lease", "2s"),
+            ("worker.grace", "20s"),
+            ("worker.concurrency", "16"),
+            // Nights are started by the tests alone.
+            ("night.cron", "0 0 29 2 *"),
+            ("ops.log_format", "json"),
+        ] {
+            self.set(key, value);
+        }
+    }
+
+    /// Changes a setting of all processes that are started from now on.
+    pub fn set(&mut self, key: &str, value: &str) {
+        let variable = format!("DAILYCAST_{}", key.to_ascii_uppercase().replace('.', "__"));
+        self.settings.insert(variable, value.to_owned());
+    }
+
+    /// Makes episodes as short as the template can, which is enough where only their number counts.
+    pub fn shorten_episodes(&mut self) {
+        let definition = include_str!("../../workflows/daily_podcast.toml");
+        let short = definition
+            .replace("shortest = \"190s\"", "shortest = \"1s\"")
+            .replace("target = \"240s\"", "target = \"2s\"");
+        assert_ne!(short, definition);
+        let dir = self.folder.0.join("workflows");
+        fs::create_dir_all(&dir).unwrap();
+        fs::write(dir.join("daily_podcast.toml"), short).unwrap();
+        self.workflows = Some(dir);
+    }
+
+    /// Leads all processes that are started from now on to the database by a way of their own.
+    pub async fn behind_a_proxy(&mut self) -> Proxy {
+        let (before, host) = self.database.url.split_once("host=").unwrap();
+        let dir = host.split('&').next().unwrap();
+        assert!(!dir.contains('%') || dir.contains("%2F"), "{dir}");
+        let socket = PathBuf::from(dir.replace("%2F", "/")).join(".s.PGSQL.5432");
+        let name = before.rsplit('/').next().unwrap().trim_end_matches('?');
+        let proxy = Proxy::to(socket).await;
+        self.set("database.url", &format!("postgres://app@127.0.0.1:{}/{name}", proxy.port()));
+        proxy
+    }
+
+    pub fn pool(&self) -> &PgPool {
+        &self.database.pool
+    }
+
+    pub fn spool(&self) -> PathBuf {
+        self.folder.0.join("spool")
+    }
+
+    /// The store of episodes, as the program reaches it.
+    pub fn objects(&self) -> S3Store {
+        S3Store::new(Settings {
+            bucket: BUCKET.to_owned(),
+            region: "us-east-1".to_owned(),
+            endpoint_url: Some(format!("http://{}", self.s3_address)),
+            force_path_style: true,
+            access_key_id: self.s3_keys.0.clone(),
+            secret_access_key: self.s3_keys.1.clone(),
+            session_token: None,
+            create_bucket: true,
+            connect_timeout: Duration::from_secs(5),
+            timeout: Duration::from_secs(60),
+        })
+    }
+
+    /// The store of episodes goes away.
+    pub async fn stop_s3(&mut self) {
+        self.s3.take().unwrap().stop().await;
+    }
+
+    /// It is back, at the same address and with what it had.
+    pub async fn start_s3(&mut self) {
+        self.s3 = Some(S3Server::start(&self.folder.0.join("s3"), self.s3_address).await.unwrap());
+    }
+
+    /// The program with these arguments and the settings of this ground, and no others.
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(self.folder.0.join("dailycast"));
+        command.args(args).current_dir(&self.folder.0).env_clear();
+        command.args(self.workflows.iter().flat_map(|dir| ["--workflows".as_ref(), dir.as_os_str()]));
+        command.env("PATH", std::env::var_os("PATH").unwrap()).envs(&self.settings);
+        command
+    }
+
+    /// Runs a command to its end.
+    pub async fn run(&self, args: &[&str]) -> Output {
+        self.command(args).output().await.unwrap()
+    }
+
+    /// Starts tonight's night.
+    pub async fn start_night(&self) {
+        let started = self.run(&["night", "start"]).await;
+        assert!(started.status.success(), "{}", String::from_utf8_lossy(&started.stderr));
+    }
+
+    /// Starts a worker.
+    pub fn worker(&self, name: &str) -> Process {
+        let number = self.started.fetch_add(1, Ordering::Relaxed);
+        let mut command = self.command(&["work"]);
+        command.env("DAILYCAST_WORKER__ID", name);
+        Process::start(command, name, self.folder.0.join(format!("{number}-{name}.log")))
+    }
+
+    /// How many rows a table has that meet a condition.
+    pub async fn count(&self, table: &str, condition: &str) -> i64 {
+        let query = format!("select count(*) from dailycast.{table} where {condition}");
+        sqlx::query_scalar(AssertSqlSafe(query)).fetch_one(self.pool()).await.unwrap()
+    }
+
+    /// Waits until so many podcasts meet a condition.
+    pub async fn until_at_least(&self, podcasts: i64, condition: &str) {
+        let what = format!("{podcasts} podcasts have {condition}");
+        until(&what, async || self.count("daily_podcast", condition).await >= podcasts).await;
+    }
+
+    /// Waits until a worker holds podcasts.
+    pub async fn until_busy(&self, worker: &Process) {
+        let held = format!("worker_id in (select id from dailycast.worker where pid = {})", worker.pid());
+        self.until_at_least(1, &held).await;
+    }
+
+    /// What was planned to be spoken, and what the ledger says was spoken, in chunks.
+    pub async fn chunks(&self) -> (i64, i64) {
+        let planned = "select coalesce(sum(jsonb_array_length(chunk_plan->'ends')), 0) from dailycast.daily_podcast";
+        let planned = sqlx::query_scalar(planned).fetch_one(self.pool()).await.unwrap();
+        (planned, self.count("provider_call", "operation = 'speech'").await)
+    }
+
+    /// Waits until no podcast is unfinished.
+    pub async fn until_finished(&self) {
+        until("every podcast is finished", async || self.count("daily_podcast", "finished_at is null").await == 0)
+            .await;
+    }
+
+    pub async fn execute(&self, sql: &str) -> u64 {
+        sqlx::raw_sql(AssertSqlSafe(sql)).execute(self.pool()).await.unwrap().rows_affected()
+    }
+
+    /// Everything that must hold when a night is over: in the database, in the store of episodes,
+    /// in the spool, and that `podcasts` episodes were made, all of them.
+    pub async fn assert_all_is_well(&self, podcasts: i64) {
+        checker::assert_all_is_well(self.pool()).await;
+        assert_eq!(self.count("daily_podcast", "status = 'completed_with_fallback'").await, podcasts);
+        assert_eq!(self.count("daily_podcast", "true").await, podcasts);
+        assert_eq!(self.count("worker", "stopped_at is null").await, 0, "workers that nobody has signed off");
+        let endpoint = format!("http://{}", self.s3_address);
+        checker::assert_every_episode_is_stored(self.pool(), &endpoint, BUCKET, &self.s3_keys).await;
+        let left: Vec<_> = fs::read_dir(self.spool()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert!(left.is_empty(), "left in the spool: {left:?}");
+    }
+
+    /// Tells a worker to stop and waits until it has, in order.
+    pub async fn stop(&self, worker: Process) {
+        worker.signal("TERM");
+        assert_eq!(worker.exit_code().await, 0);
+    }
+
+    /// A worker that was killed may leave files of episodes that were just finished. A worker that
+    /// starts throws them away.
+    pub async fn tidy(&self) {
+        let worker = self.worker("tidy");
+        let is_empty = || fs::read_dir(self.spool()).unwrap().next().is_none();
+        until("the spool is empty", async || worker.log().contains("worker started") && is_empty()).await;
+        self.stop(worker).await;
+    }
+}
