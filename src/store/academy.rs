@@ -7,8 +7,9 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use sqlx::PgExecutor;
+use sqlx::{PgConnection, PgExecutor};
 
+use super::Store;
 use crate::learner::{Ability, Facts, Mistake, Quiz, Week};
 
 /// The academy's data could not be read.
@@ -162,6 +163,16 @@ pub struct TokenOwner {
     pub is_staff: bool,
     /// May use the operators' verbs.
     pub is_superuser: bool,
+}
+
+/// What is known about one learner; `None` when the academy no longer has it. A connection that
+/// died unnoticed is given up.
+///
+/// # Errors
+/// When a view cannot be read, or no answer comes.
+pub async fn facts_of(store: &Store, user_id: i64) -> Result<Option<Facts>, Error> {
+    let ask = async |connection: &mut PgConnection| facts(connection, &[user_id]).await.map_err(|error| error.0);
+    Ok(store.connection().await?.answer(ask).await?.pop())
 }
 
 /// What is known about these learners, all as of one moment: one statement sees one snapshot.

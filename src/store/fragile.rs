@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use sqlx::{PgConnection, Postgres, pool::PoolConnection};
 
-/// The longest wait for an answer of the claim and the writer, whose statements take milliseconds.
+/// The longest wait for an answer of statements that take milliseconds.
 /// What was given up is done again: its row says whether it was carried out.
 const ANSWER: Duration = Duration::from_secs(10);
 

@@ -44,6 +44,9 @@ pub const DUE_CHANNEL: &str = "dailycast_due";
 /// Connections of the hot pool: one for the claim, two for the writer.
 const HOT_CONNECTIONS: u32 = 3;
 
+/// The longest wait for connections to close.
+const GOODBYE: Duration = Duration::from_secs(5);
+
 /// What can go wrong between us and the database.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -193,7 +196,12 @@ impl Store {
         &self.hot
     }
 
-    /// A connection of that pool, for one statement.
+    /// A connection of the common pool, for one statement of work that must not hang.
+    async fn connection(&self) -> Result<Fragile, sqlx::Error> {
+        self.pool.acquire().await.map(Fragile::new)
+    }
+
+    /// A connection of the hot pool, for one statement.
     async fn hot_connection(&self) -> Result<Fragile, sqlx::Error> {
         self.hot.acquire().await.map(Fragile::new)
     }
@@ -225,9 +233,10 @@ impl Store {
         listen.await.map_err(failed)
     }
 
-    /// Closes both pools and waits until their connections are closed.
+    /// Closes both pools, and waits a little for their connections to be closed in order.
     pub async fn close(&self) {
-        self.hot.close().await;
-        self.pool.close().await;
+        let closed = async { tokio::join!(self.hot.close(), self.pool.close()) };
+        // A connection that died unnoticed is never closed in order.
+        let _ = tokio::time::timeout(GOODBYE, closed).await;
     }
 }

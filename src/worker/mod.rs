@@ -51,6 +51,9 @@ use sweeper::Sweep;
 /// claim is that it must know of.
 const AUDIT: Duration = Duration::from_secs(5);
 
+/// The longest wait for each of the last things a worker does.
+const PARTING: Duration = Duration::from_secs(5);
+
 /// What can end a worker.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -173,14 +176,17 @@ async fn live<W: Work>(store: &Store, settings: &Settings, work: &Arc<W>, shutdo
     let serving = queue::serve(store, worker_id, settings, executor, &live, &held, ending.clone());
     let ended = watch(serving, &mut helpers, &ending).await;
 
-    while helpers.join_next().await.is_some() {}
+    // What they do is done again by anyone; a statement that is never answered must not hold us.
+    let _ = tokio::time::timeout(PARTING, async { while helpers.join_next().await.is_some() {} }).await;
+    helpers.shutdown().await;
     // The executor was the last to hold the writer's handle, so this ends when all is written.
     while writing.join_next().await.is_some() {}
-    hand_back(store, worker_id).await;
+    let handed = tokio::time::timeout(PARTING, hand_back(store, worker_id)).await;
     live.finish();
     let verdict = beating.await.unwrap_or(Ended::Stopped);
-    if let Err(error) = workers::stop(store, worker_id, "stopped in order").await {
-        tracing::warn!(error = chain(&error), "could not sign off; the others will notice");
+    let signed_off = tokio::time::timeout(PARTING, workers::stop(store, worker_id, "stopped in order")).await;
+    if !matches!((handed, signed_off), (Ok(()), Ok(Ok(())))) {
+        tracing::warn!("could not hand back or sign off; the others will notice");
     }
     ended?;
     if !live.is_dead() && !shutdown.is_asked() {

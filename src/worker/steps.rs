@@ -69,17 +69,18 @@ impl Steps {
     }
 
     async fn write_script(&self, podcast: &Podcast, may_call: &(dyn Fn() -> bool + Send + Sync)) -> Outcome {
-        let facts = match academy::facts(self.store.pool(), &[podcast.user_id]).await {
-            Ok(facts) => facts,
+        let facts = match academy::facts_of(&self.store, podcast.user_id).await {
+            Ok(Some(facts)) => facts,
+            Ok(None) => {
+                let message = "the academy no longer has this learner";
+                return Outcome::failed(Failure::new(FailureKind::LearnerGone, message));
+            }
             Err(error) => return Outcome::failed(Failure::new(FailureKind::AcademyUnavailable, chain(&error))),
-        };
-        let Some(facts) = facts.first() else {
-            return Outcome::failed(Failure::new(FailureKind::LearnerGone, "the academy no longer has this learner"));
         };
         let writers: Vec<&dyn ScriptWriter> = self.neighbours.writers.iter().map(AsRef::as_ref).collect();
         script::run(&script::Job {
             podcast,
-            facts,
+            facts: &facts,
             workflow: &self.workflow,
             writers: &writers,
             speakers: &self.speakers(),

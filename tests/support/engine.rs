@@ -20,7 +20,7 @@ use dailycast::{
 use sqlx::PgPool;
 use tokio::task::JoinHandle;
 
-use super::{checker, database::TestDatabase};
+use super::{checker, database::TestDatabase, until};
 
 /// A database with `learners` learners in its academy and no podcast yet.
 pub struct TestNight {
@@ -88,19 +88,13 @@ impl TestNight {
         sqlx::query_scalar(sqlx::AssertSqlSafe(query)).fetch_one(self.pool()).await.unwrap()
     }
 
-    /// Waits until no podcast is unfinished. A condition, not a time: it fails after a minute only
-    /// because a hung test would tell nobody.
+    /// Waits until no podcast is unfinished.
     pub async fn done(&self) {
         self.until("every podcast is finished", async || self.count("finished_at is null").await == 0).await;
     }
 
-    pub async fn until(&self, what: &str, mut holds: impl AsyncFnMut() -> bool) {
-        let waited = tokio::time::timeout(Duration::from_secs(60), async {
-            while !holds().await {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        });
-        assert!(waited.await.is_ok(), "waited a minute until {what}");
+    pub async fn until(&self, what: &str, holds: impl AsyncFnMut() -> bool) {
+        until(what, holds).await;
     }
 
     /// Starts a worker.

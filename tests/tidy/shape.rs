@@ -18,7 +18,7 @@ const LONGEST_WITH_LITERALS: usize = 110;
 
 /// Tests that may sleep, and why.
 const SLEEPERS: &[(&str, &str)] = &[
-    ("tests/support/engine.rs", "asks again whether a condition holds"),
+    ("tests/support/mod.rs", "asks again whether a condition holds"),
     ("tests/provider/tts.rs", "asks again whether a process of the system is gone"),
     ("tests/worker/apalis_defects.rs", "work that takes time is what these defects need"),
 ];
