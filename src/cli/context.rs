@@ -42,6 +42,19 @@ impl Context {
         self.database_at(url.expose()).await
     }
 
+    /// As [`Context::database`], at the level of this program.
+    ///
+    /// # Errors
+    /// As [`Context::database`]; also when migrations are missing.
+    pub async fn migrated_database(&self) -> anyhow::Result<Store> {
+        let store = self.database().await?;
+        if !store::level(store.pool()).await?.is_enough() {
+            let what = "the database is older than this program";
+            return Err(Advice::usage(what, "run `dailycast migrate`").into());
+        }
+        Ok(store)
+    }
+
     /// As [`Context::database`], for a database that was found otherwise.
     ///
     /// # Errors
@@ -59,8 +72,8 @@ impl Context {
         let until = SystemClock.now() + self.config.database.wait;
         let mut is_told = false;
         loop {
-            let error = match store::server::look(store.pool()).await {
-                Ok(_) => return Ok(store),
+            let error = match store.reach().await {
+                Ok(()) => return Ok(store),
                 Err(error) => error,
             };
             if !error.is_passing() || SystemClock.now() >= until {

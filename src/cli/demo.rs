@@ -13,13 +13,13 @@ use super::{
     args,
     context::Context,
     exit::{Advice, Exit},
-    neighbours,
+    neighbours::{self, Missing},
     night::{self, Progress},
     output,
     run::{app, both},
 };
 use crate::{
-    config::Secret,
+    config::{Secret, SpoolKind},
     http,
     local::{
         academy,
@@ -93,16 +93,16 @@ async fn lay_ground(args: &args::Demo, context: &mut Context) -> anyhow::Result<
         Advice::usage(format!("{} cannot be made", args.data.display()), "name a directory with --data")
     })?;
     let data = args.data.canonicalize()?;
-    eprintln!("demo: private Postgres, S3 server and sample academy in {}", data.display());
     let dir = data.join("postgres");
     let cluster = tokio::task::spawn_blocking(move || Cluster::open(&dir, Durability::On)).await??;
+    eprintln!("demo: audio and settings in {}, database in {}", data.display(), cluster.dir().display());
     cluster.create_database(DATABASE, None).await?;
     let s3 = S3Server::start(&data.join("s3"), ([127, 0, 0, 1], 0).into()).await?;
     point_settings(context, &cluster, &s3, &data);
     let store = context.database_at(&cluster.url(DATABASE)).await?;
     store::migrate(store.pool()).await?;
     academy::fill_sample(store.pool(), &context.config.academy.schema, args.learners, SEED).await?;
-    neighbours::object_store(&context.config)?
+    neighbours::bucket(&context.config, Missing::Make)?
         .ready()
         .await
         .map_err(|failure| anyhow::anyhow!("the local S3 server does not answer: {failure}"))?;
@@ -117,7 +117,10 @@ fn point_settings(context: &mut Context, cluster: &Cluster, s3: &S3Server, data:
     config.storage.s3.access_key_id = Some(Secret::new(s3.keys().access_key_id.clone()));
     config.storage.s3.secret_access_key = Some(Secret::new(s3.keys().secret_access_key.clone()));
     config.storage.s3.session_token = None;
-    config.spool.dir = data.join("spool");
+    // The spool of another database, whose podcasts have the same numbers, is not ours.
+    config.spool.dir = data.join("demo-spool");
+    config.spool.kind = SpoolKind::Disk;
+    config.http.public_url = None;
     config.providers.local_tts.enabled = true;
 }
 
@@ -193,7 +196,7 @@ fn describe(night: &Night, learners: &[Learner], base: &str, context: &Context, 
     output::line("\nits \"audio_url\" plays in any browser or player")?;
     if let Some(url) = &context.config.database.url {
         output::line(format!(
-            "\nlook inside while it serves:\n  DATABASE_URL='{}' cargo run -- podcast list",
+            "\nlook inside while it serves:\n  DAILYCAST_DATABASE__URL='{}' cargo run -- podcast list",
             url.expose()
         ))?;
     }

@@ -51,8 +51,8 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
     let context = Context { config, workflows: global.workflows, json: global.json, color };
     match command {
         Command::Demo(args) => demo::run(args, context).await,
-        Command::Run(args) => run::run(args, context).await,
-        Command::Serve(args) => run::serve(args, context).await,
+        Command::Run(_) => run::run(context).await,
+        Command::Serve(_) => run::serve(context).await,
         Command::Work => run::work(context).await,
         Command::Migrate => migrate::run(context).await,
         Command::Night(args) => night::run(args, context).await,

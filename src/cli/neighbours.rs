@@ -34,12 +34,28 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// The longest wait for a whole request, an upload among them.
 const REQUEST: Duration = Duration::from_secs(60);
 
-/// The configured bucket; nothing is asked yet. Made when it is missing only where the address of
-/// the store is our own choice: on Amazon a missing bucket is more likely a misspelt one.
+/// What is done about a bucket that is not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Missing {
+    /// It is made. Only the demo does so: elsewhere it is more likely a misspelt one.
+    Make,
+    /// It is told.
+    Tell,
+}
+
+/// The configured store; nothing is asked yet.
 ///
 /// # Errors
 /// [`Advice`] with exit code 2 when there are no credentials.
 pub fn object_store(config: &Config) -> anyhow::Result<Arc<dyn ObjectStore>> {
+    bucket(config, Missing::Tell)
+}
+
+/// As [`object_store`], with a say in what is done about a missing bucket.
+///
+/// # Errors
+/// As [`object_store`].
+pub fn bucket(config: &Config, missing: Missing) -> anyhow::Result<Arc<dyn ObjectStore>> {
     let s3 = &config.storage.s3;
     let (Some(access_key_id), Some(secret_access_key)) = (&s3.access_key_id, &s3.secret_access_key) else {
         let mend = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the keys of [storage.s3]";
@@ -53,7 +69,7 @@ pub fn object_store(config: &Config) -> anyhow::Result<Arc<dyn ObjectStore>> {
         access_key_id: access_key_id.expose().to_owned(),
         secret_access_key: secret_access_key.expose().to_owned(),
         session_token: s3.session_token.as_ref().map(|token| token.expose().to_owned()),
-        create_bucket: s3.endpoint_url.is_some(),
+        create_bucket: missing == Missing::Make,
         connect_timeout: CONNECT,
         timeout: REQUEST,
     })))

@@ -38,8 +38,10 @@ pub async fn run(args: args::Night, context: Context) -> anyhow::Result<Exit> {
     }
 }
 
-async fn start_night(args: NightStart, context: Context) -> anyhow::Result<Exit> {
-    let store = context.database().await?;
+async fn start_night(mut args: NightStart, context: Context) -> anyhow::Result<Exit> {
+    args.users.sort_unstable();
+    args.users.dedup();
+    let store = context.migrated_database().await?;
     let pool = store.pool();
     let schedule = neighbours::schedule(&context.config);
     let now = night::now(pool).await?;
@@ -83,7 +85,7 @@ pub async fn start(pool: &PgPool, schedule: &Schedule, date: NaiveDate, by: &str
 }
 
 async fn show_status(args: NightStatus, context: Context) -> anyhow::Result<Exit> {
-    let store = context.database().await?;
+    let store = context.migrated_database().await?;
     let pool = store.pool();
     let date = match args.date {
         Some(date) => Some(date),

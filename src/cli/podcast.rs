@@ -30,7 +30,7 @@ pub async fn run(args: args::Podcast, context: Context) -> anyhow::Result<Exit> 
 }
 
 async fn show_list(args: PodcastList, context: Context) -> anyhow::Result<Exit> {
-    let store = context.database().await?;
+    let store = context.migrated_database().await?;
     let filter = Filter {
         date: args.date,
         status: args.status,
@@ -68,7 +68,7 @@ async fn show_list(args: PodcastList, context: Context) -> anyhow::Result<Exit> 
 }
 
 async fn show_one(args: PodcastShow, context: Context) -> anyhow::Result<Exit> {
-    let store = context.database().await?;
+    let store = context.migrated_database().await?;
     let pool = store.pool();
     let filter = Filter { ids: Some(vec![args.id]), ..Filter::default() };
     let Some(row) = podcasts::list(pool, &filter, 1).await?.pop() else {
@@ -137,8 +137,10 @@ fn describe(row: &Row) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn requeue_all(args: PodcastRequeue, context: Context) -> anyhow::Result<Exit> {
-    let store = context.database().await?;
+async fn requeue_all(mut args: PodcastRequeue, context: Context) -> anyhow::Result<Exit> {
+    args.ids.sort_unstable();
+    args.ids.dedup();
+    let store = context.migrated_database().await?;
     let filter = Filter {
         ids: (!args.ids.is_empty()).then(|| args.ids.clone()),
         date: args.date,

@@ -10,7 +10,6 @@ use rand::RngExt as _;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    args,
     context::Context,
     exit::{Advice, Exit},
     neighbours,
@@ -18,7 +17,7 @@ use super::{
 use crate::{
     clock::SystemClock,
     http::{self, App, Bound, SigningKey},
-    store::{self, Store, academy, listeners},
+    store::{Store, academy, listeners},
     worker::{self, shutdown::Shutdown, steps::Steps},
 };
 
@@ -26,7 +25,7 @@ use crate::{
 ///
 /// # Errors
 /// What kept it from starting, or ended it.
-pub async fn run(_args: args::Serve, context: Context) -> anyhow::Result<Exit> {
+pub async fn run(context: Context) -> anyhow::Result<Exit> {
     let bound = bind(&context).await?;
     let store = ready(&context).await?;
     let (settings, steps) = worker_of(&context, &store).await?;
@@ -41,7 +40,7 @@ pub async fn run(_args: args::Serve, context: Context) -> anyhow::Result<Exit> {
 ///
 /// # Errors
 /// As [`run`].
-pub async fn serve(_args: args::Serve, context: Context) -> anyhow::Result<Exit> {
+pub async fn serve(context: Context) -> anyhow::Result<Exit> {
     let bound = bind(&context).await?;
     let store = ready(&context).await?;
     let shutdown = stop_on_signals()?;
@@ -73,11 +72,7 @@ async fn bind(context: &Context) -> anyhow::Result<Bound> {
 
 /// The database, at the level of this program and with an academy.
 async fn ready(context: &Context) -> anyhow::Result<Store> {
-    let store = context.database().await?;
-    if !store::level(store.pool()).await?.is_enough() {
-        let what = "the database is older than this program";
-        return Err(Advice::usage(what, "run `dailycast migrate`").into());
-    }
+    let store = context.migrated_database().await?;
     let missing = academy::check(store.pool(), &context.config.academy.schema).await?;
     if !missing.is_empty() {
         let what = missing.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
@@ -89,6 +84,14 @@ async fn ready(context: &Context) -> anyhow::Result<Store> {
 
 async fn worker_of(context: &Context, store: &Store) -> anyhow::Result<(worker::Settings, Arc<Steps>)> {
     let workflow = context.workflow()?;
+    if let Err(failure) = neighbours::object_store(&context.config)?.ready().await {
+        // It may be back before the first upload, and until then the audio is safe in the spool.
+        tracing::warn!(
+            error.kind = failure.kind.as_str(),
+            error.message = failure.message,
+            "the store of episodes is not ready"
+        );
+    }
     let settings = neighbours::worker_settings(&context.config, &workflow);
     Ok((settings, Arc::new(neighbours::steps(&context.config, store.clone(), workflow).await?)))
 }

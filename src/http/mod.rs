@@ -48,13 +48,10 @@ const GRACE: Duration = Duration::from_secs(10);
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Someone else listens there.
-    #[error(
-        "port {} of {} is taken: stop what listens there, or choose another with --listen or http.listen",
-        .0.port(), .0.ip()
-    )]
+    #[error("port {} of {} is taken", .0.port(), .0.ip())]
     PortTaken(SocketAddr),
     /// The address cannot be listened on for another reason.
-    #[error("cannot listen on {address}: choose another address with --listen or http.listen")]
+    #[error("cannot listen on {address}")]
     Bind {
         /// The address.
         address: SocketAddr,

@@ -185,16 +185,11 @@ impl Speech<'_> {
         (call, result)
     }
 
-    /// True when the spool does not have the chunk, or only a damaged one, and has room for it.
+    /// True when the spool does not have the chunk, or only a damaged one. Whether there is room for
+    /// speech is asked before a podcast's first chunk; what was begun may be finished.
     async fn missing(&self, plan: &Plan<'_>, index: usize) -> Result<bool, Failure> {
         let kept = self.spool.chunk(plan.name(index)).await?;
-        if kept.is_some_and(|mp3| check(&mp3, plan.text(index), plan.candidate).is_ok()) {
-            return Ok(false);
-        }
-        match self.spool.has_room().await {
-            true => Ok(true),
-            false => Err(Failure::new(FailureKind::SpoolFull, "the spool is full, so nothing more is spoken")),
-        }
+        Ok(kept.is_none_or(|mp3| check(&mp3, plan.text(index), plan.candidate).is_err()))
     }
 
     /// One call to the provider, its answer checked.

@@ -157,15 +157,9 @@ pub async fn audio(db: &PgPool, id: i64) -> Result<Option<Audio>, Error> {
 pub async fn signing_secret(db: &PgPool, fresh: [u8; 32]) -> Result<Vec<u8>, Error> {
     sqlx::query_scalar!(
         r#"/* signing_secret */
-        with made as (
-            insert into dailycast.secret (name, value) values ('signing', $1)
-            on conflict (name) do nothing
-            returning value
-        )
-        select value as "value!" from made
-        union all
-        select value from dailycast.secret where name = 'signing'
-        limit 1"#,
+        insert into dailycast.secret as kept (name, value) values ('signing', $1)
+        on conflict (name) do update set value = kept.value
+        returning value as "value!""#,
         &fresh[..],
     )
     .fetch_one(db)

@@ -27,6 +27,7 @@ mod migrate;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
+use sqlx::{Connection as _, PgConnection};
 
 use fragile::Fragile;
 
@@ -43,6 +44,9 @@ pub const DUE_CHANNEL: &str = "dailycast_due";
 
 /// Connections of the hot pool: one for the claim, two for the writer.
 const HOT_CONNECTIONS: u32 = 3;
+
+/// The longest wait for one connection to open.
+const REACH: Duration = Duration::from_secs(5);
 
 /// The longest wait for connections to close.
 const GOODBYE: Duration = Duration::from_secs(5);
@@ -179,6 +183,16 @@ impl Store {
             .acquire_timeout(Duration::from_secs(5))
             .connect_lazy_with(by_index);
         Self { pool, hot, options }
+    }
+
+    /// Connects once, past the pools, which would only say that no connection came in time.
+    ///
+    /// # Errors
+    /// [`Error::Database`] with the reason.
+    pub async fn reach(&self) -> Result<(), Error> {
+        let connect = async { PgConnection::connect_with(&self.options).await?.close().await };
+        let reached = tokio::time::timeout(REACH, connect).await;
+        reached.unwrap_or_else(|late| Err(sqlx::Error::Io(late.into()))).map_err(Error::connecting)
     }
 
     /// The same database through pools of its own, as another process would reach it.

@@ -242,6 +242,9 @@ pub async fn enqueue_learners(
             select user_id, $1, coalesce(plan, 'free'), $2 from learner where user_id = any($3) and is_active
             on conflict (user_id, date) where is_active do nothing
             returning id, next_attempt_at
+        ), reopened as (
+            update dailycast.night set state = 'running', finished_at = null
+            where date = $1 and state = 'finished' and exists (select from born)
         ), lines as (
             insert into dailycast.podcast_event (podcast_id, event, to_status)
             select id, 'enqueued', 'pending' from born

@@ -16,6 +16,9 @@ use crate::{
 
 use super::{Work, liveness::Liveness, shutdown::Shutdown};
 
+/// Said of work that ended because calls could not begin: the podcast is not to blame.
+const BROKEN_OFF: &str = "broken off without using an attempt, the database was away";
+
 /// How often lost audio is made anew.
 const MOST_LOSSES: u32 = 3;
 
@@ -199,8 +202,9 @@ fn plan_failure(next: &mut Move, podcast: &Podcast, failure: Failure, circumstan
     }
     let Circumstances { policy, time_left, chance, .. } = circumstances;
     if circumstances.is_barred {
+        let message = format!("{BROKEN_OFF}: {}", failure.message);
         next.then = Then::Rest(policy.first_delay);
-        next.error = Some((failure.kind, failure.message));
+        next.error = Some((failure.kind, message));
         return;
     }
     match decide(failure.kind, next.tried, policy, failure.retry_after, *time_left, *chance) {

@@ -116,7 +116,7 @@ async fn the_sweep_finds_what_nothing_would_move() {
 async fn the_past_is_pruned_with_its_events_and_calls() {
     let night = TestNight::new().await.enqueued(3).await;
     night
-        .execute("update dailycast.daily_podcast set date = date - 31, status = 'failed', finished_at = now(), error_kind = 'internal' where user_id < 3")
+        .execute("update dailycast.daily_podcast set date = date - 40, status = 'failed', finished_at = now(), error_kind = 'internal' where user_id < 3")
         .await;
     let first = sweep::prune(night.pool(), 30, 1, None).await.unwrap();
     assert_eq!(first.podcasts, 1);

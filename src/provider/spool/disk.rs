@@ -15,6 +15,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -27,8 +28,11 @@ use crate::{machine::FailureKind, podcast::Failure};
 /// Begins the reference of an episode.
 const SCHEME: &str = "disk:";
 
-/// Begins the name of a file that is being written; the rest is its process and a number.
+/// Begins the name of a file that is being written; the rest is its writer's tag and a number.
 const UNFINISHED: &str = ".new-";
+
+/// A file is written in moments; one this old was left behind.
+const ABANDONED: Duration = Duration::from_secs(60 * 60);
 
 /// Bytes at the end of a file that vouch for the others: length (8) and SHA-256 (32).
 const SEAL: usize = 8 + 32;
@@ -40,6 +44,8 @@ pub struct DiskSpool(Arc<Room>);
 #[derive(Debug)]
 struct Room {
     dir: PathBuf,
+    /// Tells the files of this opening from those of any other, on any host that shares the folder.
+    tag: String,
     max_bytes: u64,
     used_bytes: AtomicU64,
     written: AtomicU64,
@@ -53,7 +59,9 @@ impl DiskSpool {
     /// When the folder cannot be made, read or written.
     pub fn open(dir: &Path, max_bytes: u64) -> io::Result<Self> {
         fs::create_dir_all(dir)?;
-        let room = Room { dir: dir.to_owned(), max_bytes, used_bytes: AtomicU64::new(0), written: AtomicU64::new(0) };
+        let tag = fs::read_to_string("/proc/sys/kernel/random/uuid")?.trim().to_owned();
+        let (used_bytes, written) = (AtomicU64::new(0), AtomicU64::new(0));
+        let room = Room { dir: dir.to_owned(), tag, max_bytes, used_bytes, written };
         room.drop_unfinished()?;
         room.count()?;
         Ok(Self(Arc::new(room)))
@@ -145,9 +153,9 @@ impl Room {
     /// Writes beside the place, syncs, moves, and syncs the folders.
     fn place(&self, dir: &Path, name: &str, mp3: &[u8]) -> io::Result<()> {
         let number = self.written.fetch_add(1, Ordering::Relaxed);
-        let unfinished = self.dir.join(format!("{UNFINISHED}{}-{number}", std::process::id()));
+        let unfinished = self.dir.join(format!("{UNFINISHED}{}-{number}", self.tag));
         let placed = (|| {
-            let mut file = File::create(&unfinished)?;
+            let mut file = File::create_new(&unfinished)?;
             file.write_all(mp3)?;
             file.write_all(&seal(mp3))?;
             file.sync_all()?;
@@ -197,7 +205,9 @@ impl Room {
         let (mut podcasts, mut bytes) = (Vec::new(), 0);
         for entry in fs::read_dir(&self.dir)? {
             let entry = entry?;
-            if let Some(podcast_id) = entry.file_name().to_str().and_then(|name| name.parse().ok()) {
+            let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+            let podcast_id = entry.file_name().to_str().and_then(|name| name.parse().ok());
+            if let Some(podcast_id) = podcast_id.filter(|_| is_folder) {
                 podcasts.push(podcast_id);
                 bytes += size_of(&entry.path())?;
             }
@@ -207,14 +217,18 @@ impl Room {
         Ok(podcasts)
     }
 
-    /// Removes what processes that ended were writing.
+    /// Removes what nobody is writing any more. Whose a file is cannot be told where several hosts
+    /// share the folder; its age can.
     fn drop_unfinished(&self) -> io::Result<()> {
         for entry in fs::read_dir(&self.dir)? {
             let entry = entry?;
-            let name = entry.file_name();
-            let writer = name.to_str().and_then(|name| name.strip_prefix(UNFINISHED)?.split('-').next());
-            if writer.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
-                fs::remove_file(entry.path())?;
+            let is_unfinished = entry.file_name().to_str().is_some_and(|name| name.starts_with(UNFINISHED));
+            let age = entry.metadata().and_then(|file| file.modified()).ok().and_then(|time| time.elapsed().ok());
+            if is_unfinished && age.is_some_and(|age| age > ABANDONED) {
+                match fs::remove_file(entry.path()) {
+                    Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+                    _ => {}
+                }
             }
         }
         Ok(())

@@ -2,7 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::{
+    sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc},
+    time::Instant,
+};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use crate::store::{
@@ -21,6 +24,9 @@ const MAX_CLAIM: usize = 256;
 /// How long a free slot waits for others while there is a backlog, so that instant work does not
 /// turn into one claim per podcast. Nothing beside the seconds a real step takes.
 const LINGER: Duration = Duration::from_millis(2);
+
+/// How often an idle worker looks for suspects.
+const SUSPECTS: Duration = Duration::from_secs(5);
 
 /// The pause after a claim that failed.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -67,6 +73,7 @@ impl Fetcher {
             self.ending.clone(),
         )));
         let mut backlog = false;
+        let mut next_suspect = Instant::now();
         while !self.ending.is_cancelled() {
             let Some(mut permits) = self.free_slots(backlog).await else { break };
             let asked = permits.len();
@@ -89,8 +96,14 @@ impl Fetcher {
                 }
             }
             drop(permits);
-            if idle && !self.run_a_suspect(&deliveries).await {
-                self.pause(self.poll).await;
+            if idle {
+                let looks = Instant::now() >= next_suspect;
+                if !(looks && self.run_a_suspect(&deliveries).await) {
+                    if looks {
+                        next_suspect = Instant::now() + SUSPECTS;
+                    }
+                    self.pause(self.poll).await;
+                }
             }
         }
     }
