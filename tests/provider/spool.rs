@@ -1,12 +1,16 @@
 //! The spool on disk: what was kept comes back whole or not at all, and room is counted.
 
-use std::fs;
+use std::{
+    fs,
+    time::{Duration, SystemTime},
+};
 
 use bytes::Bytes;
 use dailycast::{
     machine::FailureKind,
     provider::spool::{ChunkName, DiskSpool, Spool},
 };
+use sha2::{Digest as _, Sha256};
 
 use crate::support::Folder;
 
@@ -62,17 +66,29 @@ async fn a_damaged_file_is_as_good_as_absent() {
     assert_eq!(spool.episode(&reference).await.unwrap(), Some(mp3(100)));
 }
 
-/// A process that died while writing leaves a file that nobody reads and the next one removes.
+/// A process that died while writing leaves a file that nobody reads. It is removed when it was of
+/// this host, or is old; another host that shares the folder may still be writing.
 #[tokio::test]
 async fn what_a_dead_process_was_writing_is_removed() {
     let folder = Folder::new();
     fs::create_dir_all(&folder.0).unwrap();
-    let of_the_dead = folder.0.join(".new-999999999-0");
-    let of_the_living = folder.0.join(format!(".new-{}-77", std::process::id()));
-    fs::write(&of_the_dead, "half").unwrap();
-    fs::write(&of_the_living, "half").unwrap();
+    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+    let namespace = fs::read_link("/proc/self/ns/pid").unwrap();
+    let here = hex::encode(&Sha256::digest(format!("{} {}", boot.trim(), namespace.display()))[..4]);
+    let write = |name: String| {
+        let path = folder.0.join(name);
+        fs::write(&path, "half").unwrap();
+        path
+    };
+    let of_the_dead = write(format!(".new-{here}-999999999-0"));
+    let of_the_living = write(format!(".new-{here}-{}-77", std::process::id()));
+    let of_another_host = write(".new-elsewhere-999999999-0".to_owned());
+    let forgotten = write(".new-elsewhere-1-1".to_owned());
+    let long_ago = SystemTime::now() - Duration::from_secs(7200);
+    fs::File::options().write(true).open(&forgotten).unwrap().set_modified(long_ago).unwrap();
     let spool = DiskSpool::open(&folder.0, 1 << 20).unwrap();
-    assert!(!of_the_dead.exists() && of_the_living.exists());
+    assert!(!of_the_dead.exists() && !forgotten.exists());
+    assert!(of_the_living.exists() && of_another_host.exists());
     assert!(spool.podcasts().await.unwrap().is_empty());
 }
 

@@ -28,7 +28,7 @@ const NAMES: &[(&str, &str, &str)] = &[
 const NOTES: [&str; 3] = ["TODO", "FIXME", "XXX"];
 
 /// Beginnings of paths that only one machine has.
-const PATHS: [&str; 6] = ["/home/", "/root/", "/tmp/", "/work/", "/Users/", "/mnt/"];
+const PATHS: [&str; 5] = ["/home/", "/root/", "/tmp/", "/Users/", "/mnt/"];
 
 /// Where packages come from is the business of whoever installs them.
 const REGISTRIES: [&str; 6] = [
@@ -123,8 +123,8 @@ fn a_wrong_word_is_found() {
 
     let file = |text: &str| Text { path: "x.toml".to_owned(), text: text.to_owned() };
     assert_eq!(notes(&file("# TODO: later\nTXXX\n(FIXME)")).len(), 2);
-    for text in ["dir = \"/home/me/x\"", "cd /tmp/x", "`/work/x`", "file:///root/x", "pip --index-url x"] {
+    for text in ["dir = \"/home/me/x\"", "cd /tmp/x", "file:///root/x", "pip --index-url x"] {
         assert_eq!(machine_paths(&file(text)).len(), 1, "{text}");
     }
-    assert!(machine_paths(&file("src/work/x.rs ~/home/x ${HOME}/tmp/x below `/root`")).is_empty());
+    assert!(machine_paths(&file("src/home/x.rs ~/home/x ${HOME}/tmp/x below `/root`")).is_empty());
 }

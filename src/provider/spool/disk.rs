@@ -28,7 +28,10 @@ use crate::{machine::FailureKind, podcast::Failure};
 /// Begins the reference of an episode.
 const SCHEME: &str = "disk:";
 
-/// Begins the name of a file that is being written; the rest is its writer's tag and a number.
+/// Files written by this process, in whatever spool: no two have the same name.
+static WRITTEN: AtomicU64 = AtomicU64::new(0);
+
+/// Begins the name of a file that is being written; the rest is its host, process and number.
 const UNFINISHED: &str = ".new-";
 
 /// A file is written in moments; one this old was left behind.
@@ -44,11 +47,10 @@ pub struct DiskSpool(Arc<Room>);
 #[derive(Debug)]
 struct Room {
     dir: PathBuf,
-    /// Tells the files of this opening from those of any other, on any host that shares the folder.
-    tag: String,
+    /// Tells this host, or the container on it, from any other that shares the folder.
+    here: String,
     max_bytes: u64,
     used_bytes: AtomicU64,
-    written: AtomicU64,
 }
 
 impl DiskSpool {
@@ -59,9 +61,7 @@ impl DiskSpool {
     /// When the folder cannot be made, read or written.
     pub fn open(dir: &Path, max_bytes: u64) -> io::Result<Self> {
         fs::create_dir_all(dir)?;
-        let tag = fs::read_to_string("/proc/sys/kernel/random/uuid")?.trim().to_owned();
-        let (used_bytes, written) = (AtomicU64::new(0), AtomicU64::new(0));
-        let room = Room { dir: dir.to_owned(), tag, max_bytes, used_bytes, written };
+        let room = Room { dir: dir.to_owned(), here: here(), max_bytes, used_bytes: AtomicU64::new(0) };
         room.drop_unfinished()?;
         room.count()?;
         Ok(Self(Arc::new(room)))
@@ -152,8 +152,8 @@ impl Room {
 
     /// Writes beside the place, syncs, moves, and syncs the folders.
     fn place(&self, dir: &Path, name: &str, mp3: &[u8]) -> io::Result<()> {
-        let number = self.written.fetch_add(1, Ordering::Relaxed);
-        let unfinished = self.dir.join(format!("{UNFINISHED}{}-{number}", self.tag));
+        let number = WRITTEN.fetch_add(1, Ordering::Relaxed);
+        let unfinished = self.dir.join(format!("{UNFINISHED}{}-{}-{number}", self.here, std::process::id()));
         let placed = (|| {
             let mut file = File::create_new(&unfinished)?;
             file.write_all(mp3)?;
@@ -217,14 +217,18 @@ impl Room {
         Ok(podcasts)
     }
 
-    /// Removes what nobody is writing any more. Whose a file is cannot be told where several hosts
-    /// share the folder; its age can.
+    /// Removes what nobody is writing any more: a process of this host that is gone, or anybody
+    /// who left it lying for long, since other hosts may share the folder.
     fn drop_unfinished(&self) -> io::Result<()> {
         for entry in fs::read_dir(&self.dir)? {
             let entry = entry?;
-            let is_unfinished = entry.file_name().to_str().is_some_and(|name| name.starts_with(UNFINISHED));
+            let name = entry.file_name();
+            let Some(writer) = name.to_str().and_then(|name| name.strip_prefix(UNFINISHED)) else { continue };
+            let mut parts = writer.split('-');
+            let is_here = parts.next() == Some(&self.here);
+            let is_gone = is_here && parts.next().is_some_and(|pid| !Path::new("/proc").join(pid).exists());
             let age = entry.metadata().and_then(|file| file.modified()).ok().and_then(|time| time.elapsed().ok());
-            if is_unfinished && age.is_some_and(|age| age > ABANDONED) {
+            if is_gone || age.is_some_and(|age| age > ABANDONED) {
                 match fs::remove_file(entry.path()) {
                     Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
                     _ => {}
@@ -238,6 +242,14 @@ impl Room {
     fn release(&self, bytes: u64) {
         self.used_bytes.update(Ordering::Relaxed, Ordering::Relaxed, |used| used.saturating_sub(bytes));
     }
+}
+
+/// Names the boot of this host and the namespace of its process ids, in 8 hex digits.
+fn here() -> String {
+    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let namespace = fs::read_link("/proc/self/ns/pid").unwrap_or_default();
+    let mark = Sha256::digest(format!("{} {}", boot.trim(), namespace.display()));
+    hex::encode(&mark[..4])
 }
 
 /// Bytes of all files in a podcast's folder; none when it is not there.
