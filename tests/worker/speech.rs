@@ -392,14 +392,19 @@ async fn after_a_failure_no_further_call_is_started() {
 }
 
 #[tokio::test]
-async fn without_lease_or_room_no_one_is_called() {
+async fn without_lease_no_one_is_called() {
     let mut stage = Stage::started(vec![Beeper::new("polly", 900), Beeper::new("google", 900)]).await;
     stage.has_lease.store(false, Ordering::Relaxed);
     assert!(!failure(&stage.run().await).at_once);
-    stage.has_lease.store(true, Ordering::Relaxed);
-    stage.shelf.is_full.store(true, Ordering::Relaxed);
-    assert_eq!(failure(&stage.run().await).kind, FailureKind::SpoolFull);
     assert_eq!((stage.chain[0].asked(), stage.provider(), stage.round()), (0, "polly", 1));
+}
+
+/// Whether there is room for speech is asked before a podcast's first chunk, by who hands it over.
+#[tokio::test]
+async fn what_was_begun_is_finished_though_no_new_speech_may_begin() {
+    let mut stage = Stage::started(vec![Beeper::new("polly", 900)]).await;
+    stage.shelf.is_full.store(true, Ordering::Relaxed);
+    assert_eq!(stage.run().await.result, READY);
 }
 
 #[tokio::test]
