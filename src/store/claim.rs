@@ -26,9 +26,6 @@ pub enum Wanted {
     Suspect,
 }
 
-/// Jobs of suspects carry this priority, so that they come last.
-pub const SUSPECT_PRIORITY: i32 = -1;
-
 /// Claims up to `limit` due podcasts for a worker, the most urgent first.
 ///
 /// # Errors

@@ -18,7 +18,7 @@ use dailycast::{
     worker::{self, Settings, Work, shutdown::Shutdown},
 };
 use sqlx::PgPool;
-use tokio::task::JoinHandle;
+use tokio::{sync::Semaphore, task::JoinHandle};
 
 use super::{checker, database::TestDatabase, until};
 
@@ -188,6 +188,17 @@ impl Scripted {
     ) -> Self {
         self.gate = Box::new(move |podcast| Box::pin(gate(podcast)));
         self
+    }
+
+    /// Every step waits for a permit of the gate first; the gate is closed.
+    pub fn gated() -> (Self, Arc<Semaphore>) {
+        let gate = Arc::new(Semaphore::new(0));
+        let wait = Arc::clone(&gate);
+        let work = Self::well().waiting(move |_| {
+            let wait = Arc::clone(&wait);
+            async move { wait.acquire().await.unwrap().forget() }
+        });
+        (work, gate)
     }
 
     pub fn total(&self) -> usize {

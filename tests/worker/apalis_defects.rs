@@ -16,7 +16,6 @@ use dailycast::{
     machine::{FailureKind, Status},
     podcast::{Failure, Outcome},
 };
-use tokio::sync::Semaphore;
 
 use crate::support::engine::{Scripted, TestNight};
 
@@ -217,12 +216,8 @@ async fn doubled_and_lost_jobs_do_no_harm() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_an_outage_nobody_who_lives_is_declared_dead() {
     let night = TestNight::new().await.enqueued(20).await;
-    let gate = Arc::new(Semaphore::new(0));
-    let wait = Arc::clone(&gate);
-    let work = Arc::new(Scripted::well().waiting(move |_| {
-        let wait = Arc::clone(&wait);
-        async move { wait.acquire().await.unwrap().forget() }
-    }));
+    let (work, gate) = Scripted::gated();
+    let work = Arc::new(work);
     let start = |name: &str| {
         night.worker_with(&work, |settings| {
             settings.name = name.to_owned();

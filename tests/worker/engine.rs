@@ -13,7 +13,6 @@ use dailycast::{
     podcast::{Failure, Outcome},
     store::{night, podcasts, workers},
 };
-use tokio::sync::Semaphore;
 
 use crate::{
     store::nights::schedule,
@@ -122,12 +121,8 @@ async fn work_behind_its_deadline_is_given_up_with_its_reason() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stop_lets_steps_finish_and_hands_back_the_rest() {
     let night = TestNight::new().await.enqueued(40).await;
-    let gate = Arc::new(Semaphore::new(0));
-    let wait = Arc::clone(&gate);
-    let work = Arc::new(Scripted::well().waiting(move |_| {
-        let wait = Arc::clone(&wait);
-        async move { wait.acquire().await.unwrap().forget() }
-    }));
+    let (work, gate) = Scripted::gated();
+    let work = Arc::new(work);
     let worker = night.worker(&work);
     night.until("all slots are busy", async || work.in_flight.load(Ordering::SeqCst) == 16).await;
     worker.shutdown.ask();
@@ -177,12 +172,8 @@ async fn when_the_grace_is_over_what_is_in_hand_is_dropped_and_due_again() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_declared_dead_drops_what_it_holds_and_begins_anew() {
     let night = TestNight::new().await.enqueued(8).await;
-    let gate = Arc::new(Semaphore::new(0));
-    let wait = Arc::clone(&gate);
-    let work = Arc::new(Scripted::well().waiting(move |_| {
-        let wait = Arc::clone(&wait);
-        async move { wait.acquire().await.unwrap().forget() }
-    }));
+    let (work, gate) = Scripted::gated();
+    let work = Arc::new(work);
     let worker = night.worker(&work);
     night.until("all are in flight", async || work.in_flight.load(Ordering::SeqCst) == 8).await;
     let rescued = workers::declare_dead(&night.store, &[1], "a test", 3).await.unwrap();
