@@ -24,6 +24,12 @@ pub enum FailureKind {
     KeyRefused,
     /// The provider no longer has the model or voice.
     ModelRetired,
+    /// The breaker of the provider is open: it gets no calls at the moment.
+    BreakerOpen,
+    /// Our own limit of calls to the provider is reached.
+    OwnLimit,
+    /// The night has cost what it may cost.
+    BudgetReached,
     /// No provider in the chain has a voice for any of the learner's languages.
     NoVoice,
     /// The spooled audio is gone or damaged.
@@ -61,7 +67,7 @@ pub enum Remedy {
 
 impl FailureKind {
     /// Every kind.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 22] = [
         Self::Timeout,
         Self::RateLimited,
         Self::Unavailable,
@@ -71,6 +77,9 @@ impl FailureKind {
         Self::OutOfCredit,
         Self::KeyRefused,
         Self::ModelRetired,
+        Self::BreakerOpen,
+        Self::OwnLimit,
+        Self::BudgetReached,
         Self::NoVoice,
         Self::AudioLost,
         Self::SpoolFull,
@@ -89,7 +98,11 @@ impl FailureKind {
             Self::Timeout | Self::RateLimited | Self::Unavailable | Self::StorageUnavailable | Self::Internal => {
                 Remedy::RetryLater
             }
-            Self::SpoolFull | Self::AcademyUnavailable => Remedy::Snooze,
+            Self::BreakerOpen
+            | Self::OwnLimit
+            | Self::BudgetReached
+            | Self::SpoolFull
+            | Self::AcademyUnavailable => Remedy::Snooze,
             Self::BadAnswer
             | Self::ContentRefused
             | Self::BadRequest
@@ -117,6 +130,9 @@ impl FailureKind {
             Self::OutOfCredit => "out_of_credit",
             Self::KeyRefused => "key_refused",
             Self::ModelRetired => "model_retired",
+            Self::BreakerOpen => "breaker_open",
+            Self::OwnLimit => "own_limit",
+            Self::BudgetReached => "budget_reached",
             Self::NoVoice => "no_voice",
             Self::AudioLost => "audio_lost",
             Self::SpoolFull => "spool_full",
@@ -142,6 +158,9 @@ impl FailureKind {
             Self::OutOfCredit => "the account at the provider has no credit left",
             Self::KeyRefused => "the provider does not accept the key",
             Self::ModelRetired => "the provider no longer has this model or voice",
+            Self::BreakerOpen => "the provider gets no calls at the moment, its breaker is open",
+            Self::OwnLimit => "our own limit of calls to the provider is reached",
+            Self::BudgetReached => "the night has cost what it may cost",
             Self::NoVoice => "no provider has a voice for the learner's languages",
             Self::AudioLost => "the finished audio is gone or damaged",
             Self::SpoolFull => "there is no room for audio that waits for its upload",

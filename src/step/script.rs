@@ -108,7 +108,6 @@ async fn ask_all(
     calls: &mut Vec<Call>,
 ) -> Result<Asked, workflow::Error> {
     let (system, user) = job.workflow.prompts(language, facts, NAME_TOKEN)?;
-    let request = ScriptRequest { system, user, max_output_tokens: job.workflow.script.max_output_tokens };
     let chain = job.workflow.script_chain(&job.podcast.plan);
     let writers = chain.iter().filter_map(|name| job.writers.iter().find(|writer| writer.name() == name));
     let mut failures = Vec::new();
@@ -116,10 +115,17 @@ async fn ask_all(
         if !(job.may_call)() {
             return Ok(Asked::Stopped);
         }
+        let name = writer.name();
+        let Some(model) = job.workflow.model(name, job.podcast.date) else { continue };
+        let request = ScriptRequest {
+            model,
+            system: system.clone(),
+            user: user.clone(),
+            max_output_tokens: job.workflow.script.max_output_tokens,
+        };
         let started = Instant::now();
         let answer = writer.write(&request).await;
         let latency_ms = i32::try_from(started.elapsed().as_millis()).unwrap_or(i32::MAX);
-        let name = writer.name();
         let judged = match &answer {
             Ok(written) => judge(written, facts, language, job.workflow)
                 .map_err(|flaw| Failure::new(FailureKind::BadAnswer, flaw.to_string()).at(name)),

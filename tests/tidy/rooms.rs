@@ -19,7 +19,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ),
     ("alert", &["clock", "config", "machine", "podcast", "provider", "store"]),
     ("step", &["audio", "learner", "machine", "podcast", "provider", "workflow"]),
-    ("provider", &["audio", "machine", "podcast", "workflow"]),
+    ("provider", &["audio", "clock", "machine", "podcast", "workflow"]),
     ("store", &["learner", "machine", "podcast"]),
     ("workflow", &["learner", "machine"]),
     ("telemetry", &["config"]),

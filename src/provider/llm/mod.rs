@@ -2,11 +2,15 @@
 
 use async_trait::async_trait;
 
-use crate::podcast::Failure;
+use chrono::NaiveDate;
+
+use crate::{podcast::Failure, workflow::ModelChoice};
 
 /// A request for a script, without anything that tells who the learner is.
 #[derive(Debug, Clone)]
 pub struct ScriptRequest {
+    /// The model to ask.
+    pub model: ModelChoice,
     /// What the writer is and must obey.
     pub system: String,
     /// The facts and the task. The learner is called by a token, replaced after the answer.
@@ -30,6 +34,15 @@ pub struct WrittenScript {
     pub request_id: Option<String>,
 }
 
+/// A model that a provider says it has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OfferedModel {
+    /// Its id.
+    pub id: String,
+    /// The day on which it ends, where the provider tells.
+    pub ends_on: Option<NaiveDate>,
+}
+
 /// A language model that writes scripts.
 #[async_trait]
 pub trait ScriptWriter: Send + Sync {
@@ -41,4 +54,13 @@ pub trait ScriptWriter: Send + Sync {
     /// # Errors
     /// A [`Failure`] whose kind decides whether the next writer is asked.
     async fn write(&self, request: &ScriptRequest) -> Result<WrittenScript, Failure>;
+
+    /// Asks which models there are; costs nothing, and shows whether the key is good. A writer
+    /// without such a list has none.
+    ///
+    /// # Errors
+    /// A [`Failure`] as of [`ScriptWriter::write`].
+    async fn models(&self) -> Result<Vec<OfferedModel>, Failure> {
+        Ok(Vec::new())
+    }
 }

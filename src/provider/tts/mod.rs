@@ -41,6 +41,15 @@ pub struct Spoken {
     pub request_id: Option<String>,
 }
 
+/// A voice that a provider says it has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OfferedVoice {
+    /// The provider's name of it.
+    pub voice: String,
+    /// The quality classes it can speak in; empty where the provider does not tell.
+    pub engines: Vec<String>,
+}
+
 /// A text-to-speech provider.
 #[async_trait]
 pub trait Speaker: Send + Sync {
@@ -58,4 +67,13 @@ pub trait Speaker: Send + Sync {
     /// # Errors
     /// A [`Failure`] whose kind decides whether the next provider is asked.
     async fn speak(&self, request: &SpeakRequest) -> Result<Spoken, Failure>;
+
+    /// Asks which voices there are; costs nothing, and shows whether the key is good. A speaker
+    /// without such a list has none.
+    ///
+    /// # Errors
+    /// A [`Failure`] as of [`Speaker::speak`].
+    async fn voices(&self) -> Result<Vec<OfferedVoice>, Failure> {
+        Ok(Vec::new())
+    }
 }
