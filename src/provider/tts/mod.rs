@@ -5,8 +5,13 @@ use bytes::Bytes;
 
 use crate::podcast::Failure;
 
+pub mod azure;
+pub mod google;
 pub mod local;
 pub mod pace;
+pub mod polly;
+
+mod wire;
 
 /// How much text a provider takes at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
