@@ -6,9 +6,11 @@
 
 pub mod args;
 pub mod context;
+pub mod doctor_voices;
 pub mod exit;
 pub mod neighbours;
 pub mod output;
+pub mod speakers;
 
 mod academy;
 mod bench;

@@ -5,16 +5,19 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 
-use super::exit::Advice;
+use super::{exit::Advice, speakers};
 use crate::{
-    config::{Config, LocalVoice, SpoolKind, installed_voice},
+    config::{Config, LocalSpeech, LocalVoice, SpoolKind, installed_voice},
     provider::{
         object_store::{
             ObjectStore,
             s3::{S3Store, Settings},
         },
         spool::{Spool, disk::DiskSpool},
-        tts::local::{Local, LocalVoices},
+        tts::{
+            local::{Local, LocalVoices},
+            polly,
+        },
     },
     store::Store,
     worker::{
@@ -94,29 +97,37 @@ pub async fn spool(config: &Config) -> anyhow::Result<Arc<dyn Spool>> {
 /// The steps with everybody they work with.
 ///
 /// # Errors
-/// [`Advice`] with exit code 2 when nobody can speak, or store and spool cannot be used.
-pub async fn steps(config: &Config, store: Store, workflow: Workflow) -> anyhow::Result<Steps> {
+/// [`Advice`] with exit code 2 when nobody can speak, or keys, store or spool cannot be used.
+pub async fn steps(config: &Config, store: Store, mut workflow: Workflow) -> anyhow::Result<Steps> {
     let speech = &config.providers.local_tts;
-    if !speech.enabled {
-        let mend = "set providers.local_tts.enabled = true; the vendors' voices are not in this version yet";
+    let speakers = speakers::of(config)?;
+    if speakers.is_empty() && !speech.enabled {
+        let mend = "give polly, google_tts or azure_tts its key, or set providers.local_tts.enabled = true";
         return Err(Advice::usage("nobody can speak", mend).into());
     }
-    let local = Local::new(LocalVoices {
-        python: speech.python.clone().or_else(installed_voice),
-        espeak: Some(speech.espeak.clone()),
-        tone: speech.voice == LocalVoice::Tone,
-        ..LocalVoices::default()
-    });
+    if let Some(engine) = &config.providers.polly.engine {
+        workflow.set_engine(polly::NAME, engine);
+    }
     let neighbours = Neighbours {
         writers: Vec::new(),
-        speakers: Vec::new(),
-        local: Some(Arc::new(local)),
+        speakers,
+        local: speech.enabled.then(|| Arc::new(local(speech))),
         tone: speech.voice == LocalVoice::Tone,
         spool: spool(config).await?,
         object_store: object_store(config)?,
         storage_is_billed: config.storage.s3.endpoint_url.is_none(),
     };
     Ok(Steps::new(store, workflow, neighbours))
+}
+
+/// The offline voice.
+fn local(speech: &LocalSpeech) -> Local {
+    Local::new(LocalVoices {
+        python: speech.python.clone().or_else(installed_voice),
+        espeak: Some(speech.espeak.clone()),
+        tone: speech.voice == LocalVoice::Tone,
+        ..LocalVoices::default()
+    })
 }
 
 /// When nights start and end.

@@ -5,7 +5,7 @@ use std::{num::NonZeroU32, path::PathBuf, time::Duration};
 use super::{
     reader::{Reader, one_of, seconds},
     secret::Secret,
-    value::web,
+    value::{region, web},
 };
 
 /// Every provider. One without its key is skipped.
@@ -143,7 +143,7 @@ impl Writer {
 
 impl Polly {
     fn read(reader: &mut Reader<'_>) -> Option<Self> {
-        let region = reader.text("region");
+        let region = reader.parsed("region", region);
         let endpoint_url = reader.optional("endpoint_url", web);
         let engines = ["standard", "neural", "long-form", "generative"].map(|name| (name, name));
         let engine = reader.optional("engine", |text| one_of(text, &engines).map(str::to_owned));
@@ -174,8 +174,9 @@ impl Google {
 impl Azure {
     fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let key = reader.secret("key");
-        let region = reader.optional_text("region");
+        let region = reader.optional("region", region);
         let base_url = reader.optional("base_url", web);
+        reader.needs_one_of("key", &["region", "base_url"]);
         Some(Self { key: key?, region: region?, base_url: base_url? })
     }
 }

@@ -160,15 +160,28 @@ impl<'a> Reader<'a> {
         })
     }
 
+    /// Where a text is set, if it is not empty.
+    fn set(&self, name: &str) -> Option<Place> {
+        let setting = self.settings.get(&format!("{}.{name}", self.section))?;
+        (!matches!(setting.value.text(), Ok(""))).then(|| setting.place.clone())
+    }
+
+    /// Notes a problem if an optional text is set but none of these others, one of which it needs.
+    pub fn needs_one_of(&mut self, name: &'static str, others: &[&'static str]) {
+        let Some(place) = self.set(name).filter(|_| others.iter().all(|other| self.set(other).is_none())) else {
+            return;
+        };
+        let others = others.join(" or ");
+        let fault = Fault::new(format!("it is set, but not {others}"), format!("set {others}, too"));
+        self.problems.add(place, format!("{}.{name}", self.section), fault);
+    }
+
     /// Notes a problem if some of these optional texts are set and others are not: they only make
     /// sense together.
     pub fn together(&mut self, names: &[&'static str]) {
-        let set = |name: &&str| {
-            let setting = self.settings.get(&format!("{}.{name}", self.section))?;
-            (!matches!(setting.value.text(), Ok(""))).then(|| setting.place.clone())
-        };
-        let Some(place) = names.iter().find_map(set) else { return };
-        for missing in names.iter().filter(|name| set(name).is_none()) {
+        let Some(place) = names.iter().find_map(|name| self.set(name)) else { return };
+        let missing: Vec<_> = names.iter().filter(|name| self.set(name).is_none()).collect();
+        for missing in missing {
             let key = format!("{}.{missing}", self.section);
             let what = format!("it is not set, but the rest of {} is", names.join(", "));
             self.problems.add(place.clone(), key, Fault::new(what, "set all of them, or none"));

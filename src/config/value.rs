@@ -245,3 +245,15 @@ pub(super) fn origin(text: &str) -> Result<String, Fault> {
         )),
     }
 }
+
+/// The name of a vendor's region; it becomes part of a host's name.
+pub(super) fn region(text: &str) -> Result<String, Fault> {
+    let is_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    if text.is_empty() || text.starts_with('-') || !text.bytes().all(is_name) {
+        return Err(Fault::new(
+            format!("{text:?} is not the name of a region"),
+            "write it like \"us-east-1\" or \"westeurope\"",
+        ));
+    }
+    Ok(text.to_owned())
+}

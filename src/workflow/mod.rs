@@ -162,6 +162,16 @@ impl Workflow {
         })
     }
 
+    /// Every voice of `provider`, whoever hears it.
+    pub fn voices_of(&self, provider: &str) -> impl Iterator<Item = &VoiceChoice> {
+        self.voices.all.iter().map(|voice| &voice.choice).filter(move |choice| choice.provider == provider)
+    }
+
+    /// Lets every voice of `provider` speak in `engine`, whatever `voices.toml` says.
+    pub fn set_engine(&mut self, provider: &str, engine: &str) {
+        self.voices.set_engine(provider, engine);
+    }
+
     /// The model that `provider` is asked for on `date`; `None` for a provider that writes nothing.
     pub fn model(&self, provider: &str, date: NaiveDate) -> Option<ModelChoice> {
         self.models.choose(provider, date)

@@ -142,7 +142,7 @@ fn doctor_tells_a_wrong_configuration_as_findings() {
 
 #[test]
 fn doctor_shows_no_key() {
-    let keys = [("OPENAI_API_KEY", "hunter2"), ("AZURE_SPEECH_KEY", "hunter2")];
+    let keys = [("OPENAI_API_KEY", "hunter2"), ("AZURE_SPEECH_KEY", "hunter2"), ("AZURE_SPEECH_REGION", "westeurope")];
     let output = dailycast(&["doctor"], &keys);
     let told = text(&output.stdout);
     assert!(told.contains("writers: openai; speakers: azure"), "{told}");
