@@ -5,5 +5,6 @@ pub mod gate;
 pub mod http;
 pub mod llm;
 pub mod object_store;
+pub mod sign;
 pub mod spool;
 pub mod tts;
