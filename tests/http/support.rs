@@ -74,11 +74,11 @@ impl ObjectStore for MemoryStore {
         unreachable!("the server uploads nothing")
     }
 
-    async fn sign(&self, key: &str, ttl: Duration) -> Result<String, Failure> {
+    async fn sign(&self, key: &str, now: DateTime<Utc>, until: DateTime<Utc>) -> Result<String, Failure> {
         if self.refuses.load(Ordering::SeqCst) {
             return Err(Failure::new(FailureKind::StorageUnavailable, "no credentials"));
         }
-        Ok(format!("https://store.example/{key}?ttl={}&signature=of-the-store", ttl.as_secs()))
+        Ok(format!("https://store.example/{key}?ttl={}&signature=of-the-store", (until - now).num_seconds()))
     }
 
     async fn ready(&self) -> Result<(), Failure> {
