@@ -1,7 +1,9 @@
 //! The neighbours: who speaks and keeps audio, and what is made of their answers.
 
 pub mod audio;
+mod cloudfront;
 pub mod keys;
+mod lifecycle;
 mod s3;
 mod sign;
 mod spool;
