@@ -106,6 +106,7 @@ async fn lay_ground(args: &args::Demo, context: &mut Context) -> anyhow::Result<
         .ready()
         .await
         .map_err(|failure| anyhow::anyhow!("the local S3 server does not answer: {failure}"))?;
+    neighbours::expire_episodes(&context.config).await?;
     Ok(Ground { store, s3, _cluster: cluster })
 }
 
@@ -117,6 +118,8 @@ fn point_settings(context: &mut Context, cluster: &Cluster, s3: &S3Server, data:
     config.storage.s3.access_key_id = Some(Secret::new(s3.keys().access_key_id.clone()));
     config.storage.s3.secret_access_key = Some(Secret::new(s3.keys().secret_access_key.clone()));
     config.storage.s3.session_token = None;
+    config.storage.s3.credentials_expire_at = None;
+    config.storage.cloudfront = None;
     // The spool of another database, whose podcasts have the same numbers, is not ours.
     config.spool.dir = data.join("demo-spool");
     config.spool.kind = SpoolKind::Disk;

@@ -1,7 +1,12 @@
 //! From settings to what a command works with: the store of episodes, the spool, who speaks, and
 //! how the worker works.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    io::Read as _,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::Context as _;
 
@@ -10,9 +15,11 @@ use crate::{
     config::{Config, LocalSpeech, LocalVoice, SpoolKind, installed_voice},
     provider::{
         object_store::{
-            ObjectStore,
+            CloudFront, ObjectStore,
+            lifecycle::{self, Expiry, Obstacle},
             s3::{S3Store, Settings},
         },
+        sign::SigningKey,
         spool::{Spool, disk::DiskSpool},
         tts::{
             local::{Local, LocalVoices},
@@ -37,6 +44,9 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// The longest wait for a whole request, an upload among them.
 const REQUEST: Duration = Duration::from_secs(60);
 
+/// More than this of a key's file is not read, in bytes.
+const LARGEST_KEY: u64 = 64 << 10;
+
 /// What is done about a bucket that is not there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Missing {
@@ -57,14 +67,25 @@ pub fn object_store(config: &Config) -> anyhow::Result<Arc<dyn ObjectStore>> {
 /// As [`object_store`], with a say in what is done about a missing bucket.
 ///
 /// # Errors
-/// As [`object_store`].
+/// As [`object_store`]; also when the key of CloudFront cannot sign.
 pub fn bucket(config: &Config, missing: Missing) -> anyhow::Result<Arc<dyn ObjectStore>> {
+    let origin = Arc::new(s3(config, missing)?);
+    let Some(cloudfront) = &config.storage.cloudfront else { return Ok(origin) };
+    Ok(Arc::new(CloudFront {
+        origin,
+        domain: cloudfront.domain.clone(),
+        key_pair_id: cloudfront.key_pair_id.clone(),
+        key: signing_key(&cloudfront.private_key_file)?,
+    }))
+}
+
+fn s3(config: &Config, missing: Missing) -> anyhow::Result<S3Store> {
     let s3 = &config.storage.s3;
     let (Some(access_key_id), Some(secret_access_key)) = (&s3.access_key_id, &s3.secret_access_key) else {
         let mend = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the keys of [storage.s3]";
         return Err(Advice::usage("there are no credentials for the store of episodes", mend).into());
     };
-    Ok(Arc::new(S3Store::new(Settings {
+    Ok(S3Store::new(Settings {
         bucket: s3.bucket.clone(),
         region: s3.region.clone(),
         endpoint_url: s3.endpoint_url.clone(),
@@ -72,10 +93,53 @@ pub fn bucket(config: &Config, missing: Missing) -> anyhow::Result<Arc<dyn Objec
         access_key_id: access_key_id.expose().to_owned(),
         secret_access_key: secret_access_key.expose().to_owned(),
         session_token: s3.session_token.as_ref().map(|token| token.expose().to_owned()),
+        credentials_expire_at: s3.credentials_expire_at,
         create_bucket: missing == Missing::Make,
         connect_timeout: CONNECT,
         timeout: REQUEST,
-    })))
+    }))
+}
+
+/// The private key of CloudFront.
+fn signing_key(file: &Path) -> anyhow::Result<SigningKey> {
+    let what = format!("storage.cloudfront.private_key_file: {} is no key to sign with", file.display());
+    let mend = "name the PEM file of the private key whose public half CloudFront has: RSA 2048 or ECDSA P-256";
+    let read = || {
+        let mut pem = Vec::new();
+        std::fs::File::open(file)?.take(LARGEST_KEY).read_to_end(&mut pem)?;
+        anyhow::Ok(SigningKey::from_pem(&pem)?)
+    };
+    read().context(Advice::usage(what, mend))
+}
+
+/// Makes sure that old episodes expire in the bucket, and says so. What stands against it is told
+/// with its mend and stops nobody: episodes are made and heard without the rule, too.
+///
+/// # Errors
+/// As [`object_store`].
+pub async fn expire_episodes(config: &Config) -> anyhow::Result<()> {
+    let days = config.storage.retention_days;
+    match lifecycle::ensure(&s3(config, Missing::Tell)?, days).await {
+        Ok(Expiry::Installed) => {
+            tracing::info!(storage.retention_days = days, "the bucket lets old episodes expire now")
+        }
+        Ok(_) => {}
+        Err(obstacle) => tracing::warn!(
+            error.kind = obstacle.failure.kind.as_str(),
+            error.message = obstacle.failure.message,
+            mend = obstacle.mend,
+            "the bucket's rule that lets old episodes expire could not be made sure of"
+        ),
+    }
+    Ok(())
+}
+
+/// Whether old episodes expire in the bucket, as `doctor` asks: changes nothing.
+///
+/// # Errors
+/// As [`object_store`]; inside, what stands against knowing it.
+pub async fn expiry(config: &Config) -> anyhow::Result<Result<Expiry, Obstacle>> {
+    Ok(lifecycle::look(&s3(config, Missing::Tell)?, config.storage.retention_days).await)
 }
 
 /// The configured spool, opened.

@@ -91,6 +91,8 @@ async fn worker_of(context: &Context, store: &Store) -> anyhow::Result<(worker::
             error.message = failure.message,
             "the store of episodes is not ready"
         );
+    } else {
+        neighbours::expire_episodes(&context.config).await?;
     }
     let settings = neighbours::worker_settings(&context.config, &workflow);
     Ok((settings, Arc::new(neighbours::steps(&context.config, store.clone(), workflow).await?)))

@@ -66,7 +66,7 @@ pub(super) struct Setting {
 pub(super) type Settings = BTreeMap<String, Setting>;
 
 /// Names that people already set, and the keys they stand for. For one key the first name wins.
-const HONOURED: [(&str, &[&str]); 18] = [
+const HONOURED: [(&str, &[&str]); 19] = [
     ("database.url", &["DATABASE_URL"]),
     ("ops.log", &["RUST_LOG"]),
     ("providers.anthropic.api_key", &["ANTHROPIC_API_KEY"]),
@@ -81,10 +81,18 @@ const HONOURED: [(&str, &[&str]); 18] = [
     ("providers.polly.secret_access_key", &["AWS_SECRET_ACCESS_KEY"]),
     ("providers.polly.session_token", &["AWS_SESSION_TOKEN"]),
     ("storage.s3.access_key_id", &["AWS_ACCESS_KEY_ID"]),
+    ("storage.s3.credentials_expire_at", &["AWS_CREDENTIAL_EXPIRATION"]),
     ("storage.s3.endpoint_url", &["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"]),
     ("storage.s3.region", &["AWS_REGION", "AWS_DEFAULT_REGION"]),
     ("storage.s3.secret_access_key", &["AWS_SECRET_ACCESS_KEY"]),
     ("storage.s3.session_token", &["AWS_SESSION_TOKEN"]),
+];
+
+/// What belongs to a key from the environment and to no other: where it came from, and the key.
+const COMES_WITH: [(&str, &str, &str); 3] = [
+    ("providers.polly.session_token", "AWS_SESSION_TOKEN", "providers.polly.access_key_id"),
+    ("storage.s3.credentials_expire_at", "AWS_CREDENTIAL_EXPIRATION", "storage.s3.access_key_id"),
+    ("storage.s3.session_token", "AWS_SESSION_TOKEN", "storage.s3.access_key_id"),
 ];
 
 /// Lays the layers over each other. What is wrong with a layer goes to `problems`; the rest holds.
@@ -100,7 +108,22 @@ pub(super) fn settings(sources: Sources, problems: &mut Problems) -> Settings {
     for flag in sources.flags {
         set(&mut settings, problems, flag.key.to_owned(), Value::Untyped(flag.value), Place::Flag(flag.name));
     }
+    part_strangers(&mut settings);
     settings
+}
+
+/// Takes back the token of the environment's credentials where another key is in force: together
+/// they would be refused, and nobody would see why.
+fn part_strangers(settings: &mut Settings) {
+    let is_from = |settings: &Settings, key: &str, variable: &str| {
+        settings.get(key).is_some_and(|setting| setting.place == Place::Variable(variable.to_owned()))
+    };
+    for (key, variable, owner) in COMES_WITH {
+        if is_from(settings, key, variable) && !is_from(settings, owner, "AWS_ACCESS_KEY_ID") {
+            let nothing = Setting { value: Value::Text(String::new()), place: Place::Default };
+            settings.insert(key.to_owned(), nothing);
+        }
+    }
 }
 
 fn honoured(variables: &BTreeMap<String, String>, settings: &mut Settings) {

@@ -2,10 +2,13 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use chrono::{DateTime, Utc};
+
 use super::{
+    problem::Fault,
     reader::{Reader, days, seconds},
     secret::Secret,
-    value::web,
+    value::{host, moment, web},
 };
 
 /// Where episodes are kept.
@@ -38,6 +41,8 @@ pub struct S3 {
     pub secret_access_key: Option<Secret>,
     /// Token of temporary credentials.
     pub session_token: Option<Secret>,
+    /// When temporary credentials end.
+    pub credentials_expire_at: Option<DateTime<Utc>>,
 }
 
 /// A distribution in front of the bucket.
@@ -71,6 +76,7 @@ impl S3 {
         let access_key_id = reader.secret("access_key_id");
         let secret_access_key = reader.secret("secret_access_key");
         let session_token = reader.secret("session_token");
+        let credentials_expire_at = reader.optional("credentials_expire_at", moment);
         reader.together(&["access_key_id", "secret_access_key"]);
         Some(Self {
             bucket: bucket?,
@@ -80,14 +86,18 @@ impl S3 {
             access_key_id: access_key_id?,
             secret_access_key: secret_access_key?,
             session_token: session_token?,
+            credentials_expire_at: credentials_expire_at?,
         })
     }
 }
 
 impl CloudFront {
     fn read(reader: &mut Reader<'_>) -> Option<Option<Self>> {
-        let domain = reader.optional_text("domain");
-        let key_pair_id = reader.optional_text("key_pair_id");
+        let domain = reader.optional("domain", host);
+        let key_pair_id = reader.optional("key_pair_id", |text| match text {
+            text if text.bytes().all(|byte| byte.is_ascii_alphanumeric()) => Ok(text.to_owned()),
+            _ => Err(Fault::new("this is no id of a key", "copy the id of the public key, like \"K2JCJMDEHXQW5F\"")),
+        });
         let private_key_file = reader.optional_file("private_key_file");
         reader.together(&["domain", "key_pair_id", "private_key_file"]);
         let (domain, key_pair_id, private_key_file) = (domain?, key_pair_id?, private_key_file?);

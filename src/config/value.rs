@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use chrono::NaiveTime;
+use chrono::{DateTime, NaiveTime, Utc};
 use croner::{
     Cron,
     parser::{CronParser, Seconds, Year},
@@ -256,4 +256,19 @@ pub(super) fn region(text: &str) -> Result<String, Fault> {
         ));
     }
     Ok(text.to_owned())
+}
+/// The name of a host, and nothing else.
+pub(super) fn host(text: &str) -> Result<String, Fault> {
+    let is_of_name = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.';
+    if !text.bytes().all(is_of_name) || !text.contains('.') {
+        let mend = "write the name alone, without https:// and path, like \"d111.cloudfront.net\"";
+        return Err(Fault::new(format!("{text:?} is not the name of a host"), mend));
+    }
+    Ok(text.to_owned())
+}
+
+/// A moment as RFC 3339 writes it.
+pub(super) fn moment(text: &str) -> Result<DateTime<Utc>, Fault> {
+    let moment = DateTime::parse_from_rfc3339(text).map(|moment| moment.to_utc());
+    moment.map_err(|_| Fault::new(format!("{text:?} is not a moment"), "write it like \"2026-11-22T15:04:05Z\""))
 }

@@ -15,6 +15,7 @@ use std::{
     time::Duration,
 };
 
+use chrono::{DateTime, Utc};
 use poem::{Server, listener::TcpAcceptor};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -37,6 +38,8 @@ mod shell;
 mod signing;
 
 pub use signing::SigningKey;
+
+use signing::Window;
 
 /// A connection on which nothing happens for this long is closed.
 const IDLE: Duration = Duration::from_secs(75);
@@ -77,6 +80,13 @@ pub struct App {
     pub signing_key: SigningKey,
     /// What is set.
     pub settings: Settings,
+}
+
+impl App {
+    /// The window of addresses that are signed now.
+    fn window(&self, now: DateTime<Utc>) -> Window {
+        Window::at(now, self.settings.url_ttl, self.store.signs_until())
+    }
 }
 
 /// What is set for the server.

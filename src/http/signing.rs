@@ -2,7 +2,7 @@
 //! proof, for one episode and for a short time.
 //!
 //! Times of signed addresses come from windows: within one, all answers name the same end, so that
-//! an answer may be cached by its window.
+//! an answer may be cached by number and end of its window.
 
 use std::time::Duration;
 
@@ -47,20 +47,20 @@ impl std::fmt::Debug for SigningKey {
 pub(super) struct Window {
     /// Its number since 1970.
     pub number: i64,
-    /// When what is signed in it ends: at least half of the lifetime from now, at most all of it.
+    /// When what is signed in it ends: at least half of the lifetime from now, at most all of it;
+    /// sooner when what signs ends sooner.
     pub expires: DateTime<Utc>,
-    /// Time from now to the end.
-    pub ttl: Duration,
 }
 
 impl Window {
-    /// The window of `now` for addresses that live at most `lifetime`.
-    pub fn at(now: DateTime<Utc>, lifetime: Duration) -> Self {
+    /// The window of `now` for addresses that live at most `lifetime`, signed with something that
+    /// ends at `last`. After that end it is no bound any more: nothing can be signed with it.
+    pub fn at(now: DateTime<Utc>, lifetime: Duration, last: Option<DateTime<Utc>>) -> Self {
         let length = i64::try_from(lifetime.as_secs() / 2).unwrap_or(i64::MAX).max(1);
         let number = now.timestamp().div_euclid(length);
         let end = number.saturating_add(2).saturating_mul(length);
         let expires = DateTime::from_timestamp(end, 0).unwrap_or(now);
-        let ttl = (expires - now).to_std().unwrap_or_default();
-        Self { number, expires, ttl }
+        let expires = last.filter(|last| *last > now).map_or(expires, |last| expires.min(last));
+        Self { number, expires }
     }
 }

@@ -2,8 +2,8 @@
 //! production talks to S3, through the same client. Signatures, expiry and checksums are verified
 //! by `s3s` and by the store; what was acknowledged survives a crash of the machine.
 //!
-//! Bound by what the demo needs: path-style addresses, objects up to 64 MiB, no multipart, no
-//! lifecycle rules (a client is told 501).
+//! Bound by what the demo needs: path-style addresses, objects up to 64 MiB, no multipart; lifecycle
+//! rules are kept and given back, but nothing expires.
 
 use std::{
     fs,

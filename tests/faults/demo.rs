@@ -41,6 +41,8 @@ async fn the_demo_makes_a_night_once_and_goes_on_from_there() {
 
     let objects = objects(&folder.0);
     assert_eq!(objects.len(), LEARNERS);
+    let rules = fs::read_to_string(folder.0.join(".dailycast/s3/.zporta-podcasts.lifecycle")).unwrap();
+    assert!(rules.contains("dailycast-podcasts"), "episodes do not expire: {rules}");
     let second = demo(&folder.0).await;
     for key in ["date", "enqueued", "by_status", "cost_micro_usd"] {
         assert_eq!(second["night"][key], night[key], "{key}");

@@ -28,7 +28,7 @@ use reqwest::{Method, RequestBuilder, Response, redirect::Policy};
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::database::TestDatabase;
+use crate::support::{database::TestDatabase, web};
 
 /// The token of learner 7, who is active.
 pub const TOKEN: &str = "0123456789abcdef0123456789abcdef01234567";
@@ -66,6 +66,8 @@ impl Clock for HandClock {
 #[derive(Default)]
 pub struct MemoryStore {
     pub refuses: AtomicBool,
+    /// When what signs ends; after that it refuses.
+    pub ends: Mutex<Option<DateTime<Utc>>>,
 }
 
 #[async_trait]
@@ -74,11 +76,15 @@ impl ObjectStore for MemoryStore {
         unreachable!("the server uploads nothing")
     }
 
-    async fn sign(&self, key: &str, ttl: Duration) -> Result<String, Failure> {
-        if self.refuses.load(Ordering::SeqCst) {
+    async fn sign(&self, key: &str, now: DateTime<Utc>, until: DateTime<Utc>) -> Result<String, Failure> {
+        if self.refuses.load(Ordering::SeqCst) || self.signs_until().is_some_and(|end| end <= now) {
             return Err(Failure::new(FailureKind::StorageUnavailable, "no credentials"));
         }
-        Ok(format!("https://store.example/{key}?ttl={}&signature=of-the-store", ttl.as_secs()))
+        Ok(format!("https://store.example/{key}?ttl={}&signature=of-the-store", (until - now).num_seconds()))
+    }
+
+    fn signs_until(&self) -> Option<DateTime<Utc>> {
+        *self.ends.lock().unwrap()
     }
 
     async fn ready(&self) -> Result<(), Failure> {
@@ -168,7 +174,7 @@ impl TestServer {
         };
         let shutdown = CancellationToken::new();
         tokio::spawn(http::serve(bound, Arc::new(app), shutdown.clone()));
-        let client = reqwest::Client::builder().redirect(Policy::none()).build().unwrap();
+        let client = web().redirect(Policy::none()).build().unwrap();
         Self { url, db, clock, store, spool, key, client, shutdown, _database: database }
     }
 

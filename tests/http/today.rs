@@ -113,6 +113,29 @@ async fn a_store_that_cannot_sign_does_not_take_the_page_with_it() {
     assert!(today["podcast"]["audio_url"].as_str().unwrap().starts_with(&server.url));
 }
 
+/// The address says when it ends also when what signs it ends first, and a client that has it asks
+/// again in time: after that end the tag is another one, and the address is ours.
+#[tokio::test]
+async fn no_address_outlives_what_signs_it() {
+    let server = TestServer::start().await;
+    server.podcast(7, "2026-11-22", "completed").await;
+    *server.store.ends.lock().unwrap() = Some("2026-11-22T10:20:00Z".parse().unwrap());
+    let first = server.get("/api/dailycast/today/").await;
+    let tag = first.headers()["etag"].clone();
+    let podcast = first.json::<Value>().await.unwrap()["podcast"].take();
+    assert_eq!(podcast["audio_url_expires_at"], "2026-11-22T10:20:00Z");
+    assert_eq!(podcast["audio_url"], "https://store.example/podcasts/x.mp3?ttl=1200&signature=of-the-store");
+
+    for (now, is_same) in [("2026-11-22T10:19:59Z", true), ("2026-11-22T10:20:00Z", false)] {
+        server.clock.set(now);
+        let again = server.get("/api/dailycast/today/").await;
+        assert_eq!(again.headers()["etag"] == tag, is_same, "{now}");
+    }
+    let podcast = server.today().await["podcast"].take();
+    assert_eq!(podcast["audio_url_expires_at"], "2026-11-22T11:00:00Z");
+    assert!(podcast["audio_url"].as_str().unwrap().starts_with(&server.url), "{podcast}");
+}
+
 #[tokio::test]
 async fn an_answer_that_is_known_is_not_sent_again_until_something_changes() {
     let server = TestServer::start().await;

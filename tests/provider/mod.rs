@@ -2,6 +2,8 @@
 
 pub mod audio;
 pub mod keys;
+mod cloudfront;
+mod lifecycle;
 mod s3;
 mod sign;
 mod spool;

@@ -1,20 +1,28 @@
-//! The S3 client against the local S3 server, and against servers that misbehave.
+//! The S3 client against the local S3 server, against servers that misbehave, and as Amazon would
+//! get its requests.
 
 use std::{
     os::unix::fs::PermissionsExt,
+    sync::{Arc, Mutex},
     time::{Duration, SystemTime},
 };
 
 use aws_sdk_s3::{
     Client, Config,
-    config::{BehaviorVersion, Credentials, Region},
+    config::{BehaviorVersion, Credentials, HttpClient, Region, RuntimeComponents, http::HttpRequest},
     presigning::PresigningConfig,
-    primitives::ByteStream,
+    primitives::{ByteStream, SdkBody},
+};
+use aws_smithy_runtime_api::client::{
+    http::{HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector},
+    orchestrator::HttpResponse,
 };
 use bytes::Bytes;
+use chrono::{DateTime, TimeDelta, Utc};
 use dailycast::{
     local::s3_server::S3Server,
     machine::FailureKind,
+    podcast::Failure,
     provider::object_store::{ObjectStore, S3Store, s3::Settings},
 };
 use tokio::{
@@ -22,7 +30,7 @@ use tokio::{
     net::TcpListener,
 };
 
-use crate::support::Folder;
+use crate::support::{Folder, web};
 
 const KEY: &str = "podcasts/42/2026-11-22_7.mp3";
 
@@ -76,10 +84,21 @@ fn settings(endpoint: String) -> Settings {
         access_key_id: "NOBODY".to_owned(),
         secret_access_key: "nothing".to_owned(),
         session_token: None,
+        credentials_expire_at: None,
         create_bucket: true,
         connect_timeout: Duration::from_secs(5),
         timeout: Duration::from_secs(20),
     }
+}
+
+/// An address that is good from now for so many seconds.
+async fn sign(store: &S3Store, seconds: i64) -> Result<String, Failure> {
+    let now = Utc::now();
+    store.sign(KEY, now, now + TimeDelta::seconds(seconds)).await
+}
+
+async fn get(address: &str) -> reqwest::Response {
+    web().build().unwrap().get(address).send().await.unwrap()
 }
 
 fn mp3(text: &str) -> Bytes {
@@ -116,14 +135,14 @@ async fn an_episode_comes_back_by_its_signed_address() {
     assert_eq!(stored.url, format!("s3://episodes/{KEY}"));
     assert_eq!(stored.etag.len(), 32);
 
-    let url = store.sign(KEY, Duration::from_secs(600)).await.unwrap();
-    let answer = reqwest::get(&url).await.unwrap();
+    let url = sign(&store, 600).await.unwrap();
+    let answer = get(&url).await;
     assert_eq!(answer.headers()["content-type"], "audio/mpeg");
     assert_eq!(answer.headers()["cache-control"], "private, max-age=900");
     assert_eq!(answer.headers()["etag"].to_str().unwrap(), format!("\"{}\"", stored.etag));
     assert_eq!(answer.bytes().await.unwrap(), mp3("sound"));
 
-    let http = reqwest::Client::new();
+    let http = web().build().unwrap();
     let part = http.get(&url).header("range", "bytes=5-9").send().await.unwrap();
     assert_eq!((part.status().as_u16(), part.headers()["content-range"].to_str().unwrap()), (206, "bytes 5-9/5000"));
     assert_eq!(part.text().await.unwrap(), "sound");
@@ -138,7 +157,7 @@ async fn an_address_is_good_for_its_object_and_its_time_only() {
     let server = Server::start().await;
     let store = server.store().await;
     store.put_once(KEY, mp3("sound")).await.unwrap();
-    let url = store.sign(KEY, Duration::from_secs(600)).await.unwrap();
+    let url = sign(&store, 600).await.unwrap();
     let hour_ago = SystemTime::now() - Duration::from_secs(3600);
     let short = PresigningConfig::builder().start_time(hour_ago).expires_in(Duration::from_secs(60)).build().unwrap();
     let expired = server.client().get_object().bucket("episodes").key(KEY).presigned(short).await.unwrap();
@@ -149,9 +168,9 @@ async fn an_address_is_good_for_its_object_and_its_time_only() {
         url.replace("2026-11-22_7", "2026-11-22_8"),
     ];
     for address in refused {
-        assert_eq!(reqwest::get(&address).await.unwrap().status(), 403, "{address}");
+        assert_eq!(get(&address).await.status(), 403, "{address}");
     }
-    let longest = store.sign(KEY, Duration::from_secs(1 << 30)).await.unwrap();
+    let longest = sign(&store, 1 << 30).await.unwrap();
     assert!(longest.contains("X-Amz-Expires=604800"), "seven days at most");
 }
 
@@ -165,8 +184,8 @@ async fn putting_once_twice_is_success() {
 
     let other = store.put_once(KEY, mp3("other")).await.unwrap();
     assert_ne!(other.etag, first.etag);
-    let url = store.sign(KEY, Duration::from_secs(600)).await.unwrap();
-    assert_eq!(reqwest::get(&url).await.unwrap().bytes().await.unwrap(), mp3("other"));
+    let url = sign(&store, 600).await.unwrap();
+    assert_eq!(get(&url).await.bytes().await.unwrap(), mp3("other"));
 }
 
 #[tokio::test]
@@ -254,8 +273,6 @@ async fn objects_are_listed_page_by_page_and_deleted() {
         client.delete_object().bucket("episodes").key("a/1").send().await.unwrap();
     }
     assert_eq!(client.list_objects_v2().bucket("episodes").send().await.unwrap().key_count(), Some(3));
-    let lifecycle = client.get_bucket_lifecycle_configuration().bucket("episodes").send().await.unwrap_err();
-    assert_eq!(lifecycle.raw_response().unwrap().status().as_u16(), 501);
 }
 
 /// Whether the bucket may be made is a setting; without it the message says what to do.
@@ -316,4 +333,102 @@ async fn every_refusal_of_the_store_has_its_class() {
         let failure = answering(answer).await.put_once(KEY, mp3("sound")).await.unwrap_err();
         assert_eq!((failure.kind, failure.retry_after), (kind, retry_after.map(Duration::from_secs)), "{answer}");
     }
+}
+
+/// In the place of the network: keeps requests and answers them all with 200.
+#[derive(Debug, Clone, Default)]
+struct Wire(Arc<Mutex<Vec<HttpRequest>>>);
+
+impl HttpConnector for Wire {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        self.0.lock().unwrap().push(request);
+        HttpConnectorFuture::ready(Ok(HttpResponse::new(200.try_into().unwrap(), SdkBody::empty())))
+    }
+}
+
+impl HttpClient for Wire {
+    fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+        SharedHttpConnector::new(self.clone())
+    }
+}
+
+impl Wire {
+    /// What is put by a store with these settings.
+    async fn put(settings: Settings) -> HttpRequest {
+        let wire = Self::default();
+        S3Store::over(settings, wire.clone()).put_once(KEY, Bytes::from_static(b"abc")).await.unwrap();
+        let mut requests = wire.0.lock().unwrap();
+        assert_eq!(requests.len(), 1);
+        requests.pop().unwrap()
+    }
+}
+
+/// As Amazon's own client for Python sends it: the same method, address, headers and sum.
+#[tokio::test]
+async fn amazon_gets_a_put_with_its_checksum() {
+    let put = Wire::put(Settings { endpoint_url: None, force_path_style: false, ..settings(String::new()) }).await;
+    let address = format!("https://episodes.s3.us-east-1.amazonaws.com/{KEY}");
+    assert_eq!((put.method(), put.uri().split('?').next().unwrap()), ("PUT", address.as_str()));
+    for (name, value) in [
+        ("content-type", "audio/mpeg"),
+        ("cache-control", "private, max-age=900"),
+        ("if-none-match", "*"),
+        ("x-amz-checksum-crc32", "NSRBwg=="),
+        ("x-amz-sdk-checksum-algorithm", "CRC32"),
+        ("x-amz-content-sha256", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
+        ("content-length", "3"),
+    ] {
+        assert_eq!(put.headers().get(name), Some(value), "{name}");
+    }
+    assert_eq!(put.headers().get("content-encoding"), None, "the body goes as it is");
+    assert_eq!(put.body().bytes(), Some(&b"abc"[..]));
+    let authorization = put.headers().get("authorization").unwrap();
+    assert!(authorization.contains("/us-east-1/s3/aws4_request"), "{authorization}");
+    for signed in ["cache-control", "content-type", "host", "if-none-match", "x-amz-checksum-crc32", "x-amz-date"] {
+        let (_, names) = authorization.split_once("SignedHeaders=").unwrap();
+        assert!(names.split(',').next().unwrap().split(';').any(|name| name == signed), "{signed}: {names}");
+    }
+}
+
+#[tokio::test]
+async fn another_server_gets_no_checksum_that_it_may_not_know() {
+    let put = Wire::put(settings("http://127.0.0.1:9000".to_owned())).await;
+    assert!(put.uri().starts_with(&format!("http://127.0.0.1:9000/episodes/{KEY}")), "{}", put.uri());
+    let names: Vec<&str> = put.headers().iter().map(|(name, _)| name).collect();
+    assert!(!names.iter().any(|name| name.contains("checksum") || *name == "content-encoding"), "{names:?}");
+    assert_eq!(put.headers().get("if-none-match"), Some("*"));
+    assert_eq!(put.headers().get("cache-control"), Some("private, max-age=900"));
+}
+
+fn moment(text: &str) -> DateTime<Utc> {
+    text.parse().unwrap()
+}
+
+/// The end that was asked for is the end of the address, to the second; temporary credentials end
+/// it sooner, and after them nothing is signed.
+#[tokio::test]
+async fn an_address_ends_when_it_should_and_never_after_its_credentials() {
+    let temporary = |end: Option<&str>| {
+        S3Store::new(Settings {
+            session_token: Some("a+token".to_owned()),
+            credentials_expire_at: end.map(moment),
+            ..settings("http://127.0.0.1:9000".to_owned())
+        })
+    };
+    let (now, until) = (moment("2026-11-22T09:00:00.7Z"), moment("2026-11-22T10:00:00Z"));
+    let signed = async |end: Option<&str>| temporary(end).sign(KEY, now, until).await;
+
+    for (end, lasts) in [(None, 3600), (Some("2026-11-22T10:01:00Z"), 3600), (Some("2026-11-22T09:31:00Z"), 1800)] {
+        let address = signed(end).await.unwrap();
+        assert!(address.contains("X-Amz-Date=20261122T090000Z"), "{end:?}");
+        assert!(address.contains(&format!("X-Amz-Expires={lasts}&")), "{end:?}: {address}");
+        assert!(address.contains("X-Amz-Security-Token=a%2Btoken"), "{end:?}");
+    }
+    for end in ["2026-11-22T09:01:00Z", "2026-11-22T08:00:00Z"] {
+        let failure = signed(Some(end)).await.unwrap_err();
+        assert_eq!(failure.kind, FailureKind::KeyRefused);
+        assert!(failure.message.contains("the temporary credentials of storage.s3 have ended"), "{failure}");
+    }
+    let last = temporary(Some("2026-11-22T09:31:00Z")).signs_until();
+    assert_eq!(last, Some(moment("2026-11-22T09:30:00Z")));
 }

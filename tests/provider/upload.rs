@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use dailycast::{
     machine::{Event, FailureKind, Script, Status},
     podcast::{Artefacts, Failure, Podcast, StepResult},
@@ -31,7 +32,7 @@ impl ObjectStore for Down {
         Err(failure)
     }
 
-    async fn sign(&self, _: &str, _: Duration) -> Result<String, Failure> {
+    async fn sign(&self, _: &str, _: DateTime<Utc>, _: DateTime<Utc>) -> Result<String, Failure> {
         Err(Failure::new(FailureKind::KeyRefused, "no"))
     }
 

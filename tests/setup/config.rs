@@ -127,6 +127,50 @@ fn names_that_people_already_set_are_honoured() {
     assert_eq!(config.storage.s3.endpoint_url.as_deref(), Some("http://127.0.0.1:9000"));
 }
 
+/// A token of temporary credentials goes with their key and with no other.
+#[test]
+fn a_token_of_the_environment_goes_with_its_key_only() {
+    let env = [
+        ("AWS_ACCESS_KEY_ID", "ASIA"),
+        ("AWS_SECRET_ACCESS_KEY", "secret"),
+        ("AWS_SESSION_TOKEN", "token"),
+        ("AWS_CREDENTIAL_EXPIRATION", "2026-11-22T17:04:05+02:00"),
+    ];
+    let config = load("", &env, vec![]).unwrap();
+    assert!(config.storage.s3.session_token.is_some() && config.providers.polly.session_token.is_some());
+    let end = config.storage.s3.credentials_expire_at.unwrap();
+    assert_eq!(end.to_rfc3339(), "2026-11-22T15:04:05+00:00");
+
+    let keys = "access_key_id = \"AKIA\"\nsecret_access_key = \"other\"";
+    let config = load(&format!("[storage.s3]\n{keys}"), &env, vec![]).unwrap();
+    assert!(config.storage.s3.session_token.is_none() && config.storage.s3.credentials_expire_at.is_none());
+    assert!(config.providers.polly.session_token.is_some(), "Polly's key is the environment's still");
+
+    let own = format!("{keys}\nsession_token = \"own\"\ncredentials_expire_at = \"2026-11-23T00:00:00Z\"");
+    let s3 = load(&format!("[storage.s3]\n{own}"), &env, vec![]).unwrap().storage.s3;
+    assert_eq!(s3.session_token.unwrap().expose(), "own");
+    assert_eq!(s3.credentials_expire_at.unwrap().to_rfc3339(), "2026-11-23T00:00:00+00:00");
+}
+
+#[test]
+fn a_distribution_is_described_wholly_and_rightly() {
+    let found = problems(
+        "[storage.cloudfront]\ndomain = \"https://d1.cloudfront.net/\"\nkey_pair_id = \"K2 / x\"\n\
+         [storage.s3]\ncredentials_expire_at = \"in an hour\"",
+        &[],
+    );
+    for (key, line, words) in [
+        ("storage.cloudfront.domain", 2, "without https://"),
+        ("storage.cloudfront.key_pair_id", 3, "no id of a key"),
+        ("storage.cloudfront.private_key_file", 2, "set all of them"),
+        ("storage.s3.credentials_expire_at", 5, "\"2026-11-22T15:04:05Z\""),
+    ] {
+        let text = found.iter().find(|(k, l, _)| k == key && *l == line).map(|(_, _, text)| text);
+        assert!(text.is_some_and(|text| text.contains(words)), "{key} in line {line}: {words:?} not in {found:#?}");
+    }
+    assert_eq!(found.len(), 4, "{found:#?}");
+}
+
 #[test]
 fn every_mistake_is_reported_at_once_with_its_line() {
     let toml = r#"[worker]

@@ -146,6 +146,7 @@ impl Ground {
             access_key_id: self.s3_keys.0.clone(),
             secret_access_key: self.s3_keys.1.clone(),
             session_token: None,
+            credentials_expire_at: None,
             create_bucket: true,
             connect_timeout: Duration::from_secs(5),
             timeout: Duration::from_secs(60),

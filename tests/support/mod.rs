@@ -26,6 +26,13 @@ pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     assert!(waited.await.is_ok(), "waited three minutes until {what}");
 }
 
+/// A client for what a test asks by itself. The program brings its own TLS, so none is the default.
+pub fn web() -> reqwest::ClientBuilder {
+    // Who comes second finds the same one.
+    rustls::crypto::ring::default_provider().install_default().ok();
+    reqwest::Client::builder()
+}
+
 /// A folder that only one test knows, gone when the test is over; the test makes it.
 pub struct Folder(pub PathBuf);
 

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use poem::{
     FromRequest, Request, RequestBody, Response, Result, handler,
     http::{StatusCode, header},
@@ -32,9 +33,15 @@ const KEEP: &str = "private, max-age=900";
 
 /// The address of an episode's audio until the window ends: the store's own once it is there, else
 /// ours. Ours too when the store cannot sign now: it is asked again when someone listens.
-pub(super) async fn address(app: &App, id: i64, object_key: Option<&str>, window: Window) -> String {
+pub(super) async fn address(
+    app: &App,
+    id: i64,
+    object_key: Option<&str>,
+    now: DateTime<Utc>,
+    window: Window,
+) -> String {
     if let Some(key) = object_key {
-        match app.store.sign(key, window.ttl).await {
+        match app.store.sign(key, now, window.expires).await {
             Ok(address) => return address,
             Err(failure) => {
                 tracing::warn!(
@@ -131,9 +138,11 @@ async fn find(app: &App, wanted: &Wanted) -> Result<Audio> {
 }
 
 async fn redirect(app: &App, key: &str) -> Result<Response> {
-    let window = Window::at(app.clock.now(), app.settings.url_ttl);
+    let now = app.clock.now();
+    let window = app.window(now);
     let words = "The store of episodes is not available for a moment.";
-    let address = app.store.sign(key, window.ttl).await.map_err(|failure| Refusal::neighbour(&failure, words))?;
+    let address =
+        app.store.sign(key, now, window.expires).await.map_err(|failure| Refusal::neighbour(&failure, words))?;
     Ok(Response::builder()
         .status(StatusCode::FOUND)
         .header(header::LOCATION, address)

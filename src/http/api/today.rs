@@ -61,7 +61,7 @@ pub(in crate::http) async fn today(
     let now = app.clock.now();
     let date = now.with_timezone(&app.settings.time_zone).date_naive();
     let found = listeners::today(&app.db, learner.user_id, date).await.map_err(|error| Refusal::database(&error))?;
-    let window = Window::at(now, app.settings.url_ttl);
+    let window = app.window(now);
     let tag = tag(learner.user_id, date, &found, window);
     let response = Response::builder()
         .header(header::ETAG, &tag)
@@ -72,20 +72,20 @@ pub(in crate::http) async fn today(
     }
     let status = found.podcast.as_ref().map_or(NO_ROW, |podcast| podcast.status.as_str());
     let podcast = match found.podcast.filter(Episode::has_audio) {
-        Some(episode) => Some(shown(app, episode, window).await),
+        Some(episode) => Some(shown(app, episode, now, window).await),
         None => None,
     };
     let latest = match found.latest {
-        Some(episode) => Some(shown(app, episode, window).await),
+        Some(episode) => Some(shown(app, episode, now, window).await),
         None => None,
     };
     let body = serde_json::to_string(&Body { status, podcast, latest }).map_err(|_| Refusal::Defect)?;
     Ok(response.content_type("application/json").body(body))
 }
 
-async fn shown(app: &App, episode: Episode, window: Window) -> Shown {
+async fn shown(app: &App, episode: Episode, now: DateTime<Utc>, window: Window) -> Shown {
     Shown {
-        audio_url: audio::address(app, episode.id, episode.object_key.as_deref(), window).await,
+        audio_url: audio::address(app, episode.id, episode.object_key.as_deref(), now, window).await,
         audio_url_expires_at: window.expires,
         duration: episode.duration_seconds,
         duration_display: episode.duration_seconds.map(|seconds| format!("{}:{:02}", seconds / 60, seconds % 60)),
@@ -107,7 +107,8 @@ async fn shown(app: &App, episode: Episode, window: Window) -> Shown {
 /// The tag of the answer. Weak, because it stands for the plain and the compressed form.
 fn tag(user_id: i64, date: chrono::NaiveDate, found: &Today, window: Window) -> String {
     let mut hash = Sha256::new();
-    hash.update(format!("{} {user_id} {date} {}", env!("CARGO_PKG_VERSION"), window.number));
+    let window = format_args!("{} {}", window.number, window.expires.timestamp());
+    hash.update(format!("{} {user_id} {date} {window}", env!("CARGO_PKG_VERSION")));
     for episode in [&found.podcast, &found.latest] {
         let part = episode.as_ref().map(|episode| (episode.id, episode.status, episode.updated_at));
         hash.update(format!(" {part:?}"));

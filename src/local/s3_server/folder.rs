@@ -3,7 +3,8 @@
 //!
 //! An object is written beside its place, synced, and moved there; "only if absent" is the file
 //! system's own hard link, so that of many who try exactly one wins. Nothing is visible before its
-//! length and checksums were verified.
+//! length and checksums were verified. Lifecycle rules are a file beside the bucket's folder, kept
+//! and given back and never carried out.
 
 use std::{
     fs::{self, File},
@@ -19,9 +20,11 @@ use s3s::{
     checksum::ChecksumHasher,
     crypto::{Checksum as _, Md5},
     dto::{
-        CreateBucketInput, CreateBucketOutput, DeleteObjectInput, DeleteObjectOutput, ETag, GetObjectInput,
-        GetObjectOutput, HeadBucketInput, HeadBucketOutput, HeadObjectInput, HeadObjectOutput, ListObjectsV2Input,
-        ListObjectsV2Output, Metadata, Object, PutObjectInput, PutObjectOutput, StreamingBlob, Timestamp,
+        CreateBucketInput, CreateBucketOutput, DeleteObjectInput, DeleteObjectOutput, ETag,
+        GetBucketLifecycleConfigurationInput, GetBucketLifecycleConfigurationOutput, GetObjectInput, GetObjectOutput,
+        HeadBucketInput, HeadBucketOutput, HeadObjectInput, HeadObjectOutput, ListObjectsV2Input, ListObjectsV2Output,
+        Metadata, Object, PutBucketLifecycleConfigurationInput, PutBucketLifecycleConfigurationOutput, PutObjectInput,
+        PutObjectOutput, StreamingBlob, Timestamp, TransitionDefaultMinimumObjectSize,
     },
     s3_error,
 };
@@ -88,6 +91,16 @@ impl Folder {
 
     fn object(&self, bucket: &str, key: &str) -> PathBuf {
         self.bucket(bucket).join(file_name(key))
+    }
+
+    /// The file of a bucket's lifecycle rules; no bucket has such a name.
+    fn rules(&self, bucket: &str) -> PathBuf {
+        self.root.join(format!(".{}.lifecycle", file_name(bucket)))
+    }
+
+    /// A file that is written before it is moved to its place.
+    fn beside(&self) -> PathBuf {
+        self.root.join(INCOMING).join(self.written.fetch_add(1, Ordering::Relaxed).to_string())
     }
 
     async fn find(&self, bucket: &str, key: &str) -> S3Result<Found> {
@@ -223,6 +236,44 @@ impl S3 for Folder {
         }
     }
 
+    async fn get_bucket_lifecycle_configuration(
+        &self,
+        request: S3Request<GetBucketLifecycleConfigurationInput>,
+    ) -> S3Result<S3Response<GetBucketLifecycleConfigurationOutput>> {
+        let place = self.rules(&request.input.bucket);
+        match off_thread(move || fs::read(place)).await {
+            Ok(bytes) => {
+                let kept = serde_json::from_slice::<(_, Option<String>)>(&bytes);
+                let (rules, smallest) = kept.map_err(S3Error::internal_error)?;
+                let transition_default_minimum_object_size = smallest.map(Into::into);
+                Ok(S3Response::new(GetBucketLifecycleConfigurationOutput {
+                    rules,
+                    transition_default_minimum_object_size,
+                }))
+            }
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(S3Error::internal_error(error)),
+            Err(_) if self.bucket(&request.input.bucket).is_dir() => Err(s3_error!(NoSuchLifecycleConfiguration)),
+            Err(_) => Err(s3_error!(NoSuchBucket)),
+        }
+    }
+
+    async fn put_bucket_lifecycle_configuration(
+        &self,
+        request: S3Request<PutBucketLifecycleConfigurationInput>,
+    ) -> S3Result<S3Response<PutBucketLifecycleConfigurationOutput>> {
+        let input = request.input;
+        if !self.bucket(&input.bucket).is_dir() {
+            return Err(s3_error!(NoSuchBucket));
+        }
+        let rules = input.lifecycle_configuration.ok_or_else(|| s3_error!(MalformedXML))?.rules;
+        let smallest = input.transition_default_minimum_object_size;
+        let kept = serde_json::to_vec(&(rules, smallest.as_ref().map(TransitionDefaultMinimumObjectSize::as_str)))
+            .map_err(S3Error::internal_error)?;
+        let (beside, place) = (self.beside(), self.rules(&input.bucket));
+        off_thread(move || write(&beside, &place, &kept, &[], false)).await.map_err(S3Error::internal_error)?;
+        Ok(S3Response::new(PutBucketLifecycleConfigurationOutput::default()))
+    }
+
     async fn put_object(&self, request: S3Request<PutObjectInput>) -> S3Result<S3Response<PutObjectOutput>> {
         let S3Request { mut input, trailing_headers, .. } = request;
         let place = self.object(&input.bucket, &input.key);
@@ -243,7 +294,7 @@ impl S3 for Folder {
             metadata: input.metadata,
         })
         .map_err(S3Error::internal_error)?;
-        let beside = self.root.join(INCOMING).join(self.written.fetch_add(1, Ordering::Relaxed).to_string());
+        let beside = self.beside();
         let only_if_absent = input.if_none_match.is_some();
         match off_thread(move || write(&beside, &place, &head, &body, only_if_absent)).await {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => Err(s3_error!(PreconditionFailed)),

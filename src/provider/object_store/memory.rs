@@ -3,11 +3,11 @@
 use std::{
     collections::HashMap,
     sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 
 use super::{ObjectStore, StoredObject};
@@ -56,8 +56,8 @@ impl ObjectStore for MemoryStore {
         Ok(StoredObject { etag, url: format!("s3://memory/{key}") })
     }
 
-    async fn sign(&self, key: &str, ttl: Duration) -> Result<String, Failure> {
-        Ok(format!("http://memory.invalid/{key}?expires={}", ttl.as_secs()))
+    async fn sign(&self, key: &str, _now: DateTime<Utc>, until: DateTime<Utc>) -> Result<String, Failure> {
+        Ok(format!("http://memory.invalid/{key}?expires={}", until.timestamp()))
     }
 
     async fn ready(&self) -> Result<(), Failure> {

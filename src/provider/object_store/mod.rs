@@ -1,15 +1,17 @@
 //! Where finished episodes are kept.
 
-use std::time::Duration;
-
 use async_trait::async_trait;
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 
 use crate::podcast::Failure;
 
+pub mod cloudfront;
+pub mod lifecycle;
 pub mod memory;
 pub mod s3;
 
+pub use cloudfront::CloudFront;
 pub use memory::MemoryStore;
 pub use s3::S3Store;
 
@@ -32,11 +34,18 @@ pub trait ObjectStore: Send + Sync {
     /// A [`Failure`] of kind `storage_unavailable`, `timeout` or `key_refused`.
     async fn put_once(&self, key: &str, mp3: Bytes) -> Result<StoredObject, Failure>;
 
-    /// A URL that lets anyone read the object for `ttl` (at most 7 days).
+    /// A URL that lets anyone read the object from `now` until `until`, to the second; sooner when
+    /// [`ObjectStore::signs_until`] is sooner.
     ///
     /// # Errors
     /// A [`Failure`] when the credentials cannot sign.
-    async fn sign(&self, key: &str, ttl: Duration) -> Result<String, Failure>;
+    async fn sign(&self, key: &str, now: DateTime<Utc>, until: DateTime<Utc>) -> Result<String, Failure>;
+
+    /// When every address that is signed now will have ended, because what signs it ends; `None`
+    /// when that is not known or never.
+    fn signs_until(&self) -> Option<DateTime<Utc>> {
+        None
+    }
 
     /// Makes sure that the bucket can be reached, and makes it where that is allowed.
     ///

@@ -3,15 +3,19 @@
 //! The client never retries by itself: what is tried again, and when, is decided from the row.
 //! Every object carries its SHA-256 as metadata, because an ETag is a plain MD5 only without
 //! encryption and multipart. Servers other than Amazon's get no checksums that they did not ask
-//! for; the signature covers the body anyway.
+//! for; the signature covers the body anyway. An address signed with temporary credentials dies
+//! with them, so none is signed for longer.
 
-use std::{fmt, time::Duration};
+use std::{
+    fmt,
+    time::{Duration, SystemTime},
+};
 
 use async_trait::async_trait;
 use aws_sdk_s3::{
     Client, Config,
     config::{
-        BehaviorVersion, Credentials, Region, RequestChecksumCalculation, ResponseChecksumValidation,
+        BehaviorVersion, Credentials, HttpClient, Region, RequestChecksumCalculation, ResponseChecksumValidation,
         retry::RetryConfig, timeout::TimeoutConfig,
     },
     error::{ProvideErrorMetadata, SdkError},
@@ -22,6 +26,7 @@ use aws_sdk_s3::{
 };
 use aws_smithy_http_client::tls;
 use bytes::Bytes;
+use chrono::{DateTime, TimeDelta, Utc};
 use sha2::{Digest, Sha256};
 
 use super::{ObjectStore, StoredObject};
@@ -37,7 +42,11 @@ const SHA256: &str = "sha256";
 const PUTS: u32 = 3;
 
 /// The longest life of a presigned address: the rule of SigV4.
-const LONGEST_TTL: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+const LONGEST_TTL: TimeDelta = TimeDelta::days(7);
+
+/// So long before temporary credentials end no address is signed with them: clocks disagree, and
+/// an episode that has begun to play still asks for its rest.
+const MARGIN: TimeDelta = TimeDelta::minutes(1);
 
 /// The longest wait that a `Retry-After` of the store may impose.
 const LONGEST_RETRY_AFTER: u64 = 60 * 60;
@@ -59,6 +68,8 @@ pub struct Settings {
     pub secret_access_key: String,
     /// Comes with temporary credentials.
     pub session_token: Option<String>,
+    /// When temporary credentials end; `None` for those that do not, or when it is not known.
+    pub credentials_expire_at: Option<DateTime<Utc>>,
     /// Make the bucket when it is missing.
     pub create_bucket: bool,
     /// The longest wait for a connection.
@@ -80,16 +91,19 @@ impl fmt::Debug for Settings {
 /// A bucket.
 #[derive(Debug, Clone)]
 pub struct S3Store {
-    client: Client,
-    settings: Settings,
+    pub(super) client: Client,
+    pub(super) settings: Settings,
 }
 
 impl S3Store {
     /// A client for the bucket; nothing is asked yet.
     pub fn new(settings: Settings) -> Self {
-        let http = aws_smithy_http_client::Builder::new()
-            .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
-            .build_https();
+        let tls = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring);
+        Self::over(settings, aws_smithy_http_client::Builder::new().tls_provider(tls).build_https())
+    }
+
+    /// As [`S3Store::new`], over another HTTP client; a test reads there what Amazon would get.
+    pub fn over(settings: Settings, http: impl HttpClient + 'static) -> Self {
         let timeouts =
             TimeoutConfig::builder().connect_timeout(settings.connect_timeout).operation_timeout(settings.timeout);
         let credentials = Credentials::new(
@@ -184,12 +198,24 @@ impl ObjectStore for S3Store {
         Err(refused.unwrap_or_default().into_failure())
     }
 
-    async fn sign(&self, key: &str, ttl: Duration) -> Result<String, Failure> {
-        let cannot = |error: &dyn fmt::Display| Failure::new(FailureKind::KeyRefused, error.to_string()).at("s3");
-        let ttl = PresigningConfig::expires_in(ttl.min(LONGEST_TTL)).map_err(|error| cannot(&error))?;
+    async fn sign(&self, key: &str, now: DateTime<Utc>, until: DateTime<Utc>) -> Result<String, Failure> {
+        let cannot = |why: &dyn fmt::Display| Failure::new(FailureKind::KeyRefused, why.to_string()).at("s3");
+        let last = self.signs_until().unwrap_or(until);
+        if last <= now {
+            return Err(cannot(&"the temporary credentials of storage.s3 have ended: give new ones"));
+        }
+        let end = until.min(now + LONGEST_TTL).min(last);
+        // Whole seconds, as they stand in the address: its start and its length add up to its end.
+        let seconds = u64::try_from(end.timestamp() - now.timestamp()).unwrap_or_default();
+        let start = SystemTime::from(now) - Duration::from_nanos(now.timestamp_subsec_nanos().into());
+        let span = PresigningConfig::builder().start_time(start).expires_in(Duration::from_secs(seconds)).build();
         let get = self.client.get_object().bucket(&self.settings.bucket).key(key);
-        let signed = get.presigned(ttl).await.map_err(|error| cannot(&error))?;
+        let signed = get.presigned(span.map_err(|error| cannot(&error))?).await.map_err(|error| cannot(&error))?;
         Ok(signed.uri().to_owned())
+    }
+
+    fn signs_until(&self) -> Option<DateTime<Utc>> {
+        self.settings.credentials_expire_at.map(|end| end - MARGIN)
     }
 
     async fn ready(&self) -> Result<(), Failure> {
@@ -211,9 +237,9 @@ impl ObjectStore for S3Store {
 
 /// Why a request did not succeed, without the words of the server, which may repeat a secret.
 #[derive(Debug, Default)]
-struct Refusal {
-    status: Option<u16>,
-    code: Option<String>,
+pub(super) struct Refusal {
+    pub(super) status: Option<u16>,
+    pub(super) code: Option<String>,
     request_id: Option<String>,
     retry_after: Option<Duration>,
     timed_out: bool,
@@ -230,7 +256,7 @@ impl Refusal {
         }
     }
 
-    fn into_failure(self) -> Failure {
+    pub(super) fn into_failure(self) -> Failure {
         let answer = match (self.status, &self.code) {
             _ if self.timed_out => "did not answer in time".to_owned(),
             (Some(status), Some(code)) => format!("answered {status} {code}"),
