@@ -1,5 +1,6 @@
-//! From samples to an MP3, for our own voices: LAME at 64 kb/s, constant, mono, 24 kHz, which is
-//! transparent enough for speech and a quarter of a music file's size.
+//! From samples to an MP3, for our own voices and for chunks that differ in format: LAME at 64 kb/s,
+//! constant, mono, 24 kHz, which is transparent enough for speech and a quarter of a music file's
+//! size.
 //!
 //! The encoder is statically linked C under the LGPL-3.0.
 

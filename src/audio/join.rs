@@ -1,13 +1,14 @@
 //! Puts the frames of several MP3s behind one another, byte for byte.
 //!
-//! Nothing is decoded, so nothing is lost. Every chunk was encoded by itself and borrows no bits
+//! Nothing is decoded, so nothing is lost; only chunks that differ in format must be made alike
+//! before, by [`alike`]. Every chunk was encoded by itself and borrows no bits
 //! from the frame before its first, which is why frames may simply follow each other. What an
 //! encoder adds at both ends of a chunk stays: some 60 ms of silence at each joint.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use super::{
-    Error, Limits,
+    Error, Limits, SAMPLE_RATE, decode, encode,
     frame::{Format, HEADER_BYTES, Header},
     scan::{Scan, scan},
 };
@@ -50,6 +51,23 @@ pub fn join<T: AsRef<[u8]>>(chunks: &[T], limits: Limits) -> Result<Joined, Erro
     }
     let chunks: Vec<_> = scans.iter().map(Scan::duration).collect();
     Ok(Joined { mp3, duration: chunks.iter().sum(), chunks })
+}
+
+/// The chunks in one format, mono at [`SAMPLE_RATE`]: those that are not yet are decoded, mixed
+/// down and encoded again, the others stay as they are. Holds the samples of one chunk at a time.
+///
+/// # Errors
+/// What [`scan`] refuses; [`Error::Encoder`] and [`Error::Decoder`].
+pub fn alike<T: AsRef<[u8]>>(chunks: &[T], limits: Limits) -> Result<Vec<Cow<'_, [u8]>>, Error> {
+    chunks.iter().map(|chunk| one_alike(chunk.as_ref(), limits)).collect()
+}
+
+fn one_alike(mp3: &[u8], limits: Limits) -> Result<Cow<'_, [u8]>, Error> {
+    let scan = scan(mp3, limits)?;
+    if scan.format.channels == 1 && scan.format.sample_rate == SAMPLE_RATE {
+        return Ok(mp3.into());
+    }
+    Ok(encode::encode(&decode::mono(mp3, &scan)?, scan.format.sample_rate)?.into())
 }
 
 /// Bytes of a `Xing` header: marker, flags, frames, bytes, 100 places to seek to.

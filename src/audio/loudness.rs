@@ -1,15 +1,15 @@
-//! As loud as other podcasts: −16 LUFS (EBU R 128, ITU-R BS.1770), with no true peak above
-//! −1 dBTP. For our own voices, before they are encoded.
+//! How loud speech is (EBU R 128, ITU-R BS.1770), and our own as loud as other podcasts: −16 LUFS,
+//! with no true peak above −1 dBTP, before it is encoded.
 //!
 //! Speech has sharp peaks, so gain alone cannot reach the target: a look-ahead limiter turns the
 //! level down a few milliseconds before a peak and up again slowly after it. It works on blocks of
 //! a millisecond: one gain per block border, and straight lines between them.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, ops::ControlFlow};
 
 use ebur128::{EbuR128, Mode};
 
-use super::Error;
+use super::{Error, decode::decode, scan::Scan};
 
 /// Where speech is mastered to, in LUFS.
 pub const TARGET_LUFS: f64 = -16.0;
@@ -65,8 +65,29 @@ pub fn measure(samples: &[i16], rate: u32) -> Result<Option<Loudness>, Error> {
     for second in samples.chunks(rate.max(1) as usize) {
         meter.add_frames_i16(second).map_err(failed)?;
     }
-    let lufs = meter.loudness_global().map_err(failed)?;
-    let peak_dbtp = decibels(meter.true_peak(0).map_err(failed)?);
+    read(&meter, 1).map_err(failed)
+}
+
+/// Measures the MP3 that `scan` was made of, as it is played; `None` as for [`measure`].
+///
+/// # Errors
+/// [`Error::Meter`] as for [`measure`], [`Error::Decoder`] when there is no decoder.
+pub fn measure_mp3(mp3: &[u8], scan: &Scan) -> Result<Option<Loudness>, Error> {
+    let (rate, channels) = (scan.format.sample_rate, u32::from(scan.format.channels));
+    let failed = |source| Error::Meter { rate, source };
+    let mut meter = EbuR128::new(channels, rate, Mode::I | Mode::TRUE_PEAK).map_err(failed)?;
+    let mut refused = Ok(());
+    decode(mp3, scan, |planes| {
+        refused = meter.add_frames_planar_f32(planes);
+        if refused.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    })?;
+    refused.and_then(|()| read(&meter, channels)).map_err(failed)
+}
+
+fn read(meter: &EbuR128, channels: u32) -> Result<Option<Loudness>, ebur128::Error> {
+    let lufs = meter.loudness_global()?;
+    let peaks = (0..channels).map(|channel| meter.true_peak(channel)).collect::<Result<Vec<_>, _>>()?;
+    let peak_dbtp = decibels(peaks.into_iter().fold(0.0, f64::max));
     Ok((lufs.is_finite() && peak_dbtp.is_finite()).then_some(Loudness { lufs, peak_dbtp }))
 }
 

@@ -1,14 +1,19 @@
 //! What an episode is made of, down to the frame: pure functions over bytes and samples, without
-//! I/O and without a decoder.
+//! I/O.
 //!
 //! Audio from a provider is untrusted. [`scan`] walks its MP3 frames and refuses what is not one
 //! sound MP3; [`join`] puts the frames of several chunks behind one another, without decoding;
-//! [`tag`] writes the words a player shows. The other way, from samples to an MP3, is for our own
-//! voices only: [`loudness`] makes them as loud as other podcasts, [`encode`] packs them.
+//! [`tag`] writes the words a player shows. [`decode`] only listens: is there any sound, and how
+//! loud is it?
+//!
+//! The other way, from samples to an MP3, is for our own voices: [`loudness`] makes them as loud as
+//! other podcasts, [`encode`] packs them. What a provider sent is packed again only when its chunks
+//! differ in format.
 //!
 //! Durations are counted from frames, never guessed from sizes. Nothing here panics on any bytes,
 //! and nothing allocates by a number that it read from them.
 
+pub mod decode;
 pub mod encode;
 pub mod frame;
 pub mod join;
@@ -79,6 +84,12 @@ pub enum Error {
     Encoder {
         /// What was asked of it.
         step: &'static str,
+        /// Its own words.
+        why: String,
+    },
+    /// No decoder for MP3s could be set up.
+    #[error("the MP3 decoder could not be set up: {why}")]
+    Decoder {
         /// Its own words.
         why: String,
     },

@@ -15,12 +15,18 @@ use super::Error;
 /// What ReplayGain 2.0 measures against, in LUFS.
 const REPLAY_GAIN_REFERENCE: f64 = -18.0;
 
+/// The longest title in characters: longer than any screen that shows it.
+const TITLE_CHARACTERS: usize = 250;
+
+/// The longest text in characters: several times what is said in six minutes.
+const LYRICS_CHARACTERS: usize = 50_000;
+
 const REPLAY_GAIN: &str = "REPLAYGAIN_TRACK_GAIN";
 
 /// What is told about an episode.
 #[derive(Debug, Clone, Copy)]
 pub struct Words<'a> {
-    /// Title of the episode.
+    /// Title of the episode. Cut off where it is longer than a player shows.
     pub title: &'a str,
     /// Who speaks to the listener.
     pub artist: &'a str,
@@ -41,13 +47,13 @@ pub struct Words<'a> {
 pub fn episode(words: &Words<'_>) -> Result<Vec<u8>, Error> {
     let lang = iso_639_2(words.language).to_owned();
     let mut tag = Tag::with_version(Version::Id3v24);
-    tag.set_title(words.title);
+    tag.set_title(clean(words.title, TITLE_CHARACTERS).replace('\n', " "));
     tag.set_artist(words.artist);
     tag.set_album(words.album);
     tag.set_genre("Podcast");
     tag.set_text("TDRC", words.date.format("%Y-%m-%d").to_string());
     tag.set_text("TLAN", &lang);
-    tag.add_frame(Lyrics { lang, description: String::new(), text: words.lyrics.to_owned() });
+    tag.add_frame(Lyrics { lang, description: String::new(), text: clean(words.lyrics, LYRICS_CHARACTERS) });
     bytes(&tag)
 }
 
@@ -71,6 +77,11 @@ pub fn loudness(mp3: &[u8]) -> Option<f64> {
     let gain = tag.extended_texts().find(|text| text.description == REPLAY_GAIN)?;
     let gain: f64 = gain.value.strip_suffix(" dB")?.parse().ok()?;
     Some(REPLAY_GAIN_REFERENCE - gain).filter(|lufs| lufs.is_finite())
+}
+
+/// The beginning of a text, without control characters: a zero ends a text in ID3.
+fn clean(text: &str, characters: usize) -> String {
+    text.chars().filter(|character| *character == '\n' || !character.is_control()).take(characters).collect()
 }
 
 fn bytes(tag: &Tag) -> Result<Vec<u8>, Error> {

@@ -58,6 +58,8 @@ pub struct Speech<'a> {
     pub spool: &'a dyn Spool,
     /// Permits for joining an episode, which needs a core and the episode's memory twice.
     pub cpu: &'a Semaphore,
+    /// Permits for measuring how loud an episode is. Without a free one it stays unknown.
+    pub meters: &'a Semaphore,
     /// Chunks that are spoken at the same time.
     pub concurrency: NonZeroUsize,
     /// False as soon as the lease may be lost; asked before every call.
@@ -220,8 +222,28 @@ impl Speech<'_> {
         (call, result)
     }
 
-    /// Joins the chunks and keeps the episode.
+    /// Joins the chunks, measures and keeps the episode.
     async fn finish(&self, plan: &Plan<'_>) -> Result<Artefacts, Trouble> {
+        let mut episode = self.joined(plan).await?;
+        episode.measure(self.meters).await;
+        let (podcast_id, provider) = (plan.podcast.id, plan.candidate.speaker.name());
+        if let Some(warning) = episode.warn() {
+            tracing::warn!(podcast.id = podcast_id, provider, warning, "an odd episode");
+        }
+        let audio_bytes = i64::try_from(episode.mp3.len()).unwrap_or(i64::MAX);
+        let spool_ref = self.spool.put_episode(podcast_id, episode.mp3).await.map_err(Trouble::Other)?;
+        Ok(Artefacts {
+            spool_ref: Some(spool_ref),
+            audio_sha256: Some(episode.sha256),
+            audio_bytes: Some(audio_bytes),
+            duration_seconds: Some(episode.duration.as_secs_f64().round() as i32),
+            loudness_lufs: episode.loudness_lufs,
+            metadata: Some(episode.metadata),
+            ..Artefacts::default()
+        })
+    }
+
+    async fn joined(&self, plan: &Plan<'_>) -> Result<assembly::Episode, Trouble> {
         let _permit = self.cpu.acquire().await.map_err(|closed| Trouble::Other(internal(closed.to_string())))?;
         let mut chunks = Vec::with_capacity(plan.chunks.len());
         for index in (0..plan.chunks.len()).filter(|index| !plan.text(*index).is_empty()) {
@@ -232,18 +254,7 @@ impl Speech<'_> {
             };
             chunks.push((index, chunk.ok_or_else(gone)?));
         }
-        let episode = assembly::assemble(plan, chunks).await?;
-        let audio_bytes = i64::try_from(episode.mp3.len()).unwrap_or(i64::MAX);
-        let spool_ref = self.spool.put_episode(plan.podcast.id, episode.mp3).await.map_err(Trouble::Other)?;
-        Ok(Artefacts {
-            spool_ref: Some(spool_ref),
-            audio_sha256: Some(episode.sha256),
-            audio_bytes: Some(audio_bytes),
-            duration_seconds: Some(episode.duration_seconds),
-            loudness_lufs: episode.loudness_lufs,
-            metadata: Some(episode.metadata),
-            ..Artefacts::default()
-        })
+        assembly::assemble(plan, chunks).await
     }
 
     /// Fails the attempt and leaves in the row who is next: the next candidate at once, or after
@@ -305,22 +316,25 @@ fn is_chosen(podcast: &Podcast, candidate: &Candidate<'_>) -> bool {
 }
 
 /// Is this MP3 the text, at the rate that was ordered? What a provider cut off without a word
-/// shows in its length.
+/// shows in its length, and some answer with silence.
 fn check(mp3: &[u8], text: &str, candidate: &Candidate<'_>) -> Result<(), Failure> {
     let bad = |message: String| Failure::new(FailureKind::BadAnswer, message).at(candidate.speaker.name());
     let scan =
         audio::scan(mp3, Limits::rate(candidate.speaker.sample_rate())).map_err(|error| bad(error.to_string()))?;
-    let (lasts, plausible) = (scan.duration(), pace::plausible(text));
-    if plausible.contains(&lasts) {
-        return Ok(());
+    let (lasts, plausible, characters) = (scan.duration(), pace::plausible(text), text.chars().count());
+    if !plausible.contains(&lasts) {
+        return Err(bad(format!(
+            "{characters} characters were spoken in {:.1} s; plausible are {:.1} to {:.1} s",
+            lasts.as_secs_f64(),
+            plausible.start().as_secs_f64(),
+            plausible.end().as_secs_f64(),
+        )));
     }
-    Err(bad(format!(
-        "{} characters were spoken in {:.1} s; plausible are {:.1} to {:.1} s",
-        text.chars().count(),
-        lasts.as_secs_f64(),
-        plausible.start().as_secs_f64(),
-        plausible.end().as_secs_f64(),
-    )))
+    match audio::decode::is_silent(mp3, &scan) {
+        Ok(false) => Ok(()),
+        Ok(true) => Err(bad(format!("{characters} characters were answered with silence"))),
+        Err(error) => Err(bad(error.to_string())),
+    }
 }
 
 fn script(podcast: &Podcast) -> Option<&str> {

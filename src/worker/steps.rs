@@ -53,13 +53,16 @@ pub struct Steps {
     workflow: Workflow,
     neighbours: Neighbours,
     cpu: Semaphore,
+    meters: Semaphore,
 }
 
 impl Steps {
     /// Steps that follow `workflow`.
     pub fn new(store: Store, workflow: Workflow, neighbours: Neighbours) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        Self { store, workflow, neighbours, cpu: Semaphore::new(cores) }
+        // Half of the cores at most: loudness is good to know, the night comes first.
+        let meters = Semaphore::new(cores.div_ceil(2));
+        Self { store, workflow, neighbours, cpu: Semaphore::new(cores), meters }
     }
 
     /// The names of all who can speak.
@@ -102,6 +105,7 @@ impl Steps {
             candidates: &candidates,
             spool: self.neighbours.spool.as_ref(),
             cpu: &self.cpu,
+            meters: &self.meters,
             concurrency: speech::CONCURRENCY,
             may_call,
             price_micro_usd: &|provider, engine, characters| {

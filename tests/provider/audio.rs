@@ -1,5 +1,6 @@
 //! MP3s: our counting against `ffprobe`, our joins through `ffmpeg`'s decoder, our loudness
-//! against its meter, and bytes of any kind, which must not bring anything down.
+//! against its meter, our tags through two readers, and bytes of any kind, which must not bring
+//! anything down.
 
 use std::{
     path::{Path, PathBuf},
@@ -9,7 +10,8 @@ use std::{
 };
 
 use chrono::NaiveDate;
-use dailycast::audio::{self, Error, Limits, SAMPLE_RATE, join, loudness, scan, tag};
+use dailycast::audio::{self, Error, Limits, SAMPLE_RATE, decode::is_silent, join, loudness, scan, tag};
+use id3::TagLike as _;
 use proptest::prelude::*;
 
 /// A file that goes away with the test.
@@ -242,6 +244,91 @@ fn silence_has_no_loudness() {
     assert_eq!(loudness::master(&[0; 480], SAMPLE_RATE, -20.0).unwrap().samples, [0; 480]);
 }
 
+/// What a vendor's MP3 says to our meter.
+fn measured(mp3: &[u8]) -> Option<loudness::Loudness> {
+    loudness::measure_mp3(mp3, &scan(mp3, Limits::ANY).unwrap()).unwrap()
+}
+
+#[test]
+fn an_mp3_of_any_kind_is_as_loud_to_us_as_to_ffmpeg() {
+    for (rate, channels, quality) in
+        [(8_000, 1, "-q:a"), (22_050, 2, "-q:a"), (24_000, 1, "-b:a"), (24_000, 2, "-b:a"), (44_100, 2, "-b:a")]
+    {
+        let value = if quality == "-q:a" { "5" } else { "64k" };
+        let mp3 = foreign(rate, channels, 6.0, &[quality, value]);
+        let (ours, (lufs, peak)) = (measured(&mp3).unwrap(), metered(&mp3));
+        let near = (ours.lufs - lufs).abs() <= 0.1 && (ours.peak_dbtp - peak).abs() <= 0.2;
+        assert!(near, "{rate} Hz, {channels}: {ours:?}, ffmpeg {lufs} and {peak}");
+    }
+}
+
+#[test]
+fn frames_without_sense_are_passed_over() {
+    let mut mp3 = audio::encode(&babble(6, 0.3), SAMPLE_RATE).unwrap();
+    let (before, frame) = (measured(&mp3).unwrap(), 192);
+    for at in [40, 41, 90] {
+        mp3[at * frame + 4..(at + 1) * frame].fill(0xFF);
+    }
+    let after = measured(&mp3).unwrap();
+    assert!((before.lufs - after.lufs).abs() < 1.0, "{before:?}, then {after:?}");
+}
+
+#[test]
+fn silence_is_told_from_quiet_speech() {
+    let silent = |samples: &[i16]| {
+        let mp3 = audio::encode(samples, SAMPLE_RATE).unwrap();
+        is_silent(&mp3, &scan(&mp3, Limits::ANY).unwrap()).unwrap()
+    };
+    let pause = |seconds: u32| vec![0; (seconds * SAMPLE_RATE) as usize];
+    let speech = babble(4, 0.02);
+    assert!(silent(&pause(4)), "nothing at all");
+    assert!(silent(&babble(4, 0.0005)), "noise of the lowest bits");
+    let click: Vec<_> = [pause(2), vec![20_000; 200], pause(2)].concat();
+    assert!(silent(&click), "a click");
+    assert!(!silent(&speech), "a distant voice");
+    assert!(!silent(&[pause(5), speech.clone()].concat()), "a voice that waits");
+    assert!(silent(&[pause(31), speech].concat()), "nobody waits that long");
+    assert!(!silent(&babble(1, 0.3)[1_000..4_500]), "a syllable");
+}
+
+#[test]
+fn an_mp3_in_stereo_is_made_like_the_others() {
+    let mono = audio::encode(&babble(2, 0.3), SAMPLE_RATE).unwrap();
+    let stereo = foreign(SAMPLE_RATE, 2, 2.0, &["-b:a", "48k"]);
+    let chunks = [mono.as_slice(), &stereo];
+    let alike = join::alike(&chunks, Limits::rate(SAMPLE_RATE)).unwrap();
+    assert_eq!(alike[0], mono, "what fits is left alone");
+    let joined = join(&alike, Limits::rate(SAMPLE_RATE)).unwrap();
+    let seconds = joined.chunks[1].as_secs_f64();
+    assert!((seconds - 2.0).abs() < 0.25, "{seconds}");
+    let (before, after) = (metered(&stereo).0, metered(&alike[1]).0);
+    // Two channels with the same are 3 dB more than one.
+    assert!((before - 3.0 - after).abs() < 0.3, "{before}, then {after}");
+    assert!(matches!(join::alike(&[&mono], Limits::rate(16_000)), Err(Error::WrongRate { .. })));
+}
+
+#[test]
+fn words_of_any_size_and_kind_make_a_tag_that_is_read() {
+    let title = "今日の話題\u{0}\n酸と塩基".to_owned() + &"え".repeat(34_000);
+    let lyrics = "おはようございます。\u{0}\u{7}\n\n今日は酸と塩基について話します。".repeat(5_000);
+    let date = NaiveDate::from_ymd_opt(2026, 11, 22).unwrap();
+    let words = tag::Words { title: &title, artist: "A", album: "B", date, language: "ja", lyrics: &lyrics };
+    let bytes = tag::episode(&words).unwrap();
+    assert!(bytes.len() < 200_000, "{}", bytes.len());
+    let mp3 = [bytes, audio::encode(&babble(1, 0.2), SAMPLE_RATE).unwrap()].concat();
+    let tag = id3::Tag::read_from2(std::io::Cursor::new(&mp3)).unwrap();
+    let read = tag.title().unwrap();
+    assert!(read.starts_with("今日の話題 酸と塩基ええ") && read.chars().count() == 250, "{read}");
+    assert_eq!(
+        (tag.date_recorded().unwrap().to_string().as_str(), tag.get("TLAN").unwrap().content().text()),
+        ("2026-11-22", Some("jpn"))
+    );
+    let text = &tag.lyrics().next().unwrap().text;
+    assert!(text.starts_with("おはようございます。\n\n今日は酸と塩基について話します。おはよう"), "{}", &text[..90]);
+    assert_eq!(probed(&mp3, "format_tags=title"), read);
+    assert!(probed(&mp3, "format_tags").contains("今日は酸と塩基について話します。"));
+}
+
 #[test]
 fn the_tag_is_read_by_others() {
     let words = tag::Words {
@@ -295,6 +382,7 @@ proptest! {
         }
         let _ = tag::loudness(&mp3);
         if let Ok(found) = scan(&mp3, Limits::ANY) {
+            let _ = (is_silent(&mp3, &found).unwrap(), loudness::measure_mp3(&mp3, &found).unwrap());
             prop_assert_eq!(found.bytes, found.runs.iter().map(|run| mp3[run.clone()].len()).sum::<usize>());
             let joined = join(&[&mp3, &mp3], Limits::ANY).unwrap();
             prop_assert_eq!(scan(&joined.mp3, Limits::ANY).unwrap().frames, found.frames * 2);

@@ -4,6 +4,7 @@ mod apalis_defects;
 mod engine;
 pub(crate) mod samples;
 mod script;
+mod sound;
 mod speech;
 mod template;
 mod workflow;

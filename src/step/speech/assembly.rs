@@ -1,15 +1,16 @@
 //! From the chunks of a podcast to its finished MP3: joined, tagged, measured.
 
-use std::time::Duration;
+use std::{ops::RangeInclusive, time::Duration};
 
 use bytes::Bytes;
 use chrono::NaiveDate;
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
+use tokio::sync::Semaphore;
 
 use super::{Plan, Trouble, internal};
 use crate::{
-    audio::{self, Limits, tag::Words},
+    audio::{self, Limits, loudness::Loudness, tag::Words},
     machine::FailureKind,
     podcast::Failure,
     provider::tts::local,
@@ -22,7 +23,10 @@ const ARTIST: &str = "Dailycast";
 const ALBUM: &str = "Your daily podcast";
 
 /// What a listener was promised.
-const PROMISED: std::ops::RangeInclusive<Duration> = Duration::from_secs(180)..=Duration::from_secs(360);
+const PROMISED: RangeInclusive<Duration> = Duration::from_secs(180)..=Duration::from_secs(360);
+
+/// How loud podcasts are, in LUFS. Outside of it a listener reaches for the volume.
+const USUAL_LUFS: RangeInclusive<f64> = -23.0..=-14.0;
 
 /// Below this an episode is put together where we stand: moving to another thread costs more.
 const SMALL_BYTES: usize = 64 * 1024;
@@ -33,13 +37,55 @@ pub(super) struct Episode {
     pub(super) mp3: Bytes,
     /// Of `mp3`, lower-case hex.
     pub(super) sha256: String,
-    /// Rounded.
-    pub(super) duration_seconds: i32,
-    /// Where every chunk brought its own.
+    /// How long it plays.
+    pub(super) duration: Duration,
+    /// Where every chunk brought its own, or [`Episode::measure`] had the time.
     pub(super) loudness_lufs: Option<f64>,
-    /// The row's metadata with a section `speech`: milliseconds of each chunk of the plan, and a
-    /// warning when the episode is shorter or longer than promised.
+    /// The row's metadata with a section `speech`: milliseconds of each chunk of the plan, the true
+    /// peak where it was measured, and a warning when the episode is shorter, longer, quieter or
+    /// louder than promised.
     pub(super) metadata: Value,
+}
+
+impl Episode {
+    /// Measures how loud the episode is, unless its chunks told, or the meters are all in use. It
+    /// changes nothing that is heard, so it does not hold up a night that has no core to spare.
+    pub(super) async fn measure(&mut self, meters: &Semaphore) {
+        if self.loudness_lufs.is_some() {
+            return;
+        }
+        let Ok(_permit) = meters.try_acquire() else { return };
+        let mp3 = self.mp3.clone();
+        let measured = tokio::task::spawn_blocking(move || {
+            let scan = audio::scan(&mp3, Limits::ANY)?;
+            audio::loudness::measure_mp3(&mp3, &scan)
+        });
+        match measured.await.map_err(|panic| panic.to_string()).map(|done| done.map_err(|error| error.to_string())) {
+            Ok(Ok(Some(Loudness { lufs, peak_dbtp }))) => {
+                self.loudness_lufs = Some(hundredths(lufs));
+                self.metadata["speech"]["peak_dbtp"] = hundredths(peak_dbtp).into();
+            }
+            Ok(Ok(None)) => {}
+            Ok(Err(error)) | Err(error) => tracing::warn!(error, "the loudness of an episode could not be measured"),
+        }
+    }
+
+    /// Says in the metadata, and returns, what a listener would find odd.
+    pub(super) fn warn(&mut self) -> Option<&str> {
+        let (length, loudness) = (self.duration, self.loudness_lufs);
+        let seconds = length.as_secs();
+        let odd_length = (!PROMISED.contains(&length))
+            .then(|| format!("lasts {}:{:02}, not 3 to 6 minutes", seconds / 60, seconds % 60));
+        let odd_loudness = loudness
+            .filter(|lufs| !USUAL_LUFS.contains(lufs))
+            .map(|lufs| format!("has {lufs:.1} LUFS, not {} to {}", USUAL_LUFS.start(), USUAL_LUFS.end()));
+        let warnings: Vec<_> = odd_length.into_iter().chain(odd_loudness).collect();
+        if warnings.is_empty() {
+            return None;
+        }
+        self.metadata["speech"]["warning"] = warnings.join("; ").into();
+        self.metadata["speech"]["warning"].as_str()
+    }
 }
 
 /// What is put together, apart from the row so that it can go to another thread.
@@ -85,7 +131,12 @@ pub(super) async fn assemble(plan: &Plan<'_>, chunks: Vec<(usize, Bytes)>) -> Re
 impl Assembly {
     fn build(self) -> Result<Episode, audio::Error> {
         let bytes: Vec<_> = self.chunks.iter().map(|(_, mp3)| mp3).collect();
-        let joined = audio::join(&bytes, Limits::rate(self.rate))?;
+        let limits = Limits::rate(self.rate);
+        let joined = match audio::join(&bytes, limits) {
+            // Sound in two formats is still the text: it is worth more than another provider's.
+            Err(audio::Error::Mixed { .. }) => audio::join(&audio::join::alike(&bytes, limits)?, Limits::ANY)?,
+            joined => joined?,
+        };
         let words = Words {
             title: &self.title,
             artist: ARTIST,
@@ -99,7 +150,7 @@ impl Assembly {
         Ok(Episode {
             sha256: hex::encode(Sha256::digest(&mp3)),
             mp3: mp3.into(),
-            duration_seconds: joined.duration.as_secs_f64().round() as i32,
+            duration: joined.duration,
             loudness_lufs: if self.is_ours { self.loudness(&joined.chunks) } else { None },
             metadata: self.metadata(&joined),
         })
@@ -113,7 +164,7 @@ impl Assembly {
             power += 10_f64.powf(audio::tag::loudness(mp3)? / 10.0) * length.as_secs_f64();
         }
         let seconds: f64 = lengths.iter().map(Duration::as_secs_f64).sum();
-        Some((10.0 * (power / seconds).log10() * 100.0).round() / 100.0).filter(|lufs| lufs.is_finite())
+        Some(hundredths(10.0 * (power / seconds).log10())).filter(|lufs| lufs.is_finite())
     }
 
     fn metadata(&self, joined: &audio::join::Joined) -> Value {
@@ -123,16 +174,15 @@ impl Assembly {
                 *place = u64::try_from(length.as_millis()).unwrap_or(u64::MAX);
             }
         }
-        let mut speech = json!({ "chunk_ms": chunk_ms });
-        if !PROMISED.contains(&joined.duration) {
-            let seconds = joined.duration.as_secs();
-            speech["warning"] = format!("lasts {}:{:02}, not 3 to 6 minutes", seconds / 60, seconds % 60).into();
-        }
         let mut all = match &self.metadata {
             Some(Value::Object(all)) => all.clone(),
             _ => Map::new(),
         };
-        all.insert("speech".to_owned(), speech);
+        all.insert("speech".to_owned(), json!({ "chunk_ms": chunk_ms }));
         Value::Object(all)
     }
+}
+
+fn hundredths(value: f64) -> f64 {
+    (value * 100.0).round() / 100.0
 }
