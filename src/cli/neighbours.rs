@@ -7,8 +7,10 @@ use anyhow::Context as _;
 
 use super::exit::Advice;
 use crate::{
-    config::{Config, LocalVoice, SpoolKind, installed_voice},
+    clock::{Clock, SystemClock},
+    config::{Config, LocalVoice, SpoolKind, Writer, installed_voice},
     provider::{
+        llm::{self, ScriptWriter, anthropic::Anthropic, gemini::Gemini, openai::OpenAi},
         object_store::{
             ObjectStore,
             s3::{S3Store, Settings},
@@ -91,6 +93,40 @@ pub async fn spool(config: &Config) -> anyhow::Result<Arc<dyn Spool>> {
     Ok(Arc::new(opened.context(Advice::failed(what, mend))?))
 }
 
+/// The writers that have a key; nothing is asked yet.
+///
+/// # Errors
+/// When TLS cannot be set up.
+pub fn writers(config: &Config) -> anyhow::Result<Vec<Arc<dyn ScriptWriter>>> {
+    let providers = &config.providers;
+    let mut writers: Vec<Arc<dyn ScriptWriter>> = Vec::new();
+    if let Some(settings) = writer_settings(&providers.openai) {
+        writers.push(Arc::new(OpenAi::new(settings)?));
+    }
+    if let Some(settings) = writer_settings(&providers.gemini) {
+        writers.push(Arc::new(Gemini::new(settings)?));
+    }
+    if let Some(settings) = writer_settings(&providers.anthropic) {
+        writers.push(Arc::new(Anthropic::new(settings)?));
+    }
+    Ok(writers)
+}
+
+fn writer_settings(writer: &Writer) -> Option<llm::Settings> {
+    let api_key = writer.api_key.as_ref()?.expose().to_owned();
+    Some(llm::Settings { api_key, base_url: writer.base_url.clone(), timeout: writer.timeout })
+}
+
+/// Says of the writers' models what an operator should know: one ends soon, or has ended.
+fn tell_of_models(config: &Config, workflow: &Workflow, writers: &[Arc<dyn ScriptWriter>]) {
+    let today = schedule(config).date(SystemClock.now());
+    for writer in writers {
+        if let Some(notice) = workflow.model(writer.name(), today).and_then(|model| model.notice) {
+            tracing::warn!(provider.name = writer.name(), model.notice = notice, "a model ends");
+        }
+    }
+}
+
 /// The steps with everybody they work with.
 ///
 /// # Errors
@@ -107,8 +143,10 @@ pub async fn steps(config: &Config, store: Store, workflow: Workflow) -> anyhow:
         tone: speech.voice == LocalVoice::Tone,
         ..LocalVoices::default()
     });
+    let writers = writers(config)?;
+    tell_of_models(config, &workflow, &writers);
     let neighbours = Neighbours {
-        writers: Vec::new(),
+        writers,
         speakers: Vec::new(),
         local: Some(Arc::new(local)),
         tone: speech.voice == LocalVoice::Tone,

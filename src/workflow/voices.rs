@@ -91,6 +91,12 @@ impl Voices {
         if first.gender == gender { Some(first) } else { fit.find(|voice| voice.gender == gender).or(Some(first)) }
     }
 
+    pub(super) fn prefer_engine(&mut self, provider: &str, engine: &str) {
+        for voice in self.all.iter_mut().filter(|voice| voice.choice.provider == provider) {
+            engine.clone_into(&mut voice.choice.engine);
+        }
+    }
+
     /// One voice for each available provider of the plan's chain that has one.
     pub(super) fn chain(&self, plan: &Plan, language: &str, gender: &str, available: &[&str]) -> Vec<VoiceChoice> {
         plan.speech

@@ -1,6 +1,8 @@
 //! The neighbours: who speaks and keeps audio, and what is made of their answers.
 
 pub mod audio;
+mod llm;
+mod llm_answers;
 mod s3;
 mod spool;
 mod tts;
