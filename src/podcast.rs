@@ -147,6 +147,22 @@ pub struct Failure {
     pub retry_after: Option<std::time::Duration>,
     /// The next attempt starts at once (at another provider), not after the usual delay.
     pub at_once: bool,
+    /// What the provider's answer said of the call, where there was an answer: a refused or cut off
+    /// script is paid for, too.
+    pub billed: Option<Box<Billed>>,
+}
+
+/// What a provider tells of a call that failed all the same.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Billed {
+    /// The model that answered; `None` when none did, as of a refused key.
+    pub model: Option<String>,
+    /// Billed input tokens.
+    pub input_tokens: u64,
+    /// Billed output tokens.
+    pub output_tokens: u64,
+    /// The provider's name of the request.
+    pub request_id: Option<String>,
 }
 
 /// One paid or payable request to a provider; a line of `dailycast.provider_call`.
@@ -173,13 +189,20 @@ pub struct Call {
 impl Failure {
     /// A failure of `kind` that is retried after the usual delay.
     pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), provider: None, retry_after: None, at_once: false }
+        Self { kind, message: message.into(), provider: None, retry_after: None, at_once: false, billed: None }
     }
 
     /// Names the provider it happened at.
     #[must_use]
     pub fn at(mut self, provider: impl Into<String>) -> Self {
         self.provider = Some(provider.into());
+        self
+    }
+
+    /// Adds what the provider told of the call.
+    #[must_use]
+    pub fn with_billed(mut self, billed: Billed) -> Self {
+        self.billed = Some(Box::new(billed));
         self
     }
 }

@@ -59,7 +59,7 @@ pub enum Command {
     #[command(subcommand)]
     Podcast(Podcast),
     /// Check the set-up and say how to mend it
-    Doctor,
+    Doctor(Doctor),
     /// Make a sample academy, or check the real one
     #[command(subcommand)]
     Academy(Academy),
@@ -69,6 +69,14 @@ pub enum Command {
     /// Measure the engine
     #[command(subcommand)]
     Bench(Bench),
+}
+
+/// Flags of `doctor`.
+#[derive(Debug, Args)]
+pub struct Doctor {
+    /// Also ask the providers: whether the keys are good, whether the models are there
+    #[arg(long)]
+    pub online: bool,
 }
 
 /// Flags of `demo`.

@@ -88,14 +88,24 @@ impl Context {
         }
     }
 
-    /// The workflow in force.
+    /// The workflow in force, with what the settings prefer.
     ///
     /// # Errors
     /// Everything that is wrong with it.
     pub fn workflow(&self) -> anyhow::Result<Workflow> {
-        Ok(match &self.workflows {
+        let mut workflow = match &self.workflows {
             Some(dir) => Workflow::load(dir)?,
             None => Workflow::builtin()?,
-        })
+        };
+        let providers = &self.config.providers;
+        let writers =
+            [("openai", &providers.openai), ("gemini", &providers.gemini), ("anthropic", &providers.anthropic)];
+        for (name, model) in writers.into_iter().filter_map(|(name, writer)| Some((name, writer.model.as_ref()?))) {
+            workflow.prefer_model(name, model);
+        }
+        if let Some(engine) = &providers.polly.engine {
+            workflow.prefer_engine("polly", engine);
+        }
+        Ok(workflow)
     }
 }

@@ -124,6 +124,10 @@ fn point_settings(context: &mut Context, cluster: &Cluster, s3: &S3Server, data:
     config.spool.dir = data.join("demo-spool");
     config.spool.kind = SpoolKind::Disk;
     config.http.public_url = None;
+    // A trial must not spend anything, whatever keys this machine has.
+    for writer in [&mut config.providers.openai, &mut config.providers.gemini, &mut config.providers.anthropic] {
+        writer.api_key = None;
+    }
     config.providers.local_tts.enabled = true;
 }
 

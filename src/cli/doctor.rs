@@ -1,16 +1,19 @@
 //! `doctor`: what is wrong with this set-up, and how to mend it. One line per check; a check that
-//! needs another one that failed is left out.
+//! needs another one that failed is left out. Providers are asked only with `--online`.
+
+mod online;
 
 use std::{path::Path, process::Stdio, time::Duration};
 
 use serde::Serialize;
 use tokio::process::Command;
 
-use super::{context::Context, exit::Exit, neighbours, output};
+use super::{args, context::Context, exit::Exit, neighbours, output};
 use crate::{
     clock::{Clock, SystemClock},
     config::{Config, LocalVoice, Problems, SpoolKind, installed_voice},
     store::{self, Store, academy, server},
+    workflow::Workflow,
 };
 
 /// Clocks further apart than this are a finding.
@@ -80,14 +83,20 @@ pub fn misconfigured(problems: &Problems, json: bool) -> anyhow::Result<Exit> {
 ///
 /// # Errors
 /// When nothing can be printed.
-pub async fn run(context: Context) -> anyhow::Result<Exit> {
+pub async fn run(args: args::Doctor, context: Context) -> anyhow::Result<Exit> {
     let config = &context.config;
     let mut report = Report::default();
     report.good("config", "every setting is in order");
-    match context.workflow() {
-        Ok(workflow) => report.good("workflow", format!("{} is in order", workflow.name)),
-        Err(error) => report.bad("workflow", error.to_string(), "correct the file, or leave out --workflows"),
-    }
+    let workflow = match context.workflow() {
+        Ok(workflow) => {
+            report.good("workflow", format!("{} is in order", workflow.name));
+            Some(workflow)
+        }
+        Err(error) => {
+            report.bad("workflow", error.to_string(), "correct the file, or leave out --workflows");
+            None
+        }
+    };
     match context.database().await {
         Ok(store) => database(&store, config, &mut report).await,
         Err(error) => {
@@ -100,6 +109,14 @@ pub async fn run(context: Context) -> anyhow::Result<Exit> {
     spool(config, &mut report).await;
     speech(config, &mut report).await;
     keys(config, &mut report);
+    if let Some(workflow) = &workflow {
+        let today = neighbours::schedule(config).date(SystemClock.now());
+        writers(config, workflow, today, &mut report);
+        if args.online {
+            online::writers(config, workflow, today, &mut report).await;
+            online::speakers(config, workflow, &mut report).await;
+        }
+    }
     report.print(context.json)
 }
 
@@ -248,14 +265,28 @@ async fn said(command: &mut Command) -> Result<String, String> {
     }
 }
 
-/// Which keys are there; never what they are.
-fn keys(config: &Config, report: &mut Report) {
+fn writers_set_up(config: &Config) -> [(&'static str, bool); 3] {
     let providers = &config.providers;
-    let writers = [
+    [
         ("openai", providers.openai.api_key.is_some()),
         ("gemini", providers.gemini.api_key.is_some()),
         ("anthropic", providers.anthropic.api_key.is_some()),
-    ];
+    ]
+}
+
+/// Which model each writer is asked for, and when that changes.
+fn writers(config: &Config, workflow: &Workflow, today: chrono::NaiveDate, report: &mut Report) {
+    let set_up = writers_set_up(config).into_iter().filter(|(_, is_set)| *is_set);
+    for (name, choice) in set_up.filter_map(|(name, _)| Some((name, workflow.model(name, today)?))) {
+        let notice = choice.notice.map(|notice| format!("; {notice}")).unwrap_or_default();
+        report.good("writer", format!("{name} is asked for {}{notice}", choice.id));
+    }
+}
+
+/// Which keys are there; never what they are.
+fn keys(config: &Config, report: &mut Report) {
+    let providers = &config.providers;
+    let writers = writers_set_up(config);
     let google = providers.google_tts.api_key.is_some() || providers.google_tts.credentials_file.is_some();
     let speakers = [
         ("polly", providers.polly.access_key_id.is_some()),

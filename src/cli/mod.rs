@@ -21,6 +21,7 @@ mod night;
 mod podcast;
 mod run;
 mod workflow;
+mod writers;
 
 use args::{Cli, Command};
 use context::Context;
@@ -41,7 +42,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
     let color = !global.no_color && env.iter().all(|(name, value)| name != "NO_COLOR" || value.is_empty());
     let config = match Config::load(Sources::of_process(global.config, env, command.settings())) {
         Ok(config) => config,
-        Err(problems) if matches!(command, Command::Doctor) => return doctor::misconfigured(&problems, global.json),
+        Err(problems) if matches!(command, Command::Doctor(_)) => return doctor::misconfigured(&problems, global.json),
         Err(problems) => return Err(problems.into()),
     };
     let mut ops = config.ops.clone();
@@ -59,7 +60,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Migrate => migrate::run(context).await,
         Command::Night(args) => night::run(args, context).await,
         Command::Podcast(args) => podcast::run(args, context).await,
-        Command::Doctor => doctor::run(context).await,
+        Command::Doctor(args) => doctor::run(args, context).await,
         Command::Academy(args) => academy::run(args, context).await,
         Command::Workflow(args) => workflow::run(args, context),
         Command::Bench(args) => bench::run(args, context).await,

@@ -10,8 +10,9 @@ use std::{
 
 use anyhow::Context as _;
 
-use super::{exit::Advice, speakers};
+use super::{exit::Advice, speakers, writers};
 use crate::{
+    clock::{Clock as _, SystemClock},
     config::{Config, LocalSpeech, LocalVoice, SpoolKind, installed_voice},
     provider::{
         object_store::{
@@ -21,10 +22,7 @@ use crate::{
         },
         sign::SigningKey,
         spool::{Spool, disk::DiskSpool},
-        tts::{
-            local::{Local, LocalVoices},
-            polly,
-        },
+        tts::local::{Local, LocalVoices},
     },
     store::Store,
     worker::{
@@ -162,18 +160,17 @@ pub async fn spool(config: &Config) -> anyhow::Result<Arc<dyn Spool>> {
 ///
 /// # Errors
 /// [`Advice`] with exit code 2 when nobody can speak, or keys, store or spool cannot be used.
-pub async fn steps(config: &Config, store: Store, mut workflow: Workflow) -> anyhow::Result<Steps> {
+pub async fn steps(config: &Config, store: Store, workflow: Workflow) -> anyhow::Result<Steps> {
     let speech = &config.providers.local_tts;
     let speakers = speakers::of(config)?;
     if speakers.is_empty() && !speech.enabled {
         let mend = "give polly, google_tts or azure_tts its key, or set providers.local_tts.enabled = true";
         return Err(Advice::usage("nobody can speak", mend).into());
     }
-    if let Some(engine) = &config.providers.polly.engine {
-        workflow.set_engine(polly::NAME, engine);
-    }
+    let writers = writers::of(config)?;
+    writers::tell_of_models(&writers, &workflow, schedule(config).date(SystemClock.now()));
     let neighbours = Neighbours {
-        writers: Vec::new(),
+        writers,
         speakers,
         local: speech.enabled.then(|| Arc::new(local(speech))),
         tone: speech.voice == LocalVoice::Tone,

@@ -19,7 +19,7 @@ pub use check::{Flaw, check};
 use super::collect;
 use crate::learner::Facts;
 use crate::machine::{Event, FailureKind, Remedy, Status};
-use crate::podcast::{Artefacts, Call, Failure, Outcome, Podcast};
+use crate::podcast::{Artefacts, Billed, Call, Failure, Outcome, Podcast};
 use crate::provider::llm::{ScriptRequest, ScriptWriter, WrittenScript};
 use crate::workflow::{self, Seed, Speakable, TEMPLATE, Workflow};
 
@@ -131,7 +131,7 @@ async fn ask_all(
                 .map_err(|flaw| Failure::new(FailureKind::BadAnswer, flaw.to_string()).at(name)),
             Err(failure) => Err(failure.clone()),
         };
-        calls.push(call(job, name, answer.ok().as_ref(), judged.as_ref().err(), latency_ms));
+        calls.push(call(job, name, billed(&answer), judged.as_ref().err(), latency_ms));
         match judged {
             Ok(accepted) => return Ok(Asked::Accepted(accepted)),
             Err(failure) => failures.push(failure.at(name)),
@@ -161,25 +161,32 @@ fn tidy(text: &str) -> String {
     lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n\n")
 }
 
-fn call(
-    job: &Job<'_>,
-    provider: &str,
-    written: Option<&WrittenScript>,
-    failure: Option<&Failure>,
-    latency_ms: i32,
-) -> Call {
-    let expected = || job.workflow.model(provider, job.podcast.date).map(|model| model.id).unwrap_or_default();
-    let model = written.map_or_else(expected, |written| written.model.clone());
-    let tokens = written.map_or((0, 0), |written| (written.input_tokens, written.output_tokens));
+/// What was billed, for an answer as for a failure that the provider told of.
+fn billed(answer: &Result<WrittenScript, Failure>) -> Billed {
+    match answer {
+        Ok(written) => Billed {
+            model: Some(written.model.clone()),
+            input_tokens: written.input_tokens,
+            output_tokens: written.output_tokens,
+            request_id: written.request_id.clone(),
+        },
+        Err(failure) => failure.billed.as_deref().cloned().unwrap_or_default(),
+    }
+}
+
+fn call(job: &Job<'_>, provider: &str, billed: Billed, failure: Option<&Failure>, latency_ms: i32) -> Call {
+    let Billed { model, input_tokens, output_tokens, request_id } = billed;
+    let asked = || job.workflow.model(provider, job.podcast.date).map(|model| model.id).unwrap_or_default();
+    let model = model.unwrap_or_else(asked);
     let cost = |unit, amount| job.workflow.cost_micro_usd(provider, &model, unit, amount);
     Call {
         provider: provider.to_owned(),
         operation: "script",
-        units: json!({"input_tokens": tokens.0, "output_tokens": tokens.1}),
-        cost_micro_usd: cost("input_token", tokens.0).saturating_add(cost("output_token", tokens.1)),
+        units: json!({"input_tokens": input_tokens, "output_tokens": output_tokens}),
+        cost_micro_usd: cost("input_token", input_tokens).saturating_add(cost("output_token", output_tokens)),
         latency_ms,
         outcome: failure.map_or("ok", |failure| failure.kind.as_str()),
-        request_id: written.and_then(|written| written.request_id.clone()),
+        request_id,
         model,
     }
 }

@@ -25,7 +25,7 @@ use std::path::{Path, PathBuf};
 use chrono::NaiveDate;
 use minijinja::context;
 
-pub use models::ModelChoice;
+pub use models::{ModelChoice, Thinking};
 pub use plans::{Plan, SPEAKERS, TEMPLATE, TIERS, WRITERS};
 pub use prices::{KEEPER, UNITS};
 pub use read::Violation;
@@ -167,14 +167,19 @@ impl Workflow {
         self.voices.all.iter().map(|voice| &voice.choice).filter(move |choice| choice.provider == provider)
     }
 
-    /// Lets every voice of `provider` speak in `engine`, whatever `voices.toml` says.
-    pub fn set_engine(&mut self, provider: &str, engine: &str) {
-        self.voices.set_engine(provider, engine);
-    }
-
     /// The model that `provider` is asked for on `date`; `None` for a provider that writes nothing.
     pub fn model(&self, provider: &str, date: NaiveDate) -> Option<ModelChoice> {
         self.models.choose(provider, date)
+    }
+
+    /// Asks `provider` for this model on every date, whatever `models.toml` says.
+    pub fn prefer_model(&mut self, provider: &str, id: &str) {
+        self.models.preferred.insert(provider.to_owned(), id.to_owned());
+    }
+
+    /// Lets every voice of `provider` speak with this engine, whatever `voices.toml` says.
+    pub fn prefer_engine(&mut self, provider: &str, engine: &str) {
+        self.voices.prefer_engine(provider, engine);
     }
 
     /// The price of `amount` units in millionths of a dollar. `unit` is one of [`UNITS`]; `model`

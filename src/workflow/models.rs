@@ -7,11 +7,47 @@ use chrono::{Days, NaiveDate};
 use super::plans::{TEMPLATE, WRITERS};
 use super::read::{At, Table, listed};
 
+/// How a model that would think before it writes is told not to. Thinking is billed like words,
+/// and no listener hears it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Thinking {
+    /// OpenAI: an effort, here none.
+    Effort,
+    /// Gemini from 3 on: a level, here the least.
+    Level,
+    /// Gemini before 3: a budget in tokens, here zero.
+    Budget,
+    /// Anthropic: a switch.
+    Switch,
+}
+
+impl Thinking {
+    /// The names in `models.toml`, each with the provider whose models take it.
+    const NAMES: [(&str, &str, Self); 4] = [
+        ("effort", "openai", Self::Effort),
+        ("level", "gemini", Self::Level),
+        ("budget", "gemini", Self::Budget),
+        ("switch", "anthropic", Self::Switch),
+    ];
+
+    pub(super) fn name(self) -> &'static str {
+        Self::NAMES.iter().find(|(_, _, thinking)| *thinking == self).map_or("", |(name, ..)| name)
+    }
+}
+
 /// The model to ask on a date.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ModelChoice {
     /// The provider's id of the model.
     pub id: String,
+    /// Whether `models.toml` has it; of any other one nothing more is known than its id.
+    pub is_listed: bool,
+    /// How it is told not to think; `None` when it does not, or when nobody knows.
+    pub thinking: Option<Thinking>,
+    /// The day on which it ends, as far as `models.toml` knows.
+    pub retires_on: Option<NaiveDate>,
+    /// The model that follows it then.
+    pub successor: Option<String>,
     /// What an operator should know: the model ends soon, or its successor is already in use.
     pub notice: Option<String>,
 }
@@ -21,6 +57,7 @@ pub(super) struct Model {
     pub(super) provider: String,
     pub(super) retires_on: Option<NaiveDate>,
     pub(super) successor: Option<At<String>>,
+    pub(super) thinking: Option<Thinking>,
     pub(super) line: usize,
 }
 
@@ -28,12 +65,14 @@ pub(super) struct Model {
 pub(super) struct Models {
     pub(super) by_id: BTreeMap<String, Model>,
     pub(super) first: BTreeMap<String, At<String>>,
+    /// What the configuration wants instead, by provider; nothing follows it.
+    pub(super) preferred: BTreeMap<String, String>,
     warn_before: Days,
 }
 
 pub(super) fn read(mut root: Table<'_>) -> Models {
     let warn_before = Days::new(u64::from(root.integer("warn_before_days", 0..=365)));
-    let mut models = Models { by_id: BTreeMap::new(), first: BTreeMap::new(), warn_before };
+    let mut models = Models { by_id: BTreeMap::new(), first: BTreeMap::new(), preferred: BTreeMap::new(), warn_before };
     if let Some(mut table) = root.table("first") {
         for provider in WRITERS.into_iter().filter(|writer| *writer != TEMPLATE) {
             models.first.insert(provider.to_owned(), table.text(provider));
@@ -42,8 +81,10 @@ pub(super) fn read(mut root: Table<'_>) -> Models {
     }
     for mut table in root.listed_tables("model") {
         let id = table.text("id");
+        let provider = table.one_of("provider", &WRITERS[..3]).value;
         let model = Model {
-            provider: table.one_of("provider", &WRITERS[..3]).value,
+            thinking: read_thinking(&mut table, &provider),
+            provider,
             retires_on: table.maybe_date("retires_on").map(|date| date.value),
             successor: table.maybe_text("successor"),
             line: id.line,
@@ -59,6 +100,17 @@ pub(super) fn read(mut root: Table<'_>) -> Models {
     models.check(&root);
     root.finish();
     models
+}
+
+fn read_thinking(table: &mut Table<'_>, provider: &str) -> Option<Thinking> {
+    let name = table.maybe_text("thinking")?;
+    let known = Thinking::NAMES.iter().filter(|(_, of, _)| *of == provider);
+    let found = known.clone().find(|(known, ..)| *known == name.value).map(|(_, _, thinking)| *thinking);
+    if found.is_none() && !provider.is_empty() {
+        let known = listed(known.map(|(name, ..)| name));
+        table.fault(name.line, format!("{provider} has no \"thinking\" {:?}; known are {known}", name.value));
+    }
+    found
 }
 
 impl Models {
@@ -97,21 +149,52 @@ impl Models {
         None
     }
 
-    /// The first model of `provider`, or its successor when it has retired by `date`.
+    /// What the configuration prefers, else the first model of `provider`, or its successor when it
+    /// has retired by `date`.
     pub(super) fn choose(&self, provider: &str, date: NaiveDate) -> Option<ModelChoice> {
-        let first = self.first.get(provider)?.value.clone();
-        let mut id = first.clone();
+        let first = &self.first.get(provider)?.value;
+        if let Some(preferred) = self.preferred.get(provider) {
+            return Some(self.chosen(preferred, self.preferred_notice(provider, preferred, date)));
+        }
+        let mut id = first;
         let mut notice = None;
-        while let Some(Model { retires_on: Some(retires_on), successor: Some(successor), .. }) = self.by_id.get(&id) {
+        while let Some(Model { retires_on: Some(retires_on), successor: Some(successor), .. }) = self.by_id.get(id) {
             if *retires_on > date {
-                if *retires_on <= date.checked_add_days(self.warn_before).unwrap_or(date) {
+                if self.is_near(*retires_on, date) {
                     notice = Some(format!("model {id} retires on {retires_on}; then {} is asked", successor.value));
                 }
                 break;
             }
             notice = Some(format!("model {first} retired; {} is asked instead", successor.value));
-            id.clone_from(&successor.value);
+            id = &successor.value;
         }
-        Some(ModelChoice { id, notice })
+        Some(self.chosen(id, notice))
+    }
+
+    fn is_near(&self, retires_on: NaiveDate, date: NaiveDate) -> bool {
+        retires_on <= date.checked_add_days(self.warn_before).unwrap_or(date)
+    }
+
+    /// What is listed of `id`; of an unlisted one only the id.
+    fn chosen(&self, id: &str, notice: Option<String>) -> ModelChoice {
+        let choice = ModelChoice { id: id.to_owned(), notice, ..ModelChoice::default() };
+        let Some(model) = self.by_id.get(id) else { return choice };
+        ModelChoice {
+            is_listed: true,
+            thinking: model.thinking,
+            retires_on: model.retires_on,
+            successor: model.successor.as_ref().map(|successor| successor.value.clone()),
+            ..choice
+        }
+    }
+
+    /// A preferred model has no successor in use: only the operator can name another.
+    fn preferred_notice(&self, provider: &str, id: &str, date: NaiveDate) -> Option<String> {
+        let model = self.by_id.get(id)?;
+        let (retires_on, successor) = (model.retires_on?, model.successor.as_ref()?);
+        self.is_near(retires_on, date).then(|| {
+            let set = format!("providers.{provider}.model");
+            format!("model {id} retires on {retires_on}; set {set} to {}, or leave it out", successor.value)
+        })
     }
 }

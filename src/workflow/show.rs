@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::{Step, Workflow, step_name};
+use super::{Step, Thinking, Workflow, step_name};
 use crate::machine::Status;
 
 impl Workflow {
@@ -30,7 +30,13 @@ impl Workflow {
             .collect();
         let models = self.models.by_id.iter().map(|(id, model)| {
             let successor = model.successor.as_ref().map(|successor| &successor.value);
-            json!({"id": id, "provider": model.provider, "retires_on": model.retires_on, "successor": successor})
+            json!({
+                "id": id,
+                "provider": model.provider,
+                "retires_on": model.retires_on,
+                "successor": successor,
+                "thinking": model.thinking.map(Thinking::name),
+            })
         });
         let models: Vec<_> = models.collect();
         json!({
@@ -48,6 +54,7 @@ impl Workflow {
             "plans": plans,
             "default_plan": self.plans.default,
             "models": models,
+            "preferred_models": self.models.preferred,
             "voices": self.voices_json(),
         })
     }

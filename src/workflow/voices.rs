@@ -84,18 +84,17 @@ impl Voice {
 }
 
 impl Voices {
-    /// Lets all voices of `provider` speak in this engine.
-    pub(super) fn set_engine(&mut self, provider: &str, engine: &str) {
-        for voice in self.all.iter_mut().filter(|voice| voice.choice.provider == provider) {
-            engine.clone_into(&mut voice.choice.engine);
-        }
-    }
-
     /// The voice of `provider` for a tier and language: of the wished gender if there is one.
     pub(super) fn find(&self, provider: &str, tier: &str, language: &str, gender: &str) -> Option<&VoiceChoice> {
         let mut fit = self.all.iter().filter(|voice| voice.fits(provider, tier, language)).map(|voice| &voice.choice);
         let first = fit.next()?;
         if first.gender == gender { Some(first) } else { fit.find(|voice| voice.gender == gender).or(Some(first)) }
+    }
+
+    pub(super) fn prefer_engine(&mut self, provider: &str, engine: &str) {
+        for voice in self.all.iter_mut().filter(|voice| voice.choice.provider == provider) {
+            engine.clone_into(&mut voice.choice.engine);
+        }
     }
 
     /// One voice for each available provider of the plan's chain that has one.

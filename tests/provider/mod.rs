@@ -1,9 +1,11 @@
 //! The neighbours: who speaks and keeps audio, and what is made of their answers.
 
 pub mod audio;
-pub mod keys;
 mod cloudfront;
+pub mod keys;
 mod lifecycle;
+mod llm;
+mod llm_answers;
 mod s3;
 mod sign;
 mod spool;

@@ -48,6 +48,7 @@ fn every_promised_verb_is_understood() {
         "podcast requeue --stuck",
         "podcast requeue --failed --date 2026-11-22 --cause no_voice",
         "doctor",
+        "doctor --online --json",
         "academy sample --learners 5 --seed 2",
         "academy check",
         "workflow check --dir d",

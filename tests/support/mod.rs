@@ -15,6 +15,7 @@ pub mod gate;
 pub mod ground;
 pub mod process;
 pub mod proxy;
+pub mod vendor;
 
 /// Waits for a condition. The bound is no part of any test: it only ends one that would hang.
 pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {

@@ -1,10 +1,29 @@
-//! Who can write a script.
+//! Who can write a script: three vendors behind one trait. `wire` is what their protocols have in
+//! common; each vendor's room knows its own requests, endings and errors.
+
+pub mod anthropic;
+pub mod gemini;
+pub mod openai;
+mod wire;
+
+use std::time::Duration;
 
 use async_trait::async_trait;
 
 use chrono::NaiveDate;
 
 use crate::{podcast::Failure, workflow::ModelChoice};
+
+/// How a vendor is reached.
+#[derive(Clone)]
+pub struct Settings {
+    /// Key of the API.
+    pub api_key: String,
+    /// What comes before the vendor's own path.
+    pub base_url: String,
+    /// The longest time of one call, from connecting to the last byte.
+    pub timeout: Duration,
+}
 
 /// A request for a script, without anything that tells who the learner is.
 #[derive(Debug, Clone)]
