@@ -11,12 +11,14 @@ pub mod neighbours;
 pub mod output;
 
 mod academy;
+mod alert;
 mod bench;
 mod demo;
 mod doctor;
 mod migrate;
 mod night;
 mod podcast;
+mod provider;
 mod run;
 mod workflow;
 
@@ -57,6 +59,8 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Migrate => migrate::run(context).await,
         Command::Night(args) => night::run(args, context).await,
         Command::Podcast(args) => podcast::run(args, context).await,
+        Command::Provider(args) => provider::run(args, context).await,
+        Command::Alert(args) => alert::run(args, context).await,
         Command::Doctor => doctor::run(context).await,
         Command::Academy(args) => academy::run(args, context).await,
         Command::Workflow(args) => workflow::run(args, context),
