@@ -115,6 +115,7 @@ pub fn fleet(config: &Config, store: Store, workflow: &Workflow) -> Arc<Fleet> {
         name: config.worker.id.clone().unwrap_or_else(host::host_name),
         limits: limits(config, workflow),
         micro_usd_per_night: config.budget.micro_usd_per_night,
+        turn: fleet::TURN,
     };
     Fleet::start(store, settings)
 }

@@ -48,9 +48,8 @@ use desk::{Desk, Place};
 pub use operator::{Provider, close, list, open};
 pub use row::SILENT_KINDS;
 
-/// The longest wait for a place, and then for a slot; a call whose turn comes later is refused, and
-/// may come again.
-const TURN: Duration = Duration::from_secs(5);
+/// The longest wait for a turn.
+pub const TURN: Duration = Duration::from_secs(5);
 
 /// When it is worth asking again if nobody can say.
 const SOON: Duration = Duration::from_secs(5);
@@ -62,7 +61,7 @@ const PROBE_PATIENCE: Duration = Duration::from_secs(120);
 const PARTING: Duration = Duration::from_secs(5);
 
 /// What the gate holds to.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Settings {
     /// What people call this worker.
     pub name: String,
@@ -70,12 +69,16 @@ pub struct Settings {
     pub limits: BTreeMap<String, Limits>,
     /// What a night may cost; `None`: no limit.
     pub micro_usd_per_night: Option<i64>,
+    /// The longest wait for a place, and then for a slot; a call whose turn comes later is refused,
+    /// and may come again. [`TURN`], except in tests.
+    pub turn: Duration,
 }
 
 /// What all calls of the process share.
 struct Shared {
     store: Store,
     name: String,
+    turn: Duration,
     desks: BTreeMap<String, Arc<Desk>>,
     budget: Budget,
     clock: Mutex<Option<(DateTime<Utc>, Instant)>>,
@@ -131,6 +134,7 @@ impl Fleet {
         let shared = Shared {
             store,
             name: settings.name.clone(),
+            turn: settings.turn,
             desks: settings.limits.iter().map(desk).collect(),
             budget: Budget::new(settings.micro_usd_per_night),
             clock: Mutex::new(None),
@@ -175,7 +179,7 @@ fn refused(kind: FailureKind, wish: &Wish<'_>, message: impl Into<String>, retry
 impl Gate for Fleet {
     async fn admit(&self, wish: &Wish<'_>) -> Result<Box<dyn Pass>, Failure> {
         let shared = &self.shared;
-        let deadline = Instant::now() + TURN;
+        let deadline = Instant::now() + shared.turn;
         if wish.is_paid {
             shared.within_budget(wish, deadline).await?;
         }
@@ -215,7 +219,7 @@ impl Shared {
             let message = format!("{} has as many calls under way as it may have", desk.name);
             return Err(refused(FailureKind::OwnLimit, wish, message, SOON));
         };
-        desk.turn(&self.store, TURN).await.map_err(|wait| {
+        desk.turn(&self.store, self.turn).await.map_err(|wait| {
             let message = format!("{} has had as many calls this minute as it may have", desk.name);
             refused(FailureKind::OwnLimit, wish, message, wait)
         })?;
@@ -249,7 +253,7 @@ impl Shared {
             row::keep(&breaker, state);
             Vec::new()
         });
-        let Ok(Ok(changed)) = tokio::time::timeout(TURN, take).await else { return false };
+        let Ok(Ok(changed)) = tokio::time::timeout(self.turn, take).await else { return false };
         desk.learn(&changed.state, changed.now);
         is_ours
     }
