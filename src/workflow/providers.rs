@@ -53,13 +53,10 @@ pub(super) fn read(mut root: Table<'_>) -> BTreeMap<String, Limits> {
             root.fault(name.line, format!("{:?} is no provider with limits; known are {}", name.value, listed(&known)));
         }
         let calls_per_minute = table.integer("calls_per_minute", 1..=MOST_PER_MINUTE);
-        let burst = table.integer("burst", 1..=MOST_PER_MINUTE);
+        let burst = table.integer("burst", 1..=calls_per_minute);
         let at_once = table.integer("at_once", 1..=100_000);
         let open_after = table.integer("open_after", 1..=10_000);
         let (first_rest, longest_rest) = (table.duration("first_rest"), table.duration("longest_rest"));
-        if burst > calls_per_minute {
-            table.fault(table.line(), format!("the burst of {:?} is more than its calls of a minute", name.value));
-        }
         if longest_rest < first_rest {
             table.fault(table.line(), format!("the longest rest of {:?} is shorter than its first", name.value));
         }

@@ -332,18 +332,19 @@ async fn calls_that_meet_no_limit_cost_few_statements() {
     let (a, _) = two(&night, WIDE).await;
     night
         .execute(
-            "create sequence counted;
-             create function count_it() returns trigger language plpgsql as
+            "create sequence public.counted;
+             create function public.count_it() returns trigger language plpgsql as
              $$ begin perform nextval('public.counted'); return new; end $$;
              create trigger counted after insert or update on dailycast.provider_state
-             for each row execute function count_it();",
+             for each row execute function public.count_it();",
         )
         .await;
     for _ in 0..400 {
         end(admit(&a).await.unwrap(), None);
     }
     a.sync().await.unwrap();
-    let counted: i64 = sqlx::query_scalar("select last_value from counted").fetch_one(night.pool()).await.unwrap();
+    let counted: i64 =
+        sqlx::query_scalar("select last_value from public.counted").fetch_one(night.pool()).await.unwrap();
     assert!(counted < 100, "{counted} writes for 400 calls");
 }
 
