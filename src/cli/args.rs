@@ -1,6 +1,6 @@
 //! The command line: every verb with its flags.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use chrono::NaiveDate;
 use clap::{Args, Parser, Subcommand};
@@ -58,6 +58,12 @@ pub enum Command {
     /// Look at podcasts, or run them again
     #[command(subcommand)]
     Podcast(Podcast),
+    /// Look at the providers, or open and close their breakers
+    #[command(subcommand)]
+    Provider(Provider),
+    /// Look at alerts, or take note of them
+    #[command(subcommand)]
+    Alert(Alert),
     /// Check the set-up and say how to mend it
     Doctor(Doctor),
     /// Make a sample academy, or check the real one
@@ -200,6 +206,59 @@ pub struct PodcastRequeue {
     pub cause: Option<crate::machine::FailureKind>,
 }
 
+/// `provider …`
+#[derive(Debug, Subcommand)]
+pub enum Provider {
+    /// Every provider: whether it gets calls, and if not, why and until when
+    List,
+    /// Let no call go to a provider
+    Open(ProviderOpen),
+    /// Let calls go to a provider again
+    Close(ProviderClose),
+}
+
+/// Flags of `provider open`.
+#[derive(Debug, Args)]
+pub struct ProviderOpen {
+    /// The provider, like openai or polly
+    pub name: String,
+    /// For so long, like 90s, 30m or 2h [default: until it is closed]
+    #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
+    pub time: Option<Duration>,
+}
+
+/// Flags of `provider close`.
+#[derive(Debug, Args)]
+pub struct ProviderClose {
+    /// The provider, like openai or polly
+    pub name: String,
+}
+
+/// `alert …`
+#[derive(Debug, Subcommand)]
+pub enum Alert {
+    /// Alerts whose cause is still there, newest first
+    List(AlertList),
+    /// Take note of alerts
+    Ack(AlertAck),
+}
+
+/// Flags of `alert list`.
+#[derive(Debug, Args)]
+pub struct AlertList {
+    /// Also those whose cause is gone
+    #[arg(long)]
+    pub all: bool,
+}
+
+/// Flags of `alert ack`.
+#[derive(Debug, Args)]
+pub struct AlertAck {
+    /// The alerts
+    #[arg(value_name = "ID", required = true)]
+    pub ids: Vec<i64>,
+}
+
 /// `academy …`
 #[derive(Debug, Subcommand)]
 pub enum Academy {
@@ -287,4 +346,21 @@ fn failure_kind(text: &str) -> Result<crate::machine::FailureKind, String> {
         let names: Vec<_> = kinds.by_ref().map(crate::machine::FailureKind::as_str).collect();
         format!("the causes are {}", names.join(", "))
     })
+}
+
+/// A time from one second to a year.
+fn duration(text: &str) -> Result<Duration, String> {
+    const YEAR: u64 = 365 * 24 * 3_600;
+    let parts = text.char_indices().next_back().and_then(|(at, unit)| Some((text[..at].parse::<u64>().ok()?, unit)));
+    let seconds = parts.and_then(|(amount, unit)| {
+        let factor = match unit {
+            's' => 1,
+            'm' => 60,
+            'h' => 3_600,
+            'd' => 86_400,
+            _ => return None,
+        };
+        amount.checked_mul(factor).filter(|seconds| (1..=YEAR).contains(seconds))
+    });
+    seconds.map(Duration::from_secs).ok_or_else(|| "write a time like 90s, 30m, 2h or 1d".to_owned())
 }

@@ -33,7 +33,7 @@ use crate::{
         night::Night,
         podcasts::{self, Filter},
     },
-    worker::{self, shutdown::Shutdown},
+    worker::{self, fleet::Fleet, shutdown::Shutdown},
 };
 
 /// The demo's database in its cluster.
@@ -75,12 +75,15 @@ pub async fn run(args: args::Demo, mut context: Context) -> anyhow::Result<Exit>
 
     let settings = neighbours::worker_settings(&context.config, &workflow);
     let schedule = neighbours::schedule(&context.config);
-    let steps = neighbours::steps(&context.config, ground.store.clone(), workflow).await?;
+    let fleet = neighbours::fleet(&context.config, ground.store.clone(), &workflow);
+    let gate = Arc::<Fleet>::clone(&fleet);
+    let steps = neighbours::steps(&context.config, ground.store.clone(), workflow, gate).await?;
     let app = app(&context, &ground.store, &bound).await?;
     let base = app.settings.public_url.clone();
     let working = worker::run(ground.store.clone(), settings, Arc::new(steps), shutdown.clone());
     let story = tell(args, &context, ground.store.clone(), schedule, base, shutdown.clone());
     let (told, served) = tokio::join!(story, both(bound, app, working, &shutdown));
+    fleet.end().await;
     ground.s3.stop().await;
     ground.store.close().await;
     served?;

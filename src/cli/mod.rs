@@ -13,12 +13,14 @@ pub mod output;
 pub mod speakers;
 
 mod academy;
+mod alert;
 mod bench;
 mod demo;
 mod doctor;
 mod migrate;
 mod night;
 mod podcast;
+mod provider;
 mod run;
 mod workflow;
 mod writers;
@@ -60,6 +62,8 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Migrate => migrate::run(context).await,
         Command::Night(args) => night::run(args, context).await,
         Command::Podcast(args) => podcast::run(args, context).await,
+        Command::Provider(args) => provider::run(args, context).await,
+        Command::Alert(args) => alert::run(args, context).await,
         Command::Doctor(args) => doctor::run(args, context).await,
         Command::Academy(args) => academy::run(args, context).await,
         Command::Workflow(args) => workflow::run(args, context),

@@ -1,7 +1,8 @@
-//! From settings to what a command works with: the store of episodes, the spool, who speaks, and
-//! how the worker works.
+//! From settings to what a command works with: the store of episodes, the spool, who speaks, the
+//! gate before the vendors, and how the worker works.
 
 use std::{
+    collections::BTreeMap,
     io::Read as _,
     path::{Path, PathBuf},
     sync::Arc,
@@ -15,6 +16,7 @@ use crate::{
     clock::{Clock as _, SystemClock},
     config::{Config, LocalSpeech, LocalVoice, SpoolKind, installed_voice},
     provider::{
+        gate::Gate,
         object_store::{
             CloudFront, ObjectStore,
             lifecycle::{self, Expiry, Obstacle},
@@ -26,11 +28,13 @@ use crate::{
     },
     store::Store,
     worker::{
-        self, host,
+        self,
+        fleet::{self, Fleet},
+        host,
         scheduler::Schedule,
         steps::{Neighbours, Steps},
     },
-    workflow::Workflow,
+    workflow::{Limits, Workflow},
 };
 
 /// How often due podcasts are looked for when nobody tells of them.
@@ -156,11 +160,37 @@ pub async fn spool(config: &Config) -> anyhow::Result<Arc<dyn Spool>> {
     Ok(Arc::new(opened.context(Advice::failed(what, mend))?))
 }
 
+/// What each provider may be asked for: what the workflow says, and the rates of the configuration
+/// over it.
+pub fn limits(config: &Config, workflow: &Workflow) -> BTreeMap<String, Limits> {
+    let mut limits = workflow.limits().clone();
+    let providers = &config.providers;
+    for (name, writer) in
+        [("openai", &providers.openai), ("gemini", &providers.gemini), ("anthropic", &providers.anthropic)]
+    {
+        if let (Some(limits), Some(rate)) = (limits.get_mut(name), writer.rate_per_minute) {
+            *limits = limits.at_rate(rate.get());
+        }
+    }
+    limits
+}
+
+/// The gate of this process, which shares with the fleet from now on.
+pub fn fleet(config: &Config, store: Store, workflow: &Workflow) -> Arc<Fleet> {
+    let settings = fleet::Settings {
+        name: config.worker.id.clone().unwrap_or_else(host::host_name),
+        limits: limits(config, workflow),
+        micro_usd_per_night: config.budget.micro_usd_per_night,
+        turn: fleet::TURN,
+    };
+    Fleet::start(store, settings)
+}
+
 /// The steps with everybody they work with.
 ///
 /// # Errors
 /// [`Advice`] with exit code 2 when nobody can speak, or keys, store or spool cannot be used.
-pub async fn steps(config: &Config, store: Store, workflow: Workflow) -> anyhow::Result<Steps> {
+pub async fn steps(config: &Config, store: Store, workflow: Workflow, gate: Arc<dyn Gate>) -> anyhow::Result<Steps> {
     let speech = &config.providers.local_tts;
     let speakers = speakers::of(config)?;
     if speakers.is_empty() && !speech.enabled {
@@ -177,6 +207,7 @@ pub async fn steps(config: &Config, store: Store, workflow: Workflow) -> anyhow:
         spool: spool(config).await?,
         object_store: object_store(config)?,
         storage_is_billed: config.storage.s3.endpoint_url.is_none(),
+        gate,
     };
     Ok(Steps::new(store, workflow, neighbours))
 }

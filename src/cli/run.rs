@@ -18,7 +18,7 @@ use crate::{
     clock::SystemClock,
     http::{self, App, Bound, SigningKey},
     store::{Store, academy, listeners},
-    worker::{self, shutdown::Shutdown, steps::Steps},
+    worker::{self, fleet::Fleet, shutdown::Shutdown, steps::Steps},
 };
 
 /// Scheduler, worker and HTTP in one process.
@@ -28,10 +28,11 @@ use crate::{
 pub async fn run(context: Context) -> anyhow::Result<Exit> {
     let bound = bind(&context).await?;
     let store = ready(&context).await?;
-    let (settings, steps) = worker_of(&context, &store).await?;
+    let (settings, steps, fleet) = worker_of(&context, &store).await?;
     let shutdown = stop_on_signals()?;
     let app = app(&context, &store, &bound).await?;
     both(bound, app, worker::run(store.clone(), settings, steps, shutdown.clone()), &shutdown).await?;
+    fleet.end().await;
     store.close().await;
     Ok(Exit::Done)
 }
@@ -57,9 +58,10 @@ pub async fn serve(context: Context) -> anyhow::Result<Exit> {
 /// As [`run`].
 pub async fn work(context: Context) -> anyhow::Result<Exit> {
     let store = ready(&context).await?;
-    let (settings, steps) = worker_of(&context, &store).await?;
+    let (settings, steps, fleet) = worker_of(&context, &store).await?;
     let shutdown = stop_on_signals()?;
     worker::run(store.clone(), settings, steps, shutdown).await?;
+    fleet.end().await;
     store.close().await;
     Ok(Exit::Done)
 }
@@ -82,7 +84,7 @@ async fn ready(context: &Context) -> anyhow::Result<Store> {
     Ok(store)
 }
 
-async fn worker_of(context: &Context, store: &Store) -> anyhow::Result<(worker::Settings, Arc<Steps>)> {
+async fn worker_of(context: &Context, store: &Store) -> anyhow::Result<(worker::Settings, Arc<Steps>, Arc<Fleet>)> {
     let workflow = context.workflow()?;
     if let Err(failure) = neighbours::object_store(&context.config)?.ready().await {
         // It may be back before the first upload, and until then the audio is safe in the spool.
@@ -95,7 +97,9 @@ async fn worker_of(context: &Context, store: &Store) -> anyhow::Result<(worker::
         neighbours::expire_episodes(&context.config).await?;
     }
     let settings = neighbours::worker_settings(&context.config, &workflow);
-    Ok((settings, Arc::new(neighbours::steps(&context.config, store.clone(), workflow).await?)))
+    let fleet = neighbours::fleet(&context.config, store.clone(), &workflow);
+    let steps = neighbours::steps(&context.config, store.clone(), workflow, Arc::<Fleet>::clone(&fleet)).await?;
+    Ok((settings, Arc::new(steps), fleet))
 }
 
 fn stop_on_signals() -> anyhow::Result<Shutdown> {

@@ -10,12 +10,14 @@
 //! must not depend on when it was made, so that pool is told to find rows by index only.
 
 pub mod academy;
+pub mod alerts;
 pub mod claim;
 pub mod floor;
 pub mod listeners;
 pub mod moves;
 pub mod night;
 pub mod podcasts;
+pub mod providers;
 pub mod server;
 pub mod sweep;
 pub mod workers;

@@ -5,12 +5,13 @@
 //! apalis; the [`executor`], which walks each claimed podcast from status to status; the writer
 //! (in `store`), through which all their moves share commits; the [`heartbeat`], which keeps the
 //! claims alive and proves that the process is; and, in the one worker that leads, the
-//! [`scheduler`] and the [`sweeper`].
+//! [`scheduler`] and the [`sweeper`]. Before the vendors stands one gate for the whole [`fleet`].
 //!
 //! A worker that was declared dead (it was stopped, or cut off, for longer than its lease) drops
 //! what it has in hand, whose rows others hold by now, and begins anew under a new registration.
 
 pub mod executor;
+pub mod fleet;
 pub mod heartbeat;
 pub mod held;
 pub mod host;

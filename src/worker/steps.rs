@@ -9,6 +9,7 @@ use crate::{
     machine::{FailureKind, RetryPolicy, Status},
     podcast::{Failure, Outcome, Podcast},
     provider::{
+        gate::Gate,
         llm::ScriptWriter,
         object_store::ObjectStore,
         spool::Spool,
@@ -45,6 +46,8 @@ pub struct Neighbours {
     pub object_store: Arc<dyn ObjectStore>,
     /// False when nobody bills what is kept there.
     pub storage_is_billed: bool,
+    /// Whether a call to a vendor may begin.
+    pub gate: Arc<dyn Gate>,
 }
 
 /// The steps with all they need.

@@ -12,13 +12,13 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     machine::{Event, FailureKind, Lease, Status},
     store::{
-        self, Store, chain, claim,
+        self, Store, alerts, chain, claim,
         podcasts::{OperatorMove, write_operator_moves},
         sweep, workers,
     },
 };
 
-use super::{Settings, Work, held::Held, host, liveness::Liveness};
+use super::{Settings, Work, fleet::SILENT_KINDS, held::Held, host, liveness::Liveness};
 
 /// How often dead workers are looked for.
 const LOOK: Duration = Duration::from_millis(500);
@@ -172,6 +172,7 @@ impl Sweep {
             tokio::time::sleep(PRUNE_PAUSE).await;
         }
         workers::prune(&self.store, days).await?;
+        alerts::prune(&self.store, &SILENT_KINDS, days).await?;
         Ok(())
     }
 }

@@ -12,7 +12,7 @@ use super::source::Files;
 use super::speakable::Speakable;
 use super::steps::{DailyPodcast, LanguageEntry, ScriptRules};
 use super::template::{self, Seed};
-use super::{Error, Language, Workflow, models, plans, prices, prompt_context, steps, voices};
+use super::{Error, Language, Workflow, models, plans, prices, prompt_context, providers, steps, voices};
 
 const DAILY: &str = "daily_podcast.toml";
 
@@ -25,8 +25,10 @@ pub(super) fn assemble(files: &Files, report: Report) -> Result<Workflow, Error>
     let voices = read_file(files, "voices.toml", &report, voices::read);
     let models = read_file(files, "models.toml", &report, models::read);
     let prices = read_file(files, "prices.toml", &report, prices::read);
+    let limits = read_file(files, "providers.toml", &report, providers::read);
     let samples = read_samples(files, &report);
-    let (Some(daily), Some(plans), Some(voices), Some(models), Some(prices)) = (daily, plans, voices, models, prices)
+    let (Some(daily), Some(plans), Some(voices), Some(models), Some(prices), Some(limits)) =
+        (daily, plans, voices, models, prices, limits)
     else {
         return Err(Error::Invalid(report.into_violations()));
     };
@@ -54,6 +56,7 @@ pub(super) fn assemble(files: &Files, report: Report) -> Result<Workflow, Error>
         voices,
         models,
         prices,
+        limits,
         system_prompt,
         user_prompt,
         engine,

@@ -1,5 +1,5 @@
 //! What `workflows/` says, parsed and checked as a whole: how patiently each status is retried,
-//! who writes and speaks for each plan, voices, models, prices, prompts and the template's phrases.
+//! who writes and speaks for each plan, voices, models, prices, limits, prompts and the template's phrases.
 //!
 //! Either all of it holds or none: [`Workflow::load`] tells every [`Violation`] at once. After
 //! that nothing here fails for the files' sake; every prompt and phrase has been rendered on every
@@ -11,6 +11,7 @@ mod phrases;
 mod plans;
 mod prices;
 mod prompt;
+mod providers;
 mod read;
 mod show;
 mod source;
@@ -28,6 +29,7 @@ use minijinja::context;
 pub use models::{ModelChoice, Thinking};
 pub use plans::{Plan, SPEAKERS, TEMPLATE, TIERS, WRITERS};
 pub use prices::{KEEPER, UNITS};
+pub use providers::{BreakerRules, Limits};
 pub use read::Violation;
 pub use speakable::{Level, Speakable, Topic, Trend};
 pub use steps::{Pace, ScriptRules, Step, Unit, step_name};
@@ -84,6 +86,7 @@ pub struct Workflow {
     voices: voices::Voices,
     models: models::Models,
     prices: prices::Prices,
+    limits: BTreeMap<String, Limits>,
     system_prompt: prompt::Prompt,
     user_prompt: prompt::Prompt,
     engine: minijinja::Environment<'static>,
@@ -188,6 +191,11 @@ impl Workflow {
     /// costs; a provider without prices nothing.
     pub fn cost_micro_usd(&self, provider: &str, model: &str, unit: &str, amount: u64) -> i64 {
         self.prices.cost(provider, model, unit, amount)
+    }
+
+    /// What each provider may be asked for by the whole fleet; who is not in it has no limit.
+    pub fn limits(&self) -> &BTreeMap<String, Limits> {
+        &self.limits
     }
 
     /// Writes an episode from phrases alone.

@@ -56,7 +56,26 @@ impl Workflow {
             "models": models,
             "preferred_models": self.models.preferred,
             "voices": self.voices_json(),
+            "providers": self.limits_json(),
         })
+    }
+
+    fn limits_json(&self) -> serde_json::Map<String, Value> {
+        let limits = self.limits.iter().map(|(name, limits)| {
+            let breaker = json!({
+                "open_after": limits.breaker.open_after,
+                "first_rest_s": limits.breaker.first_rest.as_secs(),
+                "longest_rest_s": limits.breaker.longest_rest.as_secs(),
+            });
+            let value = json!({
+                "calls_per_minute": limits.calls_per_minute,
+                "burst": limits.burst,
+                "at_once": limits.at_once,
+                "breaker": breaker,
+            });
+            (name.clone(), value)
+        });
+        limits.collect()
     }
 
     fn voices_json(&self) -> Vec<Value> {

@@ -24,6 +24,7 @@ builtin! {
     "models.toml",
     "plans.toml",
     "prices.toml",
+    "providers.toml",
     "voices.toml",
     "prompts/system.txt",
     "prompts/user.txt",

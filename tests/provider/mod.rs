@@ -1,6 +1,7 @@
 //! The neighbours: who speaks and keeps audio, and what is made of their answers.
 
 pub mod audio;
+mod breaker;
 mod cloudfront;
 pub mod keys;
 mod lifecycle;

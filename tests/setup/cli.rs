@@ -13,6 +13,8 @@ use dailycast::cli::{
     output::{Side, Table, dollars, minutes},
 };
 
+use crate::support::engine::TestNight;
+
 /// Runs the program in an empty directory, without the settings of this host.
 fn dailycast(args: &[&str], env: &[(&str, &str)]) -> Output {
     let dir = std::env::temp_dir().join(format!("dailycast-cli-{}", std::process::id()));
@@ -47,6 +49,12 @@ fn every_promised_verb_is_understood() {
         "podcast requeue 7 8 9",
         "podcast requeue --stuck",
         "podcast requeue --failed --date 2026-11-22 --cause no_voice",
+        "provider list --json",
+        "provider open openai --for 30m",
+        "provider open polly",
+        "provider close polly",
+        "alert list --all",
+        "alert ack 1 2",
         "doctor",
         "doctor --online --json",
         "academy sample --learners 5 --seed 2",
@@ -198,4 +206,52 @@ fn money_and_time_read_as_people_write_them() {
         assert_eq!(dollars(micro_usd), written);
     }
     assert_eq!((minutes(242), minutes(59), minutes(3600)), ("4:02".into(), "0:59".into(), "60:00".into()));
+}
+
+#[tokio::test]
+async fn an_operator_opens_and_closes_breakers_and_takes_note_of_alerts() {
+    let night = TestNight::new().await;
+    let run = |args: &str| {
+        let output = dailycast(&args.split(' ').collect::<Vec<_>>(), &[("DATABASE_URL", night.url())]);
+        (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
+    };
+    let json = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+    let (code, out, _) = run("provider list --json");
+    let all = json(&out);
+    assert_eq!((code, all.as_array().unwrap().len()), (0, 6));
+    assert!(all.as_array().unwrap().iter().all(|one| one["state"] == "closed" && one["headroom"] == one["burst"]));
+
+    let (code, out, _) = run("provider open gemini --for 2h --json");
+    assert_eq!((code, json(&out)["state"].as_str()), (0, Some("open")));
+    let (code, out, _) = run("provider list");
+    assert_eq!(code, 0, "what an operator opened waits for no operator: {out}");
+    assert!(out.contains("open until") && out.contains("an operator at the command line"), "{out}");
+    let (code, out, _) = run("provider close gemini --json");
+    assert_eq!((code, json(&out)["state"].as_str()), (0, Some("closed")));
+    for (args, said) in [("provider open elevenlabs", "azure, gemini"), ("provider open polly --for ever", "2h")] {
+        let (code, _, told) = run(args);
+        assert!(code == 2 && told.contains(said), "{args}: {code} {told}");
+    }
+    night
+        .execute(
+            "insert into dailycast.provider_state (provider, cause, message, opened_at)
+             values ('polly', 'out_of_credit', 'no money', now())",
+        )
+        .await;
+    assert_eq!(run("provider list").0, 3, "somebody has to pay");
+
+    assert_eq!(run("alert list").0, 0);
+    night
+        .execute("insert into dailycast.alert (kind, subject, message) values ('model_retired', 'openai x', 'gone')")
+        .await;
+    let (code, out, _) = run("alert list --json");
+    let alerts = json(&out);
+    assert_eq!((code, alerts[0]["kind"].as_str(), alerts[0]["times"].as_i64()), (3, Some("model_retired"), Some(1)));
+    let id = alerts[0]["id"].to_string();
+    assert_eq!(
+        run(&format!("alert ack {id} --json")),
+        (0, format!("{{\"acknowledged\":[{id}],\"unknown\":[]}}\n"), String::new())
+    );
+    assert_eq!(run("alert list").0, 0, "somebody took note");
+    assert_eq!(run("alert ack 999").0, 1);
 }

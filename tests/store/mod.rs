@@ -1,6 +1,6 @@
 //! What the database itself holds up.
 
-mod claim;
+pub(crate) mod claim;
 mod moves;
 pub(crate) mod nights;
 mod plans;

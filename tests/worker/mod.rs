@@ -2,6 +2,7 @@
 
 mod apalis_defects;
 mod engine;
+mod fleet;
 pub(crate) mod samples;
 mod script;
 mod sound;

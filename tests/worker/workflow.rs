@@ -330,3 +330,23 @@ fn it_can_be_shown() {
     assert!(chart.starts_with("flowchart LR\n"));
     assert!(chart.contains("premium_speech_google[google] --> premium_speech_azure[azure]"));
 }
+
+#[test]
+fn faults_in_the_limits_are_told() {
+    let file = "providers.toml";
+    refused(file, "[provider.openai]", "[provider.openia]", "\"openia\" is no provider with limits; known are openai");
+    refused(file, "calls_per_minute = 500", "calls_per_minute = 0", "from 1 to");
+    refused(file, "burst = 50\n", "burst = 501\n", "from 1 to 500");
+    refused(file, "open_after = 8", "open_after = 8\nopens = 2", "has the unknown key \"opens\"");
+    let changed = original(file).replace("[provider.azure]", "[provider.azur]").replacen(
+        "first_rest = \"30s\"",
+        "first_rest = \"11m\"",
+        1,
+    );
+    let told: Vec<_> = Dir::with(&[(file, &changed)]).violations().iter().map(ToString::to_string).collect();
+    for said in ["[provider.azure] is missing", "the longest rest of \"openai\" is shorter than its first"] {
+        assert!(told.iter().any(|violation| violation.contains(said)), "{told:?}");
+    }
+    let limits = builtin().limits()["openai"].at_rate(7);
+    assert_eq!((limits.calls_per_minute, limits.burst), (7, 7), "no burst is more than a minute's calls");
+}
