@@ -9,6 +9,7 @@ use super::exit::Advice;
 use crate::{
     config::{Config, LocalVoice, SpoolKind, installed_voice},
     provider::{
+        gate,
         object_store::{
             ObjectStore,
             s3::{S3Store, Settings},
@@ -108,6 +109,7 @@ pub async fn steps(config: &Config, store: Store, workflow: Workflow) -> anyhow:
         ..LocalVoices::default()
     });
     let neighbours = Neighbours {
+        gate: Arc::new(gate::Open),
         writers: Vec::new(),
         speakers: Vec::new(),
         local: Some(Arc::new(local)),

@@ -7,13 +7,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use dailycast::learner::{Ability, Facts, Week};
 use dailycast::machine::{Event, FailureKind, Status};
-use dailycast::podcast::{Failure, Outcome, Podcast, StepResult};
+use dailycast::podcast::{Call, Failure, Outcome, Podcast, StepResult};
 use dailycast::provider::llm::{ScriptRequest, ScriptWriter, WrittenScript};
+use dailycast::step::call::Calls;
 use dailycast::step::collect;
 use dailycast::step::script::{self, Flaw, Job, NAME_TOKEN};
 use dailycast::workflow::{Seed, Speakable, name_count};
 
-use super::samples::{self, date, texts, workflow};
+use super::samples::{self, Ground, date, texts, workflow};
 
 /// A writer that gives prepared answers and counts how often it is asked.
 struct Prepared {
@@ -66,30 +67,28 @@ fn good_answer() -> String {
     workflow().write_template("en", &facts, Seed { user_id: 1, date: date() }).unwrap().text
 }
 
-fn podcast(attempt: u32, minutes_left: i64) -> Podcast {
-    let sample = samples::podcast(Status::Pending);
-    Podcast { user_id: 77_001, attempt, deadline_at: sample.now + chrono::TimeDelta::minutes(minutes_left), ..sample }
+fn podcast(attempt: u32) -> Podcast {
+    Podcast { user_id: 77_001, attempt, ..samples::podcast(Status::Pending) }
 }
 
-async fn run(podcast: &Podcast, writers: &[&Prepared], may_call: bool) -> Outcome {
-    let (facts, workflow) = (maria(), workflow());
+async fn run_with(ground: &Ground, podcast: &Podcast, facts: &Facts, writers: &[&Prepared]) -> (Outcome, Vec<Call>) {
+    let workflow = workflow();
     let writers: Vec<&dyn ScriptWriter> = writers.iter().map(|writer| *writer as &dyn ScriptWriter).collect();
-    let job = Job {
-        podcast,
-        facts: &facts,
-        workflow: &workflow,
-        writers: &writers,
-        speakers: &["local"],
-        may_call: &move || may_call,
+    let step = async |calls: Calls<'_>| {
+        script::run(&Job { calls, facts, workflow: &workflow, writers: &writers, speakers: &["local"] }).await
     };
-    script::run(&job).await
+    ground.attempt(podcast, step).await
+}
+
+async fn run(podcast: &Podcast, writers: &[&Prepared]) -> (Outcome, Vec<Call>) {
+    run_with(&Ground::default(), podcast, &maria(), writers).await
 }
 
 #[tokio::test]
 async fn a_good_answer_is_taken() {
     let openai = writer("openai", Ok(&good_answer()));
     let gemini = writer("gemini", Ok(&good_answer()));
-    let outcome = run(&podcast(0, 300), &[&gemini, &openai], true).await;
+    let (outcome, calls) = run(&podcast(0), &[&gemini, &openai]).await;
     assert_eq!(outcome.result, StepResult::Done(Event::ScriptReady));
     assert_eq!((openai.asked.into_inner(), gemini.asked.into_inner()), (1, 0), "the plan orders the writers");
     let made = outcome.made;
@@ -100,7 +99,7 @@ async fn a_good_answer_is_taken() {
     assert!(made.title.unwrap().contains("Algebra"));
     assert_eq!((made.ai_model_used.as_deref(), made.is_fallback), (Some("gpt-4o-mini"), Some(false)));
     assert_eq!(made.script_usage.unwrap(), serde_json::json!({"input": 1_200, "output": 1_000}));
-    let [call] = &outcome.calls[..] else { panic!("{:?}", outcome.calls) };
+    let [call] = &calls[..] else { panic!("{calls:?}") };
     assert_eq!((call.provider.as_str(), call.operation, call.outcome), ("openai", "script", "ok"));
     assert_eq!(call.cost_micro_usd, 180 + 600);
 }
@@ -108,7 +107,7 @@ async fn a_good_answer_is_taken() {
 #[tokio::test]
 async fn no_writer_learns_who_the_learner_is() {
     let openai = writer("openai", Ok("x"));
-    run(&podcast(0, 300), &[&openai], true).await;
+    run(&podcast(0), &[&openai]).await;
     let request = openai.request.into_inner().unwrap().unwrap();
     let told = format!("{} {}", request.system, request.user);
     assert!(!told.contains("Maria") && !told.contains("77001"), "{told}");
@@ -120,54 +119,56 @@ async fn a_bad_answer_falls_to_the_next_writer() {
     let openai = writer("openai", Ok("**Welcome**"));
     let gemini = writer("gemini", Err(FailureKind::KeyRefused));
     let anthropic = writer("anthropic", Ok(&good_answer()));
-    let outcome = run(&podcast(0, 300), &[&openai, &gemini, &anthropic], true).await;
+    let (outcome, calls) = run(&podcast(0), &[&openai, &gemini, &anthropic]).await;
     assert_eq!(outcome.result, StepResult::Done(Event::ScriptReady));
     assert_eq!(outcome.made.is_fallback, Some(false));
-    let told: Vec<_> = outcome.calls.iter().map(|call| (call.provider.as_str(), call.outcome)).collect();
+    let told: Vec<_> = calls.iter().map(|call| (call.provider.as_str(), call.outcome)).collect();
     assert_eq!(told, [("openai", "bad_answer"), ("gemini", "key_refused"), ("anthropic", "ok")]);
-    assert_eq!(outcome.calls[0].cost_micro_usd, 780, "a bad answer is paid for");
-    assert_eq!(outcome.calls[1].model, "gemini-2.5-flash-lite");
+    assert_eq!(calls[0].cost_micro_usd, 780, "a bad answer is paid for");
+    assert_eq!(calls[1].model, "gemini-2.5-flash-lite");
 }
 
 #[tokio::test]
 async fn passing_failures_wait_for_another_round_and_then_the_template_writes() {
     let openai = writer("openai", Err(FailureKind::RateLimited));
     let gemini = writer("gemini", Ok("cut"));
-    let outcome = run(&podcast(0, 300), &[&openai, &gemini], true).await;
+    let (outcome, calls) = run(&podcast(0), &[&openai, &gemini]).await;
     let StepResult::Failed(failure) = &outcome.result else { panic!("{outcome:?}") };
     assert_eq!((failure.kind, failure.provider.as_deref()), (FailureKind::RateLimited, Some("openai")));
     assert_eq!(failure.retry_after, Some(Duration::from_secs(9)));
     assert!(failure.message.starts_with("openai: no; gemini: the script is too short"), "{failure}");
-    assert_eq!(outcome.calls.len(), 2);
+    assert_eq!(calls.len(), 2);
 
-    let outcome = run(&podcast(1, 300), &[&openai, &gemini], true).await;
+    let (outcome, calls) = run(&podcast(1), &[&openai, &gemini]).await;
     assert_eq!((outcome.result, outcome.made.is_fallback), (StepResult::Done(Event::ScriptReady), Some(true)));
     assert_eq!(outcome.made.ai_model_used.as_deref(), Some("template"));
-    assert_eq!(outcome.calls.len(), 2);
+    assert_eq!(calls.len(), 2);
 
-    let outcome = run(&podcast(0, 9), &[&openai, &gemini], true).await;
+    let ground = Ground { to_deadline: Duration::from_secs(540), ..Ground::default() };
+    let (outcome, _) = run_with(&ground, &podcast(0), &maria(), &[&openai, &gemini]).await;
     assert_eq!(outcome.made.is_fallback, Some(true), "there is no time for another round");
 }
 
 #[tokio::test]
 async fn lasting_failures_do_not_wait() {
     let openai = writer("openai", Err(FailureKind::OutOfCredit));
-    let outcome = run(&podcast(0, 300), &[&openai], true).await;
+    let (outcome, _) = run(&podcast(0), &[&openai]).await;
     assert_eq!((outcome.result, outcome.made.is_fallback), (StepResult::Done(Event::ScriptReady), Some(true)));
 }
 
 #[tokio::test]
 async fn without_writers_the_template_writes_at_once() {
-    let outcome = run(&podcast(0, 300), &[], false).await;
+    let (outcome, calls) = run(&podcast(0), &[]).await;
     assert_eq!((outcome.result, outcome.made.is_fallback), (StepResult::Done(Event::ScriptReady), Some(true)));
-    assert!(outcome.calls.is_empty());
+    assert!(calls.is_empty());
     assert!(outcome.made.script_text.unwrap().contains("7 of 10"));
 }
 
 #[tokio::test]
 async fn nothing_is_called_without_a_certain_lease() {
     let openai = writer("openai", Ok(&good_answer()));
-    let outcome = run(&podcast(0, 300), &[&openai], false).await;
+    let ground = Ground { may_call: false.into(), ..Ground::default() };
+    let (outcome, _) = run_with(&ground, &podcast(0), &maria(), &[&openai]).await;
     assert!(matches!(outcome.result, StepResult::Failed(Failure { kind: FailureKind::Unavailable, .. })));
     assert_eq!(openai.asked.into_inner(), 0);
 }
@@ -175,16 +176,8 @@ async fn nothing_is_called_without_a_certain_lease() {
 #[tokio::test]
 async fn a_learner_whose_languages_nobody_speaks_is_told_so() {
     let facts = Facts { languages: texts(&["ja"]), ..maria() };
-    let (workflow, podcast) = (workflow(), podcast(0, 300));
-    let job = Job {
-        podcast: &podcast,
-        facts: &facts,
-        workflow: &workflow,
-        writers: &[],
-        speakers: &["local"],
-        may_call: &|| true,
-    };
-    let StepResult::Failed(failure) = script::run(&job).await.result else { panic!() };
+    let (outcome, _) = run_with(&Ground::default(), &podcast(0), &facts, &[]).await;
+    let StepResult::Failed(failure) = outcome.result else { panic!() };
     assert_eq!(failure.kind, FailureKind::NoVoice);
     assert!(failure.message.contains("(local)") && failure.message.contains("(ja)"), "{failure}");
 }
@@ -193,8 +186,8 @@ async fn a_learner_whose_languages_nobody_speaks_is_told_so() {
 fn every_flaw_is_found() {
     let (workflow, facts) = (workflow(), collect::speakable(&maria()));
     let good = good_answer().replace(NAME_TOKEN, "Maria");
-    let flaw = |text: &str| script::check(text, "en", &facts, &workflow).unwrap_err();
-    assert_eq!(script::check(&good, "en", &facts, &workflow), Ok(()));
+    let flaw = |text: &str| script::check(text, "en", &facts, 77_001, &workflow).unwrap_err();
+    assert_eq!(script::check(&good, "en", &facts, 77_001, &workflow), Ok(()));
     assert!(matches!(flaw("Hello Maria, Algebra."), Flaw::TooShort(_)));
     assert!(matches!(flaw(&format!("{good}\n\n{good}")), Flaw::TooLong(_)));
     for placeholder in [NAME_TOKEN, "{{ name }}", "[NAME]"] {
