@@ -288,8 +288,9 @@ async fn hostile_learner_data_changes_nothing() {
         assert_eq!(outcome.made.is_fallback, Some(false), "{text:.60}");
         let request = openai.request.into_inner().unwrap().unwrap();
         assert!(request.user.len() < 8_000, "{text:.60}");
-        assert_eq!(request.user.matches("=====").count(), 2, "{text:.60}");
-        assert!(!request.user.contains(NAME_TOKEN) && !request.user.contains(['<', '`']), "{text:.60}");
+        let [_, told, _] = request.user.split("=====").collect::<Vec<_>>()[..] else { panic!("{}", request.user) };
+        assert!(told.contains("Algebra") && !told.contains(NAME_TOKEN) && !told.contains(['<', '`']), "{told}");
+        assert!(!told.contains("://") && !told.contains("me@example"), "{told}");
     }
 }
 

@@ -132,12 +132,6 @@ pub fn check(text: &str, language: &str, facts: &Speakable, user_id: i64, workfl
     if text.split('&').skip(1).any(is_entity) {
         return Err(Flaw::Markup('&'));
     }
-    if !is_prose(text, facts) {
-        return Err(Flaw::NotProse);
-    }
-    if speaks_id(text, user_id, facts) {
-        return Err(Flaw::LearnerId);
-    }
     if let Some(pace) = workflow.language(language).map(|language| language.pace) {
         let time = pace.time(text);
         if time < workflow.script.shortest {
@@ -147,15 +141,26 @@ pub fn check(text: &str, language: &str, facts: &Speakable, user_id: i64, workfl
             return Err(Flaw::TooLong(time));
         }
     }
+    if !is_prose(text, facts) {
+        return Err(Flaw::NotProse);
+    }
+    if speaks_id(text, user_id, facts) {
+        return Err(Flaw::LearnerId);
+    }
     check_language(text, language)?;
     let said = |subject: &String| text.to_lowercase().contains(&subject.to_lowercase());
     if facts.weakest.as_ref().is_some_and(|subject| !said(subject)) {
         return Err(Flaw::NoWeakest);
     }
-    match facts.name.as_ref().map(|name| name_count(text, name)) {
-        Some(count) if !NAME_COUNT.contains(&count) => Err(Flaw::NameCount(count)),
-        _ => Ok(()),
-    }
+    check_name(text, facts)
+}
+
+/// A name that is a word of the facts as well may be spoken as often as that word.
+fn check_name(text: &str, facts: &Speakable) -> Result<(), Flaw> {
+    let Some(name) = &facts.name else { return Ok(()) };
+    let count = name_count(text, name);
+    let is_a_word = || name_count(&facts.for_provider(), name) > 0;
+    if NAME_COUNT.contains(&count) || count > 0 && is_a_word() { Ok(()) } else { Err(Flaw::NameCount(count)) }
 }
 
 fn check_language(text: &str, wanted: &str) -> Result<(), Flaw> {
