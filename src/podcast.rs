@@ -1,8 +1,12 @@
 //! One podcast as the engine sees it: the claimed row, and what a step adds to it. Plain data,
 //! shared by the store that reads and writes it and by the steps that work on it.
 
+mod attempt;
+
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
+
+pub use attempt::{Attempt, Begun, Bill, Intent, Ledger};
 
 use crate::machine::{Event, FailureKind, Lease, Script, Status};
 
@@ -111,17 +115,33 @@ pub struct ChunkPlan {
     /// and again.
     #[serde(default)]
     pub losses: u32,
+    /// Why the providers before this one do not speak, since the chain was last at its beginning.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub passed_over: Vec<PassedOver>,
 }
 
-/// What came of one execution of a step: what happened, what was made, what it cost.
+/// A provider that was to speak and did not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PassedOver {
+    /// Its name.
+    pub provider: String,
+    /// The class of its failure, or of the refusal to let a call to it begin.
+    pub kind: FailureKind,
+    /// The failure in words, cut to a bounded length.
+    pub why: String,
+    /// The wait that was asked for, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after_ms: Option<u64>,
+}
+
+/// What came of one execution of a step: what happened and what was made. What it cost is in the
+/// [`Ledger`].
 #[derive(Debug, Clone)]
 pub struct Outcome {
     /// What happened.
     pub result: StepResult,
     /// Columns to set in the same commit.
     pub made: Artefacts,
-    /// Calls that were made on the way, successful or not.
-    pub calls: Vec<Call>,
 }
 
 /// How a step ended.
@@ -210,28 +230,16 @@ impl Failure {
 impl Outcome {
     /// The work is done and made this.
     pub fn done(event: Event, made: Artefacts) -> Self {
-        Self { result: StepResult::Done(event), made, calls: Vec::new() }
+        Self { result: StepResult::Done(event), made }
     }
 
     /// The attempt failed and changes no artefact.
     pub fn failed(failure: Failure) -> Self {
-        Self { result: StepResult::Failed(failure), made: Artefacts::default(), calls: Vec::new() }
-    }
-
-    /// Adds the calls that were made on the way.
-    #[must_use]
-    pub fn with_calls(mut self, calls: Vec<Call>) -> Self {
-        self.calls = calls;
-        self
+        Self { result: StepResult::Failed(failure), made: Artefacts::default() }
     }
 }
 
 impl Podcast {
-    /// Time until the deadline, zero when it has passed.
-    pub fn time_left(&self) -> std::time::Duration {
-        (self.deadline_at - self.now).to_std().unwrap_or_default()
-    }
-
     /// Whose words the script is.
     pub fn script(&self) -> Script {
         if self.made.is_fallback == Some(true) { Script::Template } else { Script::Written }

@@ -13,7 +13,7 @@ use tokio::{sync::watch, task::JoinSet, time::Instant};
 
 use crate::{
     machine::{Event, RetryPolicy, Status},
-    podcast::{Artefacts, ChunkPlan, Outcome, Podcast},
+    podcast::{Artefacts, Attempt, ChunkPlan, Outcome, Podcast},
     store::{
         self, Store,
         floor::{self, Content},
@@ -86,7 +86,7 @@ struct Instantly {
 }
 
 impl Work for Instantly {
-    async fn advance(&self, podcast: &Podcast, _: &(dyn Fn() -> bool + Send + Sync)) -> Outcome {
+    async fn advance(&self, podcast: &Podcast, _: &Attempt<'_>) -> Outcome {
         let text = |text: &str| Some(text.to_owned());
         let (event, made) = match podcast.status {
             Status::Pending => (
@@ -107,7 +107,7 @@ impl Work for Instantly {
                     tts_provider: text("local"),
                     tts_voice: text("voice"),
                     tts_voice_gender: text("female"),
-                    chunk_plan: Some(ChunkPlan { ends: vec![SCRIPT_CHARACTERS], round: 1, losses: 0 }),
+                    chunk_plan: Some(ChunkPlan { ends: vec![SCRIPT_CHARACTERS], round: 1, ..ChunkPlan::default() }),
                     ..Artefacts::default()
                 },
             ),

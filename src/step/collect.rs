@@ -25,7 +25,7 @@ const MAX_NAME_LETTERS: usize = 40;
 const MAX_NAME_PARTS: usize = 5;
 
 /// Parts that no name has: stand-ins of programs, and words of texts that pose as names.
-const NOT_NAMES: [&str; 24] = [
+const NOT_NAMES: [&str; 25] = [
     "admin",
     "alert",
     "anonymous",
@@ -39,6 +39,7 @@ const NOT_NAMES: [&str; 24] = [
     "ignore",
     "instruction",
     "instructions",
+    "listener",
     "nan",
     "none",
     "null",
@@ -167,7 +168,7 @@ fn clean(raw: &str, bounds: Bounds) -> Option<String> {
     let text = plain(raw);
     let mut kept = String::new();
     let mut cut = false;
-    for (number, word) in text.split_whitespace().enumerate() {
+    for (number, word) in text.split_whitespace().filter(|word| !is_mailbox(word)).enumerate() {
         let room = bounds.letters.saturating_sub(kept.chars().count() + usize::from(number > 0));
         if number >= bounds.words || word.chars().count() > room {
             cut = true;
@@ -195,10 +196,19 @@ fn plain(raw: &str) -> String {
     let decoded = decode_entities(&strip_tags(&bounded));
     let text = strip_tags(&decode_entities(&decoded));
     let spoken: String = text.chars().filter(|letter| !is_silent(*letter)).map(spaced).collect();
-    let is_address = |word: &str| word.contains("://") || word.starts_with("www.");
     let is_rule = |word: &str| word.chars().count() > 2 && !word.chars().any(char::is_alphanumeric) && word != "...";
     let words = spoken.split_whitespace().filter(|word| !is_address(word) && !is_rule(word));
     words.collect::<Vec<_>>().join(" ")
+}
+
+/// True for a word that is an address on the web.
+pub(super) fn is_address(word: &str) -> bool {
+    word.contains("://") || word.starts_with("www.")
+}
+
+/// True for a word that is the address of a mailbox.
+pub(super) fn is_mailbox(word: &str) -> bool {
+    word.split_once('@').is_some_and(|(who, place)| !who.is_empty() && place.contains('.'))
 }
 
 /// Zero-width and bidirectional marks, emoji, and all controls that are no white space.
@@ -214,7 +224,7 @@ fn is_silent(letter: char) -> bool {
 /// Signs that a script must not have are heard as a pause.
 fn spaced(letter: char) -> char {
     match letter {
-        '<' | '>' | '{' | '}' | '[' | ']' | '*' | '#' | '_' | '`' | '|' | '\\' | '^' | '~' => ' ',
+        '<' | '>' | '{' | '}' | '[' | ']' | '*' | '#' | '_' | '`' | '|' | '\\' | '^' | '~' | '•' => ' ',
         '⟦' | '⟧' | '（' | '）' | '(' | ')' => ' ',
         other => other,
     }

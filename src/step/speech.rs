@@ -6,10 +6,12 @@
 //!
 //! What would surprise: a failing provider is replaced by writing the plan of the next one into
 //! the row, with a new round, and failing the attempt; the next attempt then finds it there. The
-//! row alone says where in the chain it is. A chunk's bytes are dropped as soon as the spool has
-//! them and read again for the join, because hundreds of podcasts wait for their speech at once.
+//! row alone says where in the chain it is, and why those before do not speak. A chunk's bytes are
+//! dropped as soon as the spool has them and read again for the join, because hundreds of podcasts
+//! wait for their speech at once.
 
 mod assembly;
+mod elsewhere;
 mod split;
 
 use std::{
@@ -21,15 +23,16 @@ use std::{
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use serde_json::json;
-use tokio::{sync::Semaphore, time::Instant};
+use tokio::sync::Semaphore;
 
+use super::call::{Answered, Calls, Missed, Wanted};
 use crate::{
     audio::{self, Limits},
-    machine::{Event, FailureKind, Remedy, Status},
-    podcast::{Artefacts, Call, ChunkPlan, Failure, Outcome, Podcast},
+    machine::{Event, FailureKind, Status},
+    podcast::{Artefacts, Bill, ChunkPlan, Failure, Outcome, Podcast},
     provider::{
         spool::{ChunkName, Spool},
-        tts::{SpeakRequest, Speaker, pace},
+        tts::{SpeakRequest, Speaker, local, pace},
     },
 };
 
@@ -50,8 +53,17 @@ pub struct Candidate<'a> {
     pub gender: Option<String>,
 }
 
+impl Candidate<'_> {
+    /// True for a vendor, who stands behind the gate; our own voice costs nothing.
+    fn is_vendor(&self) -> bool {
+        self.speaker.name() != local::NAME
+    }
+}
+
 /// Everything the speech step works with.
 pub struct Speech<'a> {
+    /// The claimed row, and how its calls are made.
+    pub calls: Calls<'a>,
     /// Who may speak the podcast's language, best first; no two with the same provider and voice.
     pub candidates: &'a [Candidate<'a>],
     /// Where chunks and episode are kept.
@@ -62,8 +74,6 @@ pub struct Speech<'a> {
     pub meters: &'a Semaphore,
     /// Chunks that are spoken at the same time.
     pub concurrency: NonZeroUsize,
-    /// False as soon as the lease may be lost; asked before every call.
-    pub may_call: &'a (dyn Fn() -> bool + Send + Sync),
     /// Price in millionths of a US dollar, from provider, engine and billed characters.
     pub price_micro_usd: &'a (dyn Fn(&str, &str, u64) -> i64 + Send + Sync),
 }
@@ -78,29 +88,37 @@ struct Plan<'a> {
     /// Where each chunk stands in the script.
     chunks: Vec<Range<usize>>,
     round: u32,
+    /// The attempt so far: a chunk failed, and no further call shall begin.
+    stop: AtomicBool,
+    /// A chunk is spoken already, now or before.
+    has_begun: AtomicBool,
 }
 
 /// Why the chunks are not all there.
 enum Trouble {
     /// The provider's fault: another one may do it.
     Provider(Failure),
+    /// The gate lets no call to the provider begin.
+    Refused(Failure),
     /// Not the provider's fault.
     Other(Failure),
 }
 
 impl Speech<'_> {
     /// Does the work of the podcast's status, `script_generated` or `audio_generating`.
-    pub async fn run(&self, podcast: &Podcast) -> Outcome {
+    pub async fn run(&self) -> Outcome {
+        let podcast = self.calls.podcast;
         match podcast.status {
-            Status::ScriptGenerated => self.choose(podcast),
-            Status::AudioGenerating => self.speak(podcast).await,
+            Status::ScriptGenerated => self.choose(),
+            Status::AudioGenerating => self.speak().await,
             other => Outcome::failed(internal(format!("a podcast that is {other} has no speech to make"))),
         }
     }
 
     /// Chooses provider, voice and chunks. The row's own choice stays when the chain still has it:
     /// a failed attempt leaves there who is next, and after lost audio the same voice goes on.
-    pub fn choose(&self, podcast: &Podcast) -> Outcome {
+    fn choose(&self) -> Outcome {
+        let podcast = self.calls.podcast;
         let Some(script) = script(podcast) else { return Outcome::failed(no_script(podcast)) };
         let position = self.position(podcast).unwrap_or(0);
         match self.candidates.get(position) {
@@ -111,22 +129,22 @@ impl Speech<'_> {
 
     /// Speaks what is missing and finishes the episode. A plan that does not fit the script, or a
     /// choice that the chain no longer has, is answered with `audio_lost`, so that it is made anew.
-    pub async fn speak(&self, podcast: &Podcast) -> Outcome {
+    async fn speak(&self) -> Outcome {
+        let podcast = self.calls.podcast;
         let Some(script) = script(podcast) else { return Outcome::failed(no_script(podcast)) };
         let Some(plan) = self.plan(podcast, script) else {
             return Outcome::done(Event::AudioLost, Artefacts::default());
         };
-        let mut calls = Vec::new();
-        let made = match self.speak_chunks(&plan, &mut calls).await {
+        let made = match self.speak_chunks(&plan).await {
             Ok(()) => self.finish(&plan).await,
             Err(trouble) => Err(trouble),
         };
-        let outcome = match made {
+        match made {
             Ok(made) => Outcome::done(Event::AudioReady, made),
             Err(Trouble::Other(failure)) => Outcome::failed(failure),
             Err(Trouble::Provider(failure)) => self.go_on_elsewhere(&plan, failure),
-        };
-        outcome.with_calls(calls)
+            Err(Trouble::Refused(refusal)) => self.refused(&plan, refusal),
+        }
     }
 
     /// Where the row's provider and voice stand in the chain.
@@ -141,50 +159,57 @@ impl Speech<'_> {
         let starts = std::iter::once(0).chain(ends.iter().copied());
         let chunks: Vec<_> = starts.zip(ends).map(|(start, end)| start..*end).collect();
         let fits = ends.last() == Some(&script.len()) && chunks.iter().all(|chunk| script.get(chunk.clone()).is_some());
-        fits.then_some(Plan { podcast, script, position, candidate, chunks, round: *round })
+        fits.then(|| Plan {
+            podcast,
+            script,
+            position,
+            candidate,
+            chunks,
+            round: *round,
+            stop: AtomicBool::new(false),
+            has_begun: AtomicBool::new(false),
+        })
     }
 
     /// Speaks all chunks that the spool does not have. After a failure no further call is started,
     /// but those under way are waited for: they are paid for.
-    async fn speak_chunks(&self, plan: &Plan<'_>, calls: &mut Vec<Call>) -> Result<(), Trouble> {
-        let stop = AtomicBool::new(false);
-        let work: Vec<_> = (0..plan.chunks.len()).map(|index| self.chunk(plan, index, &stop)).collect();
+    async fn speak_chunks(&self, plan: &Plan<'_>) -> Result<(), Trouble> {
+        let work: Vec<_> = (0..plan.chunks.len()).map(|index| self.chunk(plan, index)).collect();
         let mut spoken = stream::iter(work).buffer_unordered(self.concurrency.get());
-        let mut trouble = Ok(());
-        while let Some((call, result)) = spoken.next().await {
-            calls.extend(call);
-            // What is not the provider's fault must not cost it its place.
-            match result {
-                Err(Trouble::Provider(_)) if trouble.is_err() => {}
-                Err(worse) => trouble = Err(worse),
-                Ok(()) => {}
-            }
+        let mut worst = Ok(());
+        while let Some(result) = spoken.next().await {
+            // What is not the provider's fault must not cost it its place, and a refusal is less
+            // than the failure that may have caused it.
+            worst = match (worst, result) {
+                (Err(Trouble::Other(failure)), _) | (_, Err(Trouble::Other(failure))) => Err(Trouble::Other(failure)),
+                (Err(Trouble::Refused(_)) | Ok(()), Err(trouble)) => Err(trouble),
+                (worst, _) => worst,
+            };
         }
-        trouble
+        worst
     }
 
-    async fn chunk(&self, plan: &Plan<'_>, index: usize, stop: &AtomicBool) -> (Option<Call>, Result<(), Trouble>) {
-        let text = plan.text(index);
-        if text.is_empty() || stop.load(Ordering::Relaxed) {
-            return (None, Ok(()));
+    async fn chunk(&self, plan: &Plan<'_>, index: usize) -> Result<(), Trouble> {
+        if plan.text(index).is_empty() || plan.stop.load(Ordering::Relaxed) {
+            return Ok(());
         }
-        let (call, result) = match self.missing(plan, index).await {
-            Ok(false) => (None, Ok(())),
-            Ok(true) if !(self.may_call)() => (None, Err(Trouble::Other(lease_in_doubt()))),
-            Ok(true) => {
-                let (call, spoken) = self.call(plan, text).await;
-                let kept = match spoken {
-                    Ok(mp3) => self.spool.put_chunk(plan.name(index), mp3).await.map_err(Trouble::Other),
-                    Err(failure) => Err(Trouble::Provider(failure)),
-                };
-                (Some(call), kept)
-            }
-            Err(failure) => (None, Err(Trouble::Other(failure))),
-        };
-        if result.is_err() {
-            stop.store(true, Ordering::Relaxed);
+        let result = self.keep(plan, index).await;
+        let told = if result.is_ok() { &plan.has_begun } else { &plan.stop };
+        told.store(true, Ordering::Relaxed);
+        result
+    }
+
+    /// Sees that the spool has the chunk.
+    async fn keep(&self, plan: &Plan<'_>, index: usize) -> Result<(), Trouble> {
+        if !self.missing(plan, index).await.map_err(Trouble::Other)? {
+            return Ok(());
         }
-        (call, result)
+        let mp3 = self.call(plan, plan.text(index)).await.map_err(|missed| match missed {
+            Missed::Failed(failure) => Trouble::Provider(failure),
+            Missed::Refused(refusal) => Trouble::Refused(refusal),
+            Missed::Barred => Trouble::Other(lease_in_doubt()),
+        })?;
+        self.spool.put_chunk(plan.name(index), mp3).await.map_err(Trouble::Other)
     }
 
     /// True when the spool does not have the chunk, or only a damaged one. Whether there is room for
@@ -194,32 +219,34 @@ impl Speech<'_> {
         Ok(kept.is_none_or(|mp3| check(&mp3, plan.text(index), plan.candidate).is_err()))
     }
 
-    /// One call to the provider, its answer checked.
-    async fn call(&self, plan: &Plan<'_>, text: &str) -> (Call, Result<Bytes, Failure>) {
+    /// One chunk by the provider, its answer checked. An answer that is no good is billed as well.
+    async fn call(&self, plan: &Plan<'_>, text: &str) -> Result<Bytes, Missed> {
         let Candidate { speaker, voice, engine, .. } = plan.candidate;
         let language = plan.podcast.made.language.clone().unwrap_or_default();
         let request = SpeakRequest { text: text.to_owned(), language, voice: voice.clone(), engine: engine.clone() };
-        let begun = Instant::now();
-        let answer = speaker.speak(&request).await;
-        let latency_ms = i32::try_from(begun.elapsed().as_millis()).unwrap_or(i32::MAX);
-        let (characters, request_id, result) = match answer {
-            Ok(spoken) => {
-                let checked = check(&spoken.mp3, text, plan.candidate).map(|()| spoken.mp3);
-                (spoken.billed_characters, spoken.request_id, checked)
-            }
-            Err(failure) => (0, None, Err(failure)),
-        };
-        let call = Call {
-            provider: speaker.name().to_owned(),
-            model: engine.clone(),
+        let wanted = Wanted {
+            provider: speaker.name(),
+            model: engine,
             operation: "speech",
-            units: json!({ "characters": characters }),
-            cost_micro_usd: (self.price_micro_usd)(speaker.name(), engine, characters),
-            latency_ms,
-            outcome: result.as_ref().map_or_else(|failure| failure.kind.as_str(), |_| "ok"),
-            request_id,
+            units: &json!({ "characters": 0 }),
+            is_gated: plan.candidate.is_vendor(),
+            is_still_wanted: &|| !plan.stop.load(Ordering::Relaxed),
         };
-        (call, result)
+        let ask = || async {
+            match speaker.speak(&request).await {
+                Ok(spoken) => Answered {
+                    bill: Bill {
+                        model: None,
+                        units: Some(json!({ "characters": spoken.billed_characters })),
+                        cost_micro_usd: (self.price_micro_usd)(speaker.name(), engine, spoken.billed_characters),
+                        request_id: spoken.request_id,
+                    },
+                    result: check(&spoken.mp3, text, plan.candidate).map(|()| spoken.mp3),
+                },
+                Err(failure) => Answered::failed(failure),
+            }
+        };
+        self.calls.make(&wanted, ask).await
     }
 
     /// Joins the chunks, measures and keeps the episode.
@@ -256,28 +283,6 @@ impl Speech<'_> {
         }
         assembly::assemble(plan, chunks).await
     }
-
-    /// Fails the attempt and leaves in the row who is next: the next candidate at once, or after
-    /// the last one the first again, after the usual delay. With a single candidate its plan stays,
-    /// and the chunks that are already spoken.
-    fn go_on_elsewhere(&self, plan: &Plan<'_>, mut failure: Failure) -> Outcome {
-        let failed = plan.candidate.speaker.name();
-        failure.provider.get_or_insert_with(|| failed.to_owned());
-        let is_last = plan.position + 1 >= self.candidates.len();
-        let next = if is_last { 0 } else { plan.position + 1 };
-        failure.at_once = !is_last;
-        if next == plan.position {
-            return Outcome::failed(failure);
-        }
-        // The wait was asked for by the one that failed, and that only it has no voice is no
-        // reason to give up.
-        failure.retry_after = None;
-        if failure.kind.remedy() == Remedy::GiveUp {
-            failure.kind = FailureKind::ModelRetired;
-        }
-        let made = self.candidates.get(next).map(|next| planned(plan.podcast, plan.script, next));
-        Outcome { made: made.unwrap_or_default(), ..Outcome::failed(failure) }
-    }
 }
 
 impl Plan<'_> {
@@ -292,7 +297,7 @@ impl Plan<'_> {
 }
 
 /// The columns that say who speaks and how the script is cut. The round is a new one unless
-/// nothing changes: chunks of another voice or cut are never met.
+/// nothing changes: chunks of another voice or cut are never met. Nobody is passed over yet.
 fn planned(podcast: &Podcast, script: &str, candidate: &Candidate<'_>) -> Artefacts {
     let ends = split(script, candidate.speaker.limit());
     let old = podcast.made.chunk_plan.as_ref();
@@ -305,7 +310,7 @@ fn planned(podcast: &Podcast, script: &str, candidate: &Candidate<'_>) -> Artefa
         tts_provider: Some(candidate.speaker.name().to_owned()),
         tts_voice: Some(candidate.voice.clone()),
         tts_voice_gender: candidate.gender.clone(),
-        chunk_plan: Some(ChunkPlan { ends, round, losses: old.map_or(0, |old| old.losses) }),
+        chunk_plan: Some(ChunkPlan { ends, round, losses: old.map_or(0, |old| old.losses), passed_over: Vec::new() }),
         ..Artefacts::default()
     }
 }

@@ -4,30 +4,26 @@
 //! another one, speech begins anew with the script kept. When the store fails, the audio stays in
 //! the spool and the row waits.
 
-use std::time::Instant;
-
+use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use crate::{
     machine::{Event, FailureKind},
-    podcast::{Artefacts, Call, Failure, Outcome, Podcast},
+    podcast::{Artefacts, Bill, Failure, Outcome, Podcast},
     provider::{object_store::ObjectStore, spool::Spool},
 };
+
+use super::call::{Answered, Calls, Missed, Wanted};
 
 /// The key of an episode in its bucket: the same for every attempt.
 pub fn object_key(podcast: &Podcast) -> String {
     format!("podcasts/{}/{}_{}.mp3", podcast.user_id, podcast.date, podcast.id)
 }
 
-/// Uploads once. `put_cost` is the price of one put in millionths of a US dollar; `may_call` is
-/// asked right before the put, and when it says no nothing is sent.
-pub async fn upload(
-    podcast: &Podcast,
-    spool: &dyn Spool,
-    store: &dyn ObjectStore,
-    put_cost: i64,
-    may_call: &(dyn Fn() -> bool + Sync),
-) -> Outcome {
+/// Uploads once. `put_cost` is the price of one put in millionths of a US dollar. The store stands
+/// behind no gate: what has been paid for must not wait for a budget.
+pub async fn upload(calls: &Calls<'_>, spool: &dyn Spool, store: &dyn ObjectStore, put_cost: i64) -> Outcome {
+    let podcast = calls.podcast;
     let Artefacts { spool_ref: Some(spool_ref), audio_sha256: Some(sha256), .. } = &podcast.made else {
         return audio_lost();
     };
@@ -36,38 +32,38 @@ pub async fn upload(
         Ok(_) => return audio_lost(),
         Err(failure) => return Outcome::failed(failure),
     };
-    if !may_call() {
-        let mut failure = Failure::new(FailureKind::Unavailable, "this worker may not start calls at the moment");
-        failure.at_once = true;
-        return Outcome::failed(failure);
-    }
     let key = object_key(podcast);
-    let units = serde_json::json!({ "requests": 1, "bytes": mp3.len() });
-    let begun = Instant::now();
-    let put = store.put_once(&key, mp3).await;
-    let call = Call {
-        provider: "s3".to_owned(),
-        model: "put_object".to_owned(),
+    let units = json!({ "requests": 1, "bytes": mp3.len() });
+    let wanted = Wanted {
+        provider: "s3",
+        model: "put_object",
         operation: "upload",
-        units,
-        cost_micro_usd: if put.is_ok() { put_cost } else { 0 },
-        latency_ms: i32::try_from(begun.elapsed().as_millis()).unwrap_or(i32::MAX),
-        outcome: put.as_ref().map_or_else(|failure| failure.kind.as_str(), |_| "ok"),
-        request_id: None,
+        units: &units,
+        is_gated: false,
+        is_still_wanted: &|| true,
     };
-    let outcome = match put {
+    let put = || async {
+        let result = store.put_once(&key, mp3.clone()).await;
+        let cost_micro_usd = if result.is_ok() { put_cost } else { 0 };
+        Answered { result, bill: Bill { cost_micro_usd, ..Bill::default() } }
+    };
+    match calls.make(&wanted, put).await {
         Ok(object) => Outcome::done(
             Event::Uploaded(podcast.script()),
             Artefacts {
                 audio_url: Some(object.url),
-                object_key: Some(key),
+                object_key: Some(key.clone()),
                 object_etag: Some(object.etag),
                 ..Artefacts::default()
             },
         ),
-        Err(failure) => Outcome::failed(failure),
-    };
-    outcome.with_calls(vec![call])
+        Err(Missed::Failed(failure) | Missed::Refused(failure)) => Outcome::failed(failure),
+        Err(Missed::Barred) => {
+            let mut failure = Failure::new(FailureKind::Unavailable, "this worker may not start calls at the moment");
+            failure.at_once = true;
+            Outcome::failed(failure)
+        }
+    }
 }
 
 fn audio_lost() -> Outcome {

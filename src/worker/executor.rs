@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use crate::{
     machine::{Decision, Event, FailureKind, Reason, RetryPolicy, Status, apply, decide},
-    podcast::{Artefacts, ChunkPlan, Failure, Outcome, Podcast, StepResult},
+    podcast::{Artefacts, Attempt, Call, ChunkPlan, Failure, Ledger, Outcome, Podcast, StepResult},
     store::{
         moves::{Move, Then},
         writer::Writer,
@@ -47,19 +47,18 @@ impl<W: Work> Executor<W> {
             if !self.may_begin().await {
                 return;
             }
-            let time_left = || {
-                let now = podcast.now + claimed.elapsed();
-                (podcast.deadline_at - now).to_std().unwrap_or_default()
-            };
-            let started = Instant::now();
+            let deadline = claimed + (podcast.deadline_at - podcast.now).to_std().unwrap_or_default();
+            let time_left = || deadline.saturating_duration_since(Instant::now());
+            let (ledger, started) = (Ledger::of(podcast.id), Instant::now());
             let outcome = if time_left().is_zero() {
                 Outcome::failed(Failure::new(FailureKind::DeadlinePassed, "the deadline passed before this work began"))
             } else {
-                let Some(outcome) = self.step(&podcast).await else { return };
+                let Some(outcome) = self.step(&podcast, &ledger, deadline).await else { return };
                 outcome
             };
             let is_barred = matches!(outcome.result, StepResult::Failed(_)) && !self.live.may_call();
-            if is_barred && outcome.calls.is_empty() {
+            let calls = ledger.take();
+            if is_barred && calls.is_empty() {
                 // It failed because calls may not begin now; that says nothing about the podcast.
                 continue;
             }
@@ -70,7 +69,7 @@ impl<W: Work> Executor<W> {
                 stopping: self.shutdown.is_asked(),
                 chance: (self.chance)(),
             };
-            let next = plan_move(&podcast, outcome, &circumstances, started.elapsed());
+            let next = plan_move(&podcast, outcome, calls, &circumstances, started.elapsed());
             log_attempt(&podcast, &next);
             let (then, to, attempt, made) = (next.then, next.to, next.attempt, next.made.clone());
             if self.writer.write(next).await.is_err() {
@@ -102,13 +101,16 @@ impl<W: Work> Executor<W> {
     }
 
     /// Does the work of the status once. A panic is an attempt that failed. `None` when the lease
-    /// is gone or the grace is over: whatever was done is not written.
-    async fn step(&self, podcast: &Podcast) -> Option<Outcome> {
+    /// is gone or the grace is over: whatever was done is not written. Every line of the ledger is
+    /// complete when this returns, however it does.
+    async fn step(&self, podcast: &Podcast, ledger: &Ledger, deadline: Instant) -> Option<Outcome> {
         let limit = self.work.time_limit(podcast.status);
+        let ends_at = Instant::now() + limit;
         let may_call = || self.live.may_call();
-        let worked = AssertUnwindSafe(self.work.advance(podcast, &may_call)).catch_unwind();
+        let attempt = Attempt { ledger, may_call: &may_call, chance: self.chance, ends_at, deadline };
+        let worked = AssertUnwindSafe(self.work.advance(podcast, &attempt)).catch_unwind();
         tokio::select! {
-            worked = tokio::time::timeout(limit, worked) => Some(match worked {
+            worked = tokio::time::timeout_at(ends_at, worked) => Some(match worked {
                 Ok(Ok(outcome)) => outcome,
                 Ok(Err(_)) => Outcome::failed(Failure::new(
                     FailureKind::Internal,
@@ -136,8 +138,14 @@ struct Circumstances {
 }
 
 /// From what a step returned to the move that is written.
-fn plan_move(podcast: &Podcast, outcome: Outcome, circumstances: &Circumstances, took: Duration) -> Move {
-    let Outcome { result, made, calls } = outcome;
+fn plan_move(
+    podcast: &Podcast,
+    outcome: Outcome,
+    calls: Vec<Call>,
+    circumstances: &Circumstances,
+    took: Duration,
+) -> Move {
+    let Outcome { result, made } = outcome;
     let provider = calls.last().map(|call| call.provider.clone());
     let mut next = Move {
         lease: podcast.lease,

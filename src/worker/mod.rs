@@ -33,7 +33,7 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use crate::{
     machine::{RetryPolicy, Status},
-    podcast::{Outcome, Podcast},
+    podcast::{Attempt, Outcome, Podcast},
     store::{
         self, Store, chain, claim, workers,
         writer::{Supervision, Writer},
@@ -71,13 +71,9 @@ pub enum Error {
 
 /// What each state's work is. The engine knows nothing else about steps.
 pub trait Work: Send + Sync + 'static {
-    /// Does the work of the podcast's status, once. `may_call` is asked before every call that
+    /// Does the work of the podcast's status, once. The attempt is asked before every call that
     /// costs money; when it says no, the work ends and what it returns is thrown away.
-    fn advance(
-        &self,
-        podcast: &Podcast,
-        may_call: &(dyn Fn() -> bool + Send + Sync),
-    ) -> impl Future<Output = Outcome> + Send;
+    fn advance(&self, podcast: &Podcast, attempt: &Attempt<'_>) -> impl Future<Output = Outcome> + Send;
 
     /// How patiently the work of a status is retried.
     fn retry_policy(&self, status: Status) -> RetryPolicy;

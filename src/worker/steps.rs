@@ -7,7 +7,7 @@ use tokio::sync::Semaphore;
 
 use crate::{
     machine::{FailureKind, RetryPolicy, Status},
-    podcast::{Failure, Outcome, Podcast},
+    podcast::{Attempt, Failure, Outcome, Podcast},
     provider::{
         gate::Gate,
         llm::ScriptWriter,
@@ -18,7 +18,7 @@ use crate::{
             local::{self, Local},
         },
     },
-    step::{script, speech, upload},
+    step::{call::Calls, script, speech, upload},
     store::{Store, academy, chain},
     workflow::{KEEPER, VoiceChoice, Workflow},
 };
@@ -32,6 +32,8 @@ const NO_STEP: RetryPolicy =
 
 /// Who works.
 pub struct Neighbours {
+    /// Lets the calls to vendors through, or not.
+    pub gate: Arc<dyn Gate>,
     /// Language models that are set up; may be none.
     pub writers: Vec<Arc<dyn ScriptWriter>>,
     /// Vendors that speak and are set up; may be none.
@@ -46,8 +48,6 @@ pub struct Neighbours {
     pub object_store: Arc<dyn ObjectStore>,
     /// False when nobody bills what is kept there.
     pub storage_is_billed: bool,
-    /// Whether a call to a vendor may begin.
-    pub gate: Arc<dyn Gate>,
 }
 
 /// The steps with all they need.
@@ -74,8 +74,8 @@ impl Steps {
         vendors.chain(self.neighbours.local.is_some().then_some(local::NAME)).collect()
     }
 
-    async fn write_script(&self, podcast: &Podcast, may_call: &(dyn Fn() -> bool + Send + Sync)) -> Outcome {
-        let facts = match academy::facts_of(&self.store, podcast.user_id).await {
+    async fn write_script(&self, calls: Calls<'_>) -> Outcome {
+        let facts = match academy::facts_of(&self.store, calls.podcast.user_id).await {
             Ok(Some(facts)) => facts,
             Ok(None) => {
                 let message = "the academy no longer has this learner";
@@ -85,17 +85,17 @@ impl Steps {
         };
         let writers: Vec<&dyn ScriptWriter> = self.neighbours.writers.iter().map(AsRef::as_ref).collect();
         script::run(&script::Job {
-            podcast,
+            calls,
             facts: &facts,
             workflow: &self.workflow,
             writers: &writers,
             speakers: &self.speakers(),
-            may_call: &|| may_call(),
         })
         .await
     }
 
-    async fn speak(&self, podcast: &Podcast, may_call: &(dyn Fn() -> bool + Send + Sync)) -> Outcome {
+    async fn speak(&self, calls: Calls<'_>) -> Outcome {
+        let podcast = calls.podcast;
         // What was begun may be finished: the spool keeps room for it.
         if podcast.status == Status::ScriptGenerated && !self.neighbours.spool.has_room().await {
             return Outcome::failed(Failure::new(FailureKind::SpoolFull, "the spool has no room for more audio"));
@@ -105,17 +105,17 @@ impl Steps {
         let voices = voices.map(|(_, voices)| voices).unwrap_or_default();
         let candidates: Vec<_> = voices.into_iter().filter_map(|voice| self.candidate(voice, &language)).collect();
         speech::Speech {
+            calls,
             candidates: &candidates,
             spool: self.neighbours.spool.as_ref(),
             cpu: &self.cpu,
             meters: &self.meters,
             concurrency: speech::CONCURRENCY,
-            may_call,
             price_micro_usd: &|provider, engine, characters| {
                 self.workflow.cost_micro_usd(provider, engine, "character", characters)
             },
         }
-        .run(podcast)
+        .run()
         .await
     }
 
@@ -140,12 +140,13 @@ impl Steps {
 }
 
 impl Work for Steps {
-    async fn advance(&self, podcast: &Podcast, may_call: &(dyn Fn() -> bool + Send + Sync)) -> Outcome {
+    async fn advance(&self, podcast: &Podcast, attempt: &Attempt<'_>) -> Outcome {
+        let calls = Calls { podcast, attempt, gate: self.neighbours.gate.as_ref() };
         let (spool, store) = (self.neighbours.spool.as_ref(), self.neighbours.object_store.as_ref());
         match podcast.status {
-            Status::Pending => self.write_script(podcast, may_call).await,
-            Status::ScriptGenerated | Status::AudioGenerating => self.speak(podcast, may_call).await,
-            Status::PendingUpload => upload::upload(podcast, spool, store, self.put_cost(), &|| may_call()).await,
+            Status::Pending => self.write_script(calls).await,
+            Status::ScriptGenerated | Status::AudioGenerating => self.speak(calls).await,
+            Status::PendingUpload => upload::upload(&calls, spool, store, self.put_cost()).await,
             Status::Completed | Status::CompletedWithFallback | Status::Failed => Outcome::failed(Failure::new(
                 FailureKind::Internal,
                 format!("a podcast that is {} was claimed", podcast.status),

@@ -7,16 +7,19 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use dailycast::{
     machine::{Event, FailureKind, Script, Status},
-    podcast::{Artefacts, Failure, Podcast, StepResult},
+    podcast::{Artefacts, Call, Failure, Outcome, Podcast, StepResult},
     provider::{
         object_store::{MemoryStore, ObjectStore, StoredObject},
         spool::{DiskSpool, Spool},
     },
-    step::upload::upload,
+    step::upload,
 };
 use sha2::{Digest, Sha256};
 
-use crate::{support::Folder, worker::samples};
+use crate::{
+    support::Folder,
+    worker::samples::{self, Ground},
+};
 
 const MP3: &[u8] = b"an episode";
 const KEY: &str = "podcasts/42/2026-11-22_7.mp3";
@@ -55,6 +58,15 @@ async fn spooled(folder: &Folder) -> (DiskSpool, Podcast) {
     (spool, podcast)
 }
 
+async fn upload(
+    ground: &Ground,
+    podcast: &Podcast,
+    spool: &DiskSpool,
+    store: &dyn ObjectStore,
+) -> (Outcome, Vec<Call>) {
+    ground.attempt(podcast, async |calls| upload::upload(&calls, spool, store, 5).await).await
+}
+
 #[tokio::test]
 async fn the_episode_is_put_under_its_key_and_priced() {
     let folder = Folder::new();
@@ -62,18 +74,18 @@ async fn the_episode_is_put_under_its_key_and_priced() {
     for (is_fallback, script) in [(None, Script::Written), (Some(true), Script::Template)] {
         podcast.made.is_fallback = is_fallback;
         let store = MemoryStore::default();
-        let outcome = upload(&podcast, &spool, &store, 5, &|| true).await;
+        let (outcome, calls) = upload(&Ground::default(), &podcast, &spool, &store).await;
         assert_eq!(outcome.result, StepResult::Done(Event::Uploaded(script)));
         assert_eq!(store.get(KEY).unwrap(), MP3);
         assert_eq!(outcome.made.object_key.as_deref(), Some(KEY));
         assert_eq!(outcome.made.audio_url, Some(format!("s3://memory/{KEY}")));
         assert!(outcome.made.object_etag.is_some_and(|etag| !etag.is_empty()));
-        let [call] = outcome.calls.as_slice() else { panic!("one call, not {:?}", outcome.calls) };
+        let [call] = calls.as_slice() else { panic!("one call, not {calls:?}") };
         assert_eq!(
             (call.provider.as_str(), call.operation, call.outcome, call.cost_micro_usd),
             ("s3", "upload", "ok", 5)
         );
-        assert_eq!(call.units["bytes"], MP3.len());
+        assert_eq!(call.units, serde_json::json!({"requests": 1, "bytes": MP3.len()}));
     }
 }
 
@@ -95,9 +107,9 @@ async fn audio_that_is_not_what_the_row_says_is_lost() {
     ];
     for podcast in podcasts {
         let store = MemoryStore::default();
-        let outcome = upload(&podcast, &spool, &store, 5, &|| true).await;
+        let (outcome, calls) = upload(&Ground::default(), &podcast, &spool, &store).await;
         assert_eq!(outcome.result, StepResult::Done(Event::AudioLost), "{:?}", podcast.made);
-        assert!(outcome.calls.is_empty() && store.is_empty());
+        assert!(calls.is_empty() && store.is_empty());
     }
 }
 
@@ -105,10 +117,10 @@ async fn audio_that_is_not_what_the_row_says_is_lost() {
 async fn a_store_that_is_down_leaves_the_audio_where_it_is() {
     let folder = Folder::new();
     let (spool, podcast) = spooled(&folder).await;
-    let outcome = upload(&podcast, &spool, &Down, 5, &|| true).await;
+    let (outcome, calls) = upload(&Ground::default(), &podcast, &spool, &Down).await;
     let StepResult::Failed(failure) = outcome.result else { panic!("{:?}", outcome.result) };
     assert_eq!((failure.kind, failure.retry_after), (FailureKind::StorageUnavailable, Some(Duration::from_secs(9))));
-    assert_eq!((outcome.calls[0].outcome, outcome.calls[0].cost_micro_usd), ("storage_unavailable", 0));
+    assert_eq!((calls[0].outcome, calls[0].cost_micro_usd), ("storage_unavailable", 0));
     assert_eq!(outcome.made, Artefacts::default());
     assert!(spool.episode("disk:7").await.unwrap().is_some());
 }
@@ -119,7 +131,8 @@ async fn nothing_is_sent_when_calls_are_forbidden() {
     let folder = Folder::new();
     let (spool, podcast) = spooled(&folder).await;
     let store = MemoryStore::discarding();
-    let outcome = upload(&podcast, &spool, &store, 5, &|| false).await;
+    let ground = Ground { may_call: false.into(), ..Ground::default() };
+    let (outcome, calls) = upload(&ground, &podcast, &spool, &store).await;
     assert!(matches!(outcome.result, StepResult::Failed(_)));
-    assert!(outcome.calls.is_empty() && store.is_empty());
+    assert!(calls.is_empty() && store.is_empty());
 }

@@ -7,7 +7,7 @@ use std::{
 
 use dailycast::{
     machine::{Event, FailureKind, Status},
-    podcast::{Artefacts, Podcast, StepResult},
+    podcast::{Artefacts, Ledger, Podcast, StepResult},
     store::{
         claim::{self, Wanted},
         moves::{self, Move, Then},
@@ -18,13 +18,14 @@ use dailycast::{
 
 use tokio_util::sync::CancellationToken;
 
-use crate::support::engine::{TestNight, success};
+use crate::support::engine::{TestNight, one_call, success};
 
 use super::claim::register;
 
 /// The move of a step that succeeded.
 fn advance(podcast: &Podcast) -> Move {
-    let outcome = success(podcast);
+    let (outcome, ledger) = (success(podcast), Ledger::of(podcast.id));
+    one_call(&ledger);
     let StepResult::Done(event) = outcome.result else { panic!("a success that failed") };
     let to = dailycast::machine::apply(podcast.status, event).unwrap();
     Move {
@@ -37,7 +38,7 @@ fn advance(podcast: &Podcast) -> Move {
         attempt: 0,
         tried: 1,
         made: outcome.made,
-        calls: outcome.calls,
+        calls: ledger.take(),
         error: None,
         provider: None,
         duration_ms: 1,

@@ -13,7 +13,7 @@ use std::{
 use chrono::{DateTime, Utc};
 use dailycast::{
     machine::{Event, RetryPolicy, Status},
-    podcast::{Artefacts, Call, ChunkPlan, Outcome, Podcast},
+    podcast::{Artefacts, Attempt, Bill, ChunkPlan, Intent, Ledger, Outcome, Podcast},
     store::{self, Address, Store, night},
     worker::{self, Settings, Work, shutdown::Shutdown},
 };
@@ -98,11 +98,11 @@ impl TestNight {
     }
 
     /// Starts a worker.
-    pub fn worker(&self, work: &Arc<Scripted>) -> TestWorker {
+    pub fn worker<W: Work>(&self, work: &Arc<W>) -> TestWorker {
         self.worker_with(work, |_| {})
     }
 
-    pub fn worker_with(&self, work: &Arc<Scripted>, change: impl FnOnce(&mut Settings)) -> TestWorker {
+    pub fn worker_with<W: Work>(&self, work: &Arc<W>, change: impl FnOnce(&mut Settings)) -> TestWorker {
         let mut settings = settings();
         change(&mut settings);
         let shutdown = Shutdown::new();
@@ -212,7 +212,7 @@ impl Scripted {
     }
 }
 
-/// What a step that succeeds makes of a podcast, with one call that costs a micro-dollar.
+/// What a step that succeeds makes of a podcast.
 pub fn success(podcast: &Podcast) -> Outcome {
     let text = |text: &str| Some(text.to_owned());
     let (event, made) = match podcast.status {
@@ -228,6 +228,7 @@ pub fn success(podcast: &Podcast) -> Outcome {
                     ends: vec![6],
                     round: 1,
                     losses: podcast.made.chunk_plan.as_ref().map_or(0, |plan| plan.losses),
+                    ..ChunkPlan::default()
                 }),
                 ..Artefacts::default()
             },
@@ -241,20 +242,18 @@ pub fn success(podcast: &Podcast) -> Outcome {
             Artefacts { audio_url: text("s3://bucket/key"), object_key: text("key"), ..Artefacts::default() },
         ),
     };
-    Outcome::done(event, made).with_calls(vec![Call {
-        provider: "test".to_owned(),
-        model: "test".to_owned(),
-        operation: "script",
-        units: serde_json::json!({"characters": 6}),
-        cost_micro_usd: 1,
-        latency_ms: 1,
-        outcome: "ok",
-        request_id: None,
-    }])
+    Outcome::done(event, made)
+}
+
+/// Writes one call down that costs a micro-dollar.
+pub fn one_call(ledger: &Ledger) {
+    let units = serde_json::json!({"characters": 6});
+    let intent = Intent { provider: "test", model: "test", operation: "script", units: &units, number: 1 };
+    ledger.begin(&intent).ended(Ok(()), Bill { cost_micro_usd: 1, ..Bill::default() });
 }
 
 impl Work for Scripted {
-    async fn advance(&self, podcast: &Podcast, _: &(dyn Fn() -> bool + Send + Sync)) -> Outcome {
+    async fn advance(&self, podcast: &Podcast, attempt: &Attempt<'_>) -> Outcome {
         struct Leaving<'a>(&'a AtomicUsize);
         impl Drop for Leaving<'_> {
             fn drop(&mut self) {
@@ -266,7 +265,10 @@ impl Work for Scripted {
         self.most_in_flight.fetch_max(now, Ordering::SeqCst);
         let _leaving = Leaving(&self.in_flight);
         (self.gate)(podcast).await;
-        (self.step)(podcast).unwrap_or_else(|| success(podcast))
+        (self.step)(podcast).unwrap_or_else(|| {
+            one_call(attempt.ledger);
+            success(podcast)
+        })
     }
 
     fn retry_policy(&self, _: Status) -> RetryPolicy {

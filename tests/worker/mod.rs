@@ -1,11 +1,14 @@
 //! The engine at work, the steps it runs, and the files that say how.
 
 mod apalis_defects;
+mod chain;
+mod elsewhere;
 mod engine;
 mod fleet;
 pub(crate) mod samples;
 mod script;
 mod sound;
 mod speech;
+mod stage;
 mod template;
 mod workflow;

@@ -9,7 +9,7 @@ use dailycast::{
 };
 use id3::TagLike as _;
 
-use super::speech::{Beeper, READY, Stage, Whim, failure, script};
+use super::stage::{Beeper, READY, Stage, Whim, failure, script};
 use crate::provider::audio::{Scratch, decode, metered, probed};
 
 /// The same with only a share of its amplitude.

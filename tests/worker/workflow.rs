@@ -160,7 +160,7 @@ fn faults_in_the_steps_are_told() {
     );
     refused(file, "crash_limit = 3", "crash_limit = \"3\"", "must be a whole number, not string");
     refused(file, "crash_limit = 3", "crash_limit = 0", "from 1 to 100");
-    refused(file, "time_limit = \"3m\"", "time_limit = \"3 minutes\"", "such as \"90s\" or \"5m\"");
+    refused(file, "time_limit = \"5m\"", "time_limit = \"3 minutes\"", "such as \"90s\" or \"5m\"");
     refused(file, "factor = 2.0", "factor = 0.5", "from 1 to 100");
     refused(file, "jitter = 0.25", "jitter = 1.5", "from 0 to 1");
     refused(file, "[status.script_generated]", "[status.completed]", "no step works on the status \"completed\"");
