@@ -154,7 +154,7 @@ impl Models {
     pub(super) fn choose(&self, provider: &str, date: NaiveDate) -> Option<ModelChoice> {
         let first = &self.first.get(provider)?.value;
         if let Some(preferred) = self.preferred.get(provider) {
-            return Some(self.chosen(preferred, self.preferred_notice(provider, preferred, date)));
+            return Some(self.chosen(provider, preferred, self.preferred_notice(provider, preferred, date)));
         }
         let mut id = first;
         let mut notice = None;
@@ -168,7 +168,7 @@ impl Models {
             notice = Some(format!("model {first} retired; {} is asked instead", successor.value));
             id = &successor.value;
         }
-        Some(self.chosen(id, notice))
+        Some(self.chosen(provider, id, notice))
     }
 
     fn is_near(&self, retires_on: NaiveDate, date: NaiveDate) -> bool {
@@ -176,9 +176,9 @@ impl Models {
     }
 
     /// What is listed of `id`; of an unlisted one only the id.
-    fn chosen(&self, id: &str, notice: Option<String>) -> ModelChoice {
+    fn chosen(&self, provider: &str, id: &str, notice: Option<String>) -> ModelChoice {
         let choice = ModelChoice { id: id.to_owned(), notice, ..ModelChoice::default() };
-        let Some(model) = self.by_id.get(id) else { return choice };
+        let Some(model) = self.by_id.get(id).filter(|model| model.provider == provider) else { return choice };
         ModelChoice {
             is_listed: true,
             thinking: model.thinking,

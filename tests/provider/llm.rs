@@ -1,7 +1,10 @@
 //! The writers on the wire: what they send, what they do with connections that fail, and which
 //! models they find. What answers mean is in `llm_answers`.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, LazyLock, Mutex},
+    time::Duration,
+};
 
 use chrono::NaiveDate;
 use dailycast::{
@@ -38,7 +41,8 @@ pub fn writer(provider: &str, base_url: String, api_key: &str, timeout: Duration
 
 /// The model that the built-in workflow has under this id.
 fn listed(provider: &str, id: &str) -> ModelChoice {
-    let mut workflow = Workflow::builtin().unwrap();
+    static WORKFLOW: LazyLock<Mutex<Workflow>> = LazyLock::new(|| Mutex::new(Workflow::builtin().unwrap()));
+    let mut workflow = WORKFLOW.lock().unwrap();
     workflow.prefer_model(provider, id);
     workflow.model(provider, NaiveDate::default()).unwrap()
 }

@@ -247,6 +247,7 @@ fn gemini_errors() -> Vec<Row> {
         let quota = json!({"@type": "type.googleapis.com/google.rpc.QuotaFailure", "violations": [{"quotaId": id}]});
         json!([{"@type": "type.googleapis.com/google.rpc.Help", "links": []}, quota])
     };
+    let nameless_key = json!({"error": {"code": 400, "message": "API key expired. Please renew the API key."}});
     let spent = "RESOURCE_EXHAUSTED";
     let per_minute = quota("GenerateRequestsPerMinutePerProjectPerModel-FreeTier");
     let per_day = quota("GenerateRequestsPerDayPerProjectPerModel-FreeTier");
@@ -263,6 +264,7 @@ fn gemini_errors() -> Vec<Row> {
         ("400 INVALID_ARGUMENT", 400, error(400, "INVALID_ARGUMENT", json!([])), BadRequest),
         ("400 API_KEY_INVALID", 400, error(400, "INVALID_ARGUMENT", info("API_KEY_INVALID")), KeyRefused),
         ("400 API_KEY_INVALID in a list", 400, json!([error(400, "X", info("API_KEY_INVALID"))]), KeyRefused),
+        ("400 key without a reason", 400, nameless_key, KeyRefused),
         ("400 FAILED_PRECONDITION", 400, error(400, "FAILED_PRECONDITION", json!([])), OutOfCredit),
         ("402 RESOURCE_EXHAUSTED", 402, error(402, spent, json!([])), OutOfCredit),
         ("403", 403, error(403, "PERMISSION_DENIED", json!([])), KeyRefused),
@@ -328,7 +330,7 @@ async fn a_message_has_the_codes_and_the_request() {
     let failure = heard("openai", Reply::json(401, &body).with("x-request-id", "req-5")).await.unwrap_err();
     assert_eq!(
         failure.message,
-        "openai answered 401 (invalid_request_error, invalid_api_key); check providers.openai.api_key and what it may do, request req-5"
+        "openai answered 401 (invalid_request_error, invalid_api_key), request req-5; check providers.openai.api_key and what it may do"
     );
     assert_eq!(failure.billed.unwrap().request_id.as_deref(), Some("req-5"));
     let body = json!({"type": "error", "error": {"type": "overloaded_error"}, "request_id": "req-7"});
@@ -359,10 +361,12 @@ async fn a_vendor_may_say_itself_whether_to_ask_again() {
     assert_eq!(failure.kind, OutOfCredit, "an account without credit stays so");
 }
 
+type Headers<'h> = &'h [(&'h str, &'h str)];
+
 #[tokio::test]
 async fn the_wait_is_found_in_every_form() {
     let date = "Sun, 22 Nov 2026 03:00:00 GMT";
-    let rows: &[(&[(&str, &str)], Option<u64>)] = &[
+    let rows: &[(Headers, Option<u64>)] = &[
         (&[], None),
         (&[("retry-after", "7")], Some(7_000)),
         (&[("retry-after", "1.5")], Some(1_500)),
@@ -451,7 +455,7 @@ fn like_an_answer() -> impl Strategy<Value = Value> {
         let key = prop::sample::select(names.to_vec()).prop_map(str::to_owned);
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..3).prop_map(Value::from),
-            prop::collection::btree_map(key, inner, 0..5).prop_map(|map| Value::from_iter(map)),
+            prop::collection::btree_map(key, inner, 0..5).prop_map(Value::from_iter),
         ]
     })
 }
@@ -465,7 +469,8 @@ proptest! {
         }
         let answer = Answer { status, headers: HeaderMap::new(), body: body.into() };
         for failure in read_by_all(&answer).into_iter().filter_map(Result::err) {
-            prop_assert!(failure.message.len() < 1_000 && !failure.message.contains('\0'));
+            let is_fit = failure.message.len() < 1_000 && !failure.message.contains(char::is_control);
+            prop_assert!(is_fit, "{:?}", failure.message);
         }
     }
 

@@ -5,5 +5,6 @@ mod academy;
 mod cli;
 mod config;
 mod django;
+mod online;
 mod postgres;
 mod readme;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use dailycast::learner::{Ability, Facts, Week};
 use dailycast::machine::{Event, FailureKind, Status};
-use dailycast::podcast::{Call, Failure, Outcome, Podcast, StepResult};
+use dailycast::podcast::{Billed, Call, Failure, Outcome, Podcast, StepResult};
 use dailycast::provider::llm::{ScriptRequest, ScriptWriter, WrittenScript};
 use dailycast::step::call::Calls;
 use dailycast::step::collect;
@@ -105,6 +105,46 @@ async fn a_good_answer_is_taken() {
     let [call] = &calls[..] else { panic!("{calls:?}") };
     assert_eq!((call.provider.as_str(), call.operation, call.outcome), ("openai", "script", "ok"));
     assert_eq!(call.cost_micro_usd, 180 + 600);
+}
+
+/// A writer that was cut off, for which it bills.
+struct CutOff;
+
+#[async_trait]
+impl ScriptWriter for CutOff {
+    fn name(&self) -> &'static str {
+        "openai"
+    }
+
+    async fn write(&self, _: &ScriptRequest) -> Result<WrittenScript, Failure> {
+        let billed = Billed {
+            model: Some("gpt-6-luna".to_owned()),
+            input_tokens: 1_000,
+            output_tokens: 2_000,
+            request_id: Some("req-2".to_owned()),
+        };
+        Err(Failure::new(FailureKind::BadAnswer, "cut off").with_billed(billed))
+    }
+}
+
+#[tokio::test]
+async fn a_failed_call_that_was_billed_is_in_the_ledger() {
+    let (facts, workflow) = (maria(), workflow());
+    let may_call = || true;
+    let job = Job {
+        podcast: &podcast(0, 300),
+        facts: &facts,
+        workflow: &workflow,
+        writers: &[&CutOff],
+        speakers: &["local"],
+        may_call: &may_call,
+    };
+    let outcome = script::run(&job).await;
+    assert_eq!(outcome.made.script_usage.unwrap(), serde_json::json!({"input": 0, "output": 0}));
+    let [call] = &outcome.calls[..] else { panic!("{:?}", outcome.calls) };
+    assert_eq!((call.outcome, call.model.as_str(), call.cost_micro_usd), ("bad_answer", "gpt-6-luna", 100 + 1_000));
+    assert_eq!(call.units, serde_json::json!({"input_tokens": 1_000, "output_tokens": 2_000}));
+    assert_eq!(call.request_id.as_deref(), Some("req-2"));
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use chrono::NaiveDate;
 use dailycast::machine::Status;
-use dailycast::workflow::{Error, Violation, Workflow};
+use dailycast::workflow::{Error, Thinking, Violation, Workflow};
 
 /// A directory with files of a definition, gone with its owner.
 struct Dir(PathBuf);
@@ -135,6 +135,30 @@ fn models_follow_the_date() {
 }
 
 #[test]
+fn what_the_settings_prefer_wins() {
+    let mut workflow = builtin();
+    let on = |workflow: &Workflow, month| workflow.model("openai", NaiveDate::from_ymd_opt(2027, month, 14).unwrap());
+    workflow.prefer_model("openai", "gpt-4o-mini");
+    let late = on(&workflow, 6).unwrap();
+    assert_eq!((late.id.as_str(), late.successor.as_deref()), ("gpt-4o-mini", Some("gpt-6-luna")));
+    assert!(late.notice.unwrap().contains("set providers.openai.model to gpt-6-luna, or leave it out"));
+    workflow.prefer_model("openai", "gpt-6-luna");
+    let luna = on(&workflow, 1).unwrap();
+    assert_eq!((luna.is_listed, luna.thinking, luna.notice), (true, Some(Thinking::Effort), None));
+    workflow.prefer_model("openai", "llama3.2");
+    let llama = on(&workflow, 1).unwrap();
+    assert_eq!((llama.id.as_str(), llama.is_listed, llama.thinking), ("llama3.2", false, None));
+    let gemini = workflow.model("gemini", NaiveDate::default()).unwrap();
+    assert_eq!((gemini.id.as_str(), gemini.thinking), ("gemini-2.5-flash-lite", Some(Thinking::Budget)));
+    assert_eq!(workflow.to_json()["preferred_models"]["openai"], "llama3.2");
+
+    let engine =
+        |workflow: &Workflow, provider| workflow.voices("basic", &[], None, &[provider]).unwrap().1[0].engine.clone();
+    workflow.prefer_engine("polly", "generative");
+    assert_eq!((engine(&workflow, "polly").as_str(), engine(&workflow, "google").as_str()), ("generative", "neural2"));
+}
+
+#[test]
 fn prices_are_exact() {
     let workflow = builtin();
     let cost = |provider, model, unit, amount| workflow.cost_micro_usd(provider, model, unit, amount);
@@ -243,6 +267,8 @@ fn faults_in_voices_models_and_prices_are_told() {
         "no model of openai; known are gpt-4o-mini",
     );
     refused("models.toml", "successor = \"gpt-6-luna\"", "successor = \"claude-haiku-5-5\"", "no model of openai");
+    let said = "openai has no \"thinking\" \"switch\"; known are effort";
+    refused("models.toml", "thinking = \"effort\"", "thinking = \"switch\"", said);
     refused("models.toml", "retires_on = 2027-01-14", "retires_on = \"2027-01-14\"", "must be a date");
     refused("prices.toml", "usd_per_million = \"0.15\"", "usd_per_million = \"0,15\"", "is no price");
     refused("prices.toml", "usd_per_million = \"0.15\"", "usd_per_million = 0.15", "must be a string, not float");

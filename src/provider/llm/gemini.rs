@@ -146,12 +146,16 @@ fn page(answer: &Answer) -> Result<Page<'_>, Failure> {
 
 /// What an error says, where it says more than its status.
 fn known(page: &Page<'_>) -> Option<FailureKind> {
-    // Another try today is as vain as with an empty account: both last beyond the night.
+    // A quota of the day comes back hours later: as with an empty account, asking again is vain and
+    // an operator should know.
     let is_spent_today = details(page).iter().flat_map(|detail| list(detail, "violations")).any(|violation| {
         violation.get("quotaId").and_then(Value::as_str).is_some_and(|quota| quota.contains("PerDay"))
     });
     if is_spent_today {
         return Some(FailureKind::OutOfCredit);
+    }
+    if ["API key not valid", "API key expired"].iter().any(|words| page.code("/message").starts_with(words)) {
+        return Some(FailureKind::KeyRefused);
     }
     let reasons = details(page).iter().filter_map(|detail| detail.get("reason")?.as_str());
     let codes = reasons.chain([page.code("/status")]);

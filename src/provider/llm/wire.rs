@@ -169,7 +169,7 @@ impl<'a> Page<'a> {
         } else if !self.json.is_object() {
             "answered something that is no JSON, or not all of it".to_owned()
         } else if let Some(error) = self.error() {
-            format!("answered 200 with an error ({})", codes(error, &["type", "code", "status"]))
+            format!("answered 200 with an error{}", codes(error))
         } else {
             return Ok(());
         };
@@ -194,10 +194,9 @@ impl<'a> Page<'a> {
     /// `wait` what its body asks for; what neither says, the status and the headers do.
     pub(super) fn refusal(&self, known: Option<FailureKind>, wait: Option<std::time::Duration>) -> Failure {
         let kind = known.unwrap_or_else(|| self.kind());
-        let quoted = self.error().map(|error| codes(error, &["type", "code", "status", "param"])).unwrap_or_default();
-        let quoted = if quoted.is_empty() { quoted } else { format!(" ({quoted})") };
-        let mend = self.mend(kind);
-        let mut failure = self.failure(kind, &format!("answered {}{quoted}{mend}", self.answer.status));
+        let quoted = self.error().map(codes).unwrap_or_default();
+        let mut failure = self.failure(kind, &format!("answered {}{quoted}", self.answer.status));
+        failure.message.push_str(&self.mend(kind));
         if kind.remedy() == Remedy::RetryLater {
             failure.retry_after = self.answer.retry_after().or_else(|| Some(wait?.min(http::LONGEST_RETRY_AFTER)));
         }
@@ -245,10 +244,11 @@ impl<'a> Page<'a> {
     }
 }
 
-/// The codes of an error, those that it has.
-fn codes(error: &Value, places: &[&str]) -> String {
+/// The codes of an error in parentheses, those that it has.
+fn codes(error: &Value) -> String {
+    let places = ["type", "code", "status", "param"];
     let found: Vec<_> = places.iter().filter_map(|place| error.get(place)?.as_str()).map(code).collect();
-    found.join(", ")
+    if found.is_empty() { String::new() } else { format!(" ({})", found.join(", ")) }
 }
 
 /// A code as it may be quoted: letters, `_` and `.`, so that no key passes for one.
