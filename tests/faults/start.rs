@@ -83,3 +83,17 @@ async fn unknown_flags_and_verbs_are_refused() {
     refused(&ground, &["work", "--fast"], &["--fast"]).await;
     refused(&ground, &["wrok"], &["wrok", "work"]).await;
 }
+
+#[tokio::test]
+async fn without_anybody_who_speaks_nothing_begins() {
+    refused_with(("providers.local_tts.enabled", "false"), &["nobody can speak", "mend: ", "polly"]).await;
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_service_account_is_refused() {
+    let mut ground = Ground::new(5).await;
+    let file = ground.folder.0.join("account.json");
+    fs::write(&file, r#"{"type": "authorized_user", "client_secret": "hunter2"}"#).unwrap();
+    ground.set("providers.google_tts.credentials_file", file.to_str().unwrap());
+    refused(&ground, &["work"], &["service account", "account.json", "mend: "]).await;
+}

@@ -12,3 +12,6 @@ mod sign;
 mod spool;
 mod tts;
 mod upload;
+mod vendors_tts;
+mod vendors_tts_answers;
+mod vendors_tts_voices;

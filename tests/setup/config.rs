@@ -227,6 +227,22 @@ access_key_id = "id"
 }
 
 #[test]
+fn azures_key_needs_to_know_where() {
+    let found = problems("", &[("AZURE_SPEECH_KEY", "hunter2")]);
+    assert_eq!(found.len(), 1, "{found:?}");
+    let (key, _, text) = &found[0];
+    assert_eq!(key, "providers.azure_tts.key");
+    assert!(text.contains("it is set, but not region or base_url") && !text.contains("hunter2"), "{text}");
+    for region in ["evil.example/", "West Europe", "-x", "a@b"] {
+        let found = problems("", &[("AZURE_SPEECH_KEY", "k"), ("AZURE_SPEECH_REGION", region)]);
+        assert_eq!(found[0].0, "providers.azure_tts.region", "{region}: {found:?}");
+    }
+    assert_eq!(problems("[providers.polly]\nregion = \"\"\n", &[])[0].0, "providers.polly.region");
+    load("", &[("AZURE_SPEECH_REGION", "westeurope")], vec![]).expect("a region alone is no mistake");
+    load("", &[("AZURE_SPEECH_KEY", "k"), ("DAILYCAST_PROVIDERS__AZURE_TTS__BASE_URL", "http://x")], vec![]).unwrap();
+}
+
+#[test]
 fn a_mistake_in_a_variable_names_the_variable() {
     let found = problems("", &[("DAILYCAST_WORKER__LEASE", "1s"), ("DAILYCAST_WORKER__LEESE", "3s")]);
     let texts: Vec<_> = found.iter().map(|(_, _, text)| text.as_str()).collect();

@@ -289,6 +289,13 @@ fn what_one_file_says_of_another_is_checked() {
         "{told:?}"
     );
 
+    let voices = original("voices.toml").replacen("engine = \"standard\"", "engine = \"loud\"", 1);
+    let told = Dir::with(&[("voices.toml", &voices)]).violations();
+    assert!(
+        told.iter().any(|v| v.file == "voices.toml" && v.message.contains("\"loud\", which has no price")),
+        "{told:?}"
+    );
+
     let voices = without("voices.toml", "[[voice]]", "provider = \"azure\"\nlanguage = \"en\"");
     let told = Dir::with(&[("voices.toml", &voices)]).violations();
     assert!(told.iter().any(|v| v.file == "plans.toml" && v.line > 1 && v.message.contains("\"azure\"")), "{told:?}");

@@ -1,0 +1,159 @@
+//! The vendors' lists of voices, and what `doctor` and the workflow make of them.
+
+use dailycast::{
+    cli::doctor_voices,
+    config::{Config, ConfigFile, Sources},
+    machine::FailureKind,
+    provider::tts::{OfferedVoice, Speaker as _},
+    workflow::{GENDERS, Workflow},
+};
+use serde_json::{Value, json};
+
+use super::vendors_tts::{HandClock, Line, Server, api_key, azure, google, polly, signature};
+use crate::support::Folder;
+
+fn json_line(body: Value) -> Line {
+    (200, "content-type: application/json\r\n", body.to_string().into_bytes())
+}
+
+fn offered(voice: &str, engines: &[&str]) -> OfferedVoice {
+    OfferedVoice { voice: voice.to_owned(), engines: engines.iter().map(|&engine| engine.to_owned()).collect() }
+}
+
+#[tokio::test]
+async fn pollys_voices_come_in_pages() {
+    let first =
+        json!({ "Voices": [{ "Id": "Joanna", "SupportedEngines": ["standard", "neural"] }], "NextToken": "a+b/c=" });
+    let second = json!({ "Voices": [{ "Id": "Ruth", "SupportedEngines": ["neural"], "Gender": "Female" }] });
+    let server = Server::start(vec![json_line(first.clone()), json_line(second)]).await;
+    let voices = polly(&server, None).voices().await.unwrap();
+    assert_eq!(voices, [offered("Joanna", &["standard", "neural"]), offered("Ruth", &["neural"])]);
+    let asked = server.asked();
+    assert_eq!((asked[0].method.as_str(), asked[0].path.as_str()), ("GET", "/v1/voices"));
+    assert_eq!(asked[0].headers["authorization"], signature(&asked[0], "host;x-amz-date", ""));
+    assert_eq!(asked[1].path, "/v1/voices?NextToken=a%2Bb%2Fc%3D");
+    assert_eq!(asked[1].headers["authorization"], signature(&asked[1], "host;x-amz-date", "NextToken=a%2Bb%2Fc%3D"));
+
+    let endless = Server::start(vec![json_line(first)]).await;
+    let failure = polly(&endless, None).voices().await.unwrap_err();
+    assert_eq!((failure.kind, endless.asked().len()), (FailureKind::BadAnswer, 20));
+}
+
+#[tokio::test]
+async fn google_and_azure_list_their_voices() {
+    let names = ["en-US-Neural2-F", "en-US-Chirp3-HD-Kore", "es-419-Standard-A", "cmn-CN-Wavenet-B", "Kore"];
+    let list: Vec<_> = names.iter().map(|name| json!({ "name": name, "languageCodes": ["x"] })).collect();
+    let server = Server::start(vec![json_line(json!({ "voices": list }))]).await;
+    let voices = google(&server, api_key(), HandClock::new()).voices().await.unwrap();
+    assert_eq!(
+        voices,
+        [
+            offered("en-US-Neural2-F", &["neural2"]),
+            offered("en-US-Chirp3-HD-Kore", &["chirp3-hd"]),
+            offered("es-419-Standard-A", &["standard"]),
+            offered("cmn-CN-Wavenet-B", &["wavenet"]),
+            offered("Kore", &[]),
+        ]
+    );
+    let asked = &server.asked()[0];
+    assert_eq!((asked.method.as_str(), asked.path.as_str()), ("GET", "/v1/voices"));
+    assert_eq!(asked.headers["x-goog-api-key"], "AIzaX");
+
+    let list = json!([
+        { "ShortName": "en-US-JennyNeural", "VoiceType": "Neural" },
+        { "ShortName": "en-US-Ava:DragonHDLatestNeural", "VoiceType": "Neural" },
+        { "ShortName": "en-US-Someone" },
+    ]);
+    let server = Server::start(vec![json_line(list)]).await;
+    let voices = azure(&server).voices().await.unwrap();
+    assert_eq!(
+        voices,
+        [
+            offered("en-US-JennyNeural", &["neural"]),
+            offered("en-US-Ava:DragonHDLatestNeural", &["hd"]),
+            offered("en-US-Someone", &[]),
+        ]
+    );
+    let asked = &server.asked()[0];
+    assert_eq!((asked.method.as_str(), asked.path.as_str()), ("GET", "/cognitiveservices/voices/list"));
+    assert_eq!(asked.headers["ocp-apim-subscription-key"], "azkey");
+}
+
+fn config(toml: &str) -> Config {
+    let folder = Folder::new();
+    std::fs::create_dir_all(&folder.0).unwrap();
+    let file = folder.0.join("dailycast.toml");
+    std::fs::write(&file, toml).unwrap();
+    Config::load(Sources { file: ConfigFile::Given(file), env: Vec::new(), flags: Vec::new() }).unwrap()
+}
+
+#[tokio::test]
+async fn doctor_knows_whose_key_is_good_and_which_voice_is_gone() {
+    let workflow = Workflow::builtin().unwrap();
+    let names =
+        |provider: &str| -> Vec<String> { workflow.voices_of(provider).map(|choice| choice.voice.clone()).collect() };
+    let engines = |voice: &str| if voice == "Mizuki" { vec!["standard"] } else { vec!["standard", "neural"] };
+    let voices: Vec<_> = names("polly")
+        .iter()
+        .filter(|voice| *voice != "Ruth")
+        .map(|voice| json!({ "Id": voice, "SupportedEngines": engines(voice) }))
+        .collect();
+    let polly = Server::start(vec![json_line(json!({ "Voices": voices }))]).await;
+    let google = Server::start(vec![(403, "", br#"{"error": {"status": "PERMISSION_DENIED"}}"#.to_vec())]).await;
+    let list: Vec<_> = names("azure").iter().map(|name| json!({ "ShortName": name, "VoiceType": "Neural" })).collect();
+    let azure = Server::start(vec![json_line(json!(list))]).await;
+    let toml = |engine: &str| {
+        format!(
+            "[providers.polly]\naccess_key_id = \"id\"\nsecret_access_key = \"hunter2\"\nendpoint_url = \"{}\"\n{engine}\n\
+             [providers.google_tts]\napi_key = \"hunter2\"\nbase_url = \"{}\"\n\
+             [providers.azure_tts]\nkey = \"hunter2\"\nbase_url = \"{}\"\n",
+            polly.base, google.base, azure.base
+        )
+    };
+    let found = doctor_voices::check(&config(&toml("")), &workflow).await.unwrap();
+    let told: Vec<_> = found.iter().map(|one| (one.provider, one.what.as_str(), one.mend.is_some())).collect();
+    let all = format!("the key is good, and all {} voices of the workflow are on offer", list.len());
+    assert_eq!(
+        told,
+        [
+            ("polly", "the voice Ruth is not on offer", true),
+            ("google", "google did not speak: status 403, PERMISSION_DENIED", true),
+            ("azure", all.as_str(), false),
+        ]
+    );
+
+    let found = doctor_voices::check(&config(&toml("engine = \"neural\"")), &workflow).await.unwrap();
+    assert!(
+        found.iter().any(|one| one.what == "the voice Mizuki does not speak in the engine neural"),
+        "the engine of the settings wins: {found:?}"
+    );
+    assert_eq!(doctor_voices::check(&config(""), &workflow).await.unwrap(), [], "without keys nobody is asked");
+}
+
+#[test]
+fn every_vendor_has_a_voice_of_either_gender_for_every_language_and_plan() {
+    let workflow = Workflow::builtin().unwrap();
+    for plan in ["free", "premium", "enterprise"] {
+        for provider in ["polly", "google", "azure"] {
+            for language in workflow.languages().map(str::to_owned) {
+                for gender in GENDERS {
+                    let found = workflow.voices(plan, std::slice::from_ref(&language), Some(gender), &[provider]);
+                    let (_, chain) = found.unwrap_or_else(|| panic!("{provider} has no voice for {language}, {plan}"));
+                    assert_eq!(chain[0].gender, gender, "{provider}, {language}, {plan}");
+                    assert!(workflow.cost_micro_usd(provider, &chain[0].engine, "character", 1_000_000) > 0);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_engine_of_the_settings_wins_and_has_its_price() {
+    let mut workflow = Workflow::builtin().unwrap();
+    for (engine, dollars) in [("standard", 4), ("neural", 16), ("generative", 30), ("long-form", 100)] {
+        workflow.set_engine("polly", engine);
+        assert!(workflow.voices_of("polly").all(|choice| choice.engine == engine));
+        assert_eq!(workflow.cost_micro_usd("polly", engine, "character", 1_000_000), dollars * 1_000_000);
+    }
+    assert!(workflow.voices_of("google").all(|choice| choice.engine != "long-form"));
+}
