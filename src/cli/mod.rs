@@ -12,6 +12,7 @@ pub mod output;
 
 mod academy;
 mod bench;
+mod cost;
 mod demo;
 mod doctor;
 mod migrate;
@@ -57,6 +58,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Migrate => migrate::run(context).await,
         Command::Night(args) => night::run(args, context).await,
         Command::Podcast(args) => podcast::run(args, context).await,
+        Command::Cost(args) => cost::run(args, context).await,
         Command::Doctor => doctor::run(context).await,
         Command::Academy(args) => academy::run(args, context).await,
         Command::Workflow(args) => workflow::run(args, context),

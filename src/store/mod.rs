@@ -11,6 +11,7 @@
 
 pub mod academy;
 pub mod claim;
+pub mod costs;
 pub mod floor;
 pub mod listeners;
 pub mod moves;
