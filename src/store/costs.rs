@@ -1,9 +1,9 @@
 //! What was spent: the ledger of calls, summed up by month.
 //!
 //! Money and units of a call count for the date of its podcast, whenever the call was made. A sum
-//! reads every call of the month: a million podcasts take seconds, not milliseconds, and a call is
-//! found by its podcast's number, so other months cost nothing. What the retention has pruned is
-//! not in any sum.
+//! reads every call of the month, mostly the whole table in one go, and groups them in little
+//! memory: a few seconds for a million podcasts, of which an index would save nothing. What the
+//! retention has pruned is not in any sum.
 
 use chrono::{Months, NaiveDate};
 use sqlx::PgPool;

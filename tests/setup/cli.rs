@@ -10,7 +10,7 @@ use clap::{CommandFactory, Parser};
 use dailycast::cli::{
     args::{self, Cli},
     exit::{Advice, Exit, Told},
-    output::{Side, Table, dollars, minutes},
+    output::{Side, Table, count, dollars, minutes},
 };
 
 /// Runs the program in an empty directory, without the settings of this host.
@@ -47,6 +47,8 @@ fn every_promised_verb_is_understood() {
         "podcast requeue 7 8 9",
         "podcast requeue --stuck",
         "podcast requeue --failed --date 2026-11-22 --cause no_voice",
+        "cost --month 2026-11 --by plan --json",
+        "cost --json estimate --learners 1000 --plan-mix free=70,premium=25,enterprise=5 --month 2026-12",
         "doctor",
         "academy sample --learners 5 --seed 2",
         "academy check",
@@ -73,6 +75,10 @@ fn what_makes_no_sense_is_refused() {
         "podcast requeue 7 --date 2026-11-22",
         "podcast requeue --failed --cause bad_luck",
         "podcast list --status ready",
+        "cost --by learner",
+        "cost --by plan estimate --learners 1",
+        "cost estimate",
+        "cost estimate --learners 0",
         "night start --date tomorrow",
     ];
     for verb in verbs {
@@ -191,10 +197,14 @@ fn a_table_is_aligned_and_fits_80_columns() {
 }
 
 #[test]
-fn money_and_time_read_as_people_write_them() {
+fn numbers_money_and_time_read_as_people_write_them() {
     let money = [(0, "$0.00"), (1, "$0.000001"), (12_300, "$0.0123"), (2_500_000, "$2.50"), (-40_000, "-$0.04")];
     for (micro_usd, written) in money {
         assert_eq!(dollars(micro_usd), written);
+    }
+    let counts = [(0, "0"), (999, "999"), (1_000, "1,000"), (-1_234_567, "-1,234,567")];
+    for (number, written) in counts {
+        assert_eq!(count(number), written);
     }
     assert_eq!((minutes(242), minutes(59), minutes(3600)), ("4:02".into(), "0:59".into(), "60:00".into()));
 }
