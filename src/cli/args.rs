@@ -196,17 +196,16 @@ pub struct PodcastRequeue {
 
 /// Flags of `cost`.
 #[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true)]
 pub struct Cost {
     /// Instead of what was spent.
     #[command(subcommand)]
     pub command: Option<CostCommand>,
-    /// Podcasts of this month [default: the current one, by the database's clock]
-    #[arg(long, value_name = "YYYY-MM", value_parser = month)]
+    /// Podcasts of this month, or its models and prices [default: the current one]
+    #[arg(long, global = true, value_name = "YYYY-MM", value_parser = month)]
     pub month: Option<NaiveDate>,
-    /// What is summed up
-    #[arg(long, value_enum, default_value_t = By::Provider)]
-    pub by: By,
+    /// What is summed up [default: provider]
+    #[arg(long, value_enum)]
+    pub by: Option<By>,
 }
 
 /// `cost …`
@@ -247,9 +246,6 @@ pub struct CostEstimate {
     /// Shares of the plans, like free=70,premium=25,enterprise=5 [default: all have the default plan]
     #[arg(long, value_name = "PLAN=SHARE", value_delimiter = ',', value_parser = plan_share)]
     pub plan_mix: Vec<(String, u32)>,
-    /// With the models in use on the first of this month [default: the current one]
-    #[arg(long, value_name = "YYYY-MM", value_parser = month)]
-    pub month: Option<NaiveDate>,
     /// Podcasts of a learner in the month
     #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=31))]
     pub nights: u32,

@@ -82,9 +82,10 @@ fn share(micro_usd: i64, parts: i64) -> i64 {
 /// # Errors
 /// What it could not do.
 pub async fn run(args: args::Cost, context: Context) -> anyhow::Result<Exit> {
-    match args.command {
-        Some(args::CostCommand::Estimate(estimate)) => show_estimate(estimate, &context),
-        None => show_spent(args.month, args.by, &context).await,
+    match (args.command, args.by) {
+        (Some(_), Some(_)) => Err(Advice::usage("an estimate is not summed up by anything", "leave out --by").into()),
+        (Some(args::CostCommand::Estimate(estimate)), None) => show_estimate(estimate, args.month, &context),
+        (None, by) => show_spent(args.month, by.unwrap_or(By::Provider), &context).await,
     }
 }
 
@@ -168,7 +169,7 @@ fn grouped(month: &Month, by: By) -> (Vec<(Vec<String>, Sum)>, Sum) {
     (rows.collect(), total.shared_by(all))
 }
 
-fn show_estimate(args: CostEstimate, context: &Context) -> anyhow::Result<Exit> {
+fn show_estimate(args: CostEstimate, month: Option<NaiveDate>, context: &Context) -> anyhow::Result<Exit> {
     let workflow = context.workflow()?;
     let mix = if args.plan_mix.is_empty() { vec![(workflow.default_plan().to_owned(), 1)] } else { args.plan_mix };
     if let Some((unknown, _)) = mix.iter().find(|(plan, _)| !workflow.plan_names().any(|known| known == plan)) {
@@ -178,9 +179,8 @@ fn show_estimate(args: CostEstimate, context: &Context) -> anyhow::Result<Exit> 
     let Some(learners) = split(args.learners.into(), &mix) else {
         return Err(Advice::usage("the plans have no share", "write at least one share above 0").into());
     };
-    let date = args
-        .month
-        .unwrap_or_else(|| args::first_of_month(neighbours::schedule(&context.config).date(SystemClock.now())));
+    let date =
+        month.unwrap_or_else(|| args::first_of_month(neighbours::schedule(&context.config).date(SystemClock.now())));
     let assumed = Assumptions {
         nights: args.nights.into(),
         prompt_tokens: args.prompt_tokens.into(),

@@ -76,7 +76,6 @@ fn what_makes_no_sense_is_refused() {
         "podcast requeue --failed --cause bad_luck",
         "podcast list --status ready",
         "cost --by learner",
-        "cost --by plan estimate --learners 1",
         "cost estimate",
         "cost estimate --learners 0",
         "night start --date tomorrow",

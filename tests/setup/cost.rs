@@ -122,6 +122,13 @@ fn a_wrong_plan_share_or_month_is_told() {
     }
 }
 
+#[test]
+fn an_estimate_is_not_summed_up_by_anything() {
+    let output = dailycast(&["cost", "--by", "plan", "estimate", "--learners", "1"], &[]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8(output.stderr).unwrap().contains("mend: leave out --by"));
+}
+
 #[tokio::test]
 async fn what_was_spent_is_told_by_provider_plan_and_day() {
     let database = TestDatabase::migrated_by("store", store::migrate).await;
