@@ -15,6 +15,7 @@ pub mod speakers;
 mod academy;
 mod alert;
 mod bench;
+mod cost;
 mod demo;
 mod doctor;
 mod migrate;
@@ -65,6 +66,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Provider(args) => provider::run(args, context).await,
         Command::Alert(args) => alert::run(args, context).await,
         Command::Doctor(args) => doctor::run(args, context).await,
+        Command::Cost(args) => cost::run(args, context).await,
         Command::Academy(args) => academy::run(args, context).await,
         Command::Workflow(args) => workflow::run(args, context),
         Command::Bench(args) => bench::run(args, context).await,

@@ -140,6 +140,19 @@ pub fn dollars(micro_usd: i64) -> String {
     format!("{sign}${whole}.{decimals:0<2}")
 }
 
+/// A whole number as people write it: `1,234,567`.
+pub fn count(number: i64) -> String {
+    let digits = number.unsigned_abs().to_string();
+    let mut text = if number < 0 { "-".to_owned() } else { String::new() };
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 /// Seconds as minutes and seconds: `4:02`.
 pub fn minutes(seconds: i32) -> String {
     format!("{}:{:02}", seconds / 60, seconds % 60)

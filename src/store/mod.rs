@@ -12,6 +12,7 @@
 pub mod academy;
 pub mod alerts;
 pub mod claim;
+pub mod costs;
 pub mod floor;
 pub mod listeners;
 pub mod moves;

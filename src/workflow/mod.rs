@@ -6,6 +6,7 @@
 //! sample of `workflows/samples/`.
 
 mod check;
+mod estimate;
 mod models;
 mod phrases;
 mod plans;
@@ -26,6 +27,7 @@ use std::path::{Path, PathBuf};
 use chrono::NaiveDate;
 use minijinja::context;
 
+pub use estimate::{Assumptions, Item};
 pub use models::{ModelChoice, Thinking};
 pub use plans::{Plan, SPEAKERS, TEMPLATE, TIERS, WRITERS};
 pub use prices::{KEEPER, UNITS};

@@ -7,9 +7,9 @@ use super::plans::{SPEAKERS, TEMPLATE, WRITERS};
 use super::read::Table;
 
 /// What is billed.
-pub const UNITS: [&str; 4] = ["input_token", "output_token", "character", "request"];
+pub const UNITS: [&str; 5] = ["input_token", "output_token", "character", "request", "megabyte_month"];
 
-/// The provider that keeps episodes; it is paid by the request.
+/// The provider that keeps episodes; it is paid by the request and by what it keeps.
 pub const KEEPER: &str = "s3";
 
 const MILLION: i128 = 1_000_000;

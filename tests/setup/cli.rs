@@ -10,7 +10,7 @@ use clap::{CommandFactory, Parser};
 use dailycast::cli::{
     args::{self, Cli},
     exit::{Advice, Exit, Told},
-    output::{Side, Table, dollars, minutes},
+    output::{Side, Table, count, dollars, minutes},
 };
 
 use crate::support::engine::TestNight;
@@ -55,6 +55,8 @@ fn every_promised_verb_is_understood() {
         "provider close polly",
         "alert list --all",
         "alert ack 1 2",
+        "cost --month 2026-11 --by plan --json",
+        "cost --json estimate --learners 1000 --plan-mix free=70,premium=25,enterprise=5 --month 2026-12",
         "doctor",
         "doctor --online --json",
         "academy sample --learners 5 --seed 2",
@@ -82,6 +84,9 @@ fn what_makes_no_sense_is_refused() {
         "podcast requeue 7 --date 2026-11-22",
         "podcast requeue --failed --cause bad_luck",
         "podcast list --status ready",
+        "cost --by learner",
+        "cost estimate",
+        "cost estimate --learners 0",
         "night start --date tomorrow",
     ];
     for verb in verbs {
@@ -200,10 +205,14 @@ fn a_table_is_aligned_and_fits_80_columns() {
 }
 
 #[test]
-fn money_and_time_read_as_people_write_them() {
+fn numbers_money_and_time_read_as_people_write_them() {
     let money = [(0, "$0.00"), (1, "$0.000001"), (12_300, "$0.0123"), (2_500_000, "$2.50"), (-40_000, "-$0.04")];
     for (micro_usd, written) in money {
         assert_eq!(dollars(micro_usd), written);
+    }
+    let counts = [(0, "0"), (999, "999"), (1_000, "1,000"), (-1_234_567, "-1,234,567")];
+    for (number, written) in counts {
+        assert_eq!(count(number), written);
     }
     assert_eq!((minutes(242), minutes(59), minutes(3600)), ("4:02".into(), "0:59".into(), "60:00".into()));
 }

@@ -4,6 +4,7 @@
 mod academy;
 mod cli;
 mod config;
+mod cost;
 mod django;
 mod online;
 mod postgres;

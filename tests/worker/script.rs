@@ -129,19 +129,13 @@ impl ScriptWriter for CutOff {
 
 #[tokio::test]
 async fn a_failed_call_that_was_billed_is_in_the_ledger() {
-    let (facts, workflow) = (maria(), workflow());
-    let may_call = || true;
-    let job = Job {
-        podcast: &podcast(0, 300),
-        facts: &facts,
-        workflow: &workflow,
-        writers: &[&CutOff],
-        speakers: &["local"],
-        may_call: &may_call,
+    let (ground, facts, workflow) = (Ground::default(), maria(), workflow());
+    let step = async |calls: Calls<'_>| {
+        script::run(&Job { calls, facts: &facts, workflow: &workflow, writers: &[&CutOff], speakers: &["local"] }).await
     };
-    let outcome = script::run(&job).await;
+    let (outcome, calls) = ground.attempt(&podcast(0), step).await;
     assert_eq!(outcome.made.script_usage.unwrap(), serde_json::json!({"input": 0, "output": 0}));
-    let [call] = &outcome.calls[..] else { panic!("{:?}", outcome.calls) };
+    let [call] = &calls[..] else { panic!("{calls:?}") };
     assert_eq!((call.outcome, call.model.as_str(), call.cost_micro_usd), ("bad_answer", "gpt-6-luna", 100 + 1_000));
     assert_eq!(call.units, serde_json::json!({"input_tokens": 1_000, "output_tokens": 2_000}));
     assert_eq!(call.request_id.as_deref(), Some("req-2"));

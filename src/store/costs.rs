@@ -1,0 +1,98 @@
+//! What was spent: the ledger of calls, summed up by month.
+//!
+//! Money and units of a call count for the date of its podcast, whenever the call was made. A sum
+//! reads every call of the month, mostly the whole table in one go, and groups them in little
+//! memory: a few seconds for a million podcasts, of which an index would save nothing. What the
+//! retention has pruned is not in any sum.
+
+use chrono::{Months, NaiveDate};
+use sqlx::PgPool;
+
+use super::Error;
+
+/// Calls of one date, plan, provider and model together.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Spent {
+    /// Date of the podcasts.
+    pub date: NaiveDate,
+    /// The learners' subscription.
+    pub plan: String,
+    /// Who was called.
+    pub provider: String,
+    /// Model or engine.
+    pub model: String,
+    /// Calls, failed ones among them.
+    pub calls: i64,
+    /// Calls that failed.
+    pub failed: i64,
+    /// Tokens that were read.
+    pub input_tokens: i64,
+    /// Tokens that were written.
+    pub output_tokens: i64,
+    /// Characters that were spoken.
+    pub characters: i64,
+    /// Requests that are billed by number.
+    pub requests: i64,
+    /// Millionths of a US dollar.
+    pub cost_micro_usd: i64,
+}
+
+/// How many podcasts a date has for a plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Made {
+    /// The date.
+    pub date: NaiveDate,
+    /// The plan.
+    pub plan: String,
+    /// Podcasts, whatever became of them.
+    pub podcasts: i64,
+}
+
+/// A month of the ledger.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Month {
+    /// Its calls, in order of date, plan, provider and model.
+    pub spent: Vec<Spent>,
+    /// Its podcasts.
+    pub made: Vec<Made>,
+}
+
+/// The month that begins on `first`.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn month(pool: &PgPool, first: NaiveDate) -> Result<Month, Error> {
+    let end = first.checked_add_months(Months::new(1)).unwrap_or(NaiveDate::MAX);
+    let spent = sqlx::query_as!(
+        Spent,
+        r#"/* sum_calls_of_month */
+        select p.date, p.plan, c.provider, c.model, count(*) as "calls!",
+               count(*) filter (where c.outcome <> 'ok') as "failed!",
+               coalesce(sum((c.units->>'input_tokens')::numeric), 0)::bigint as "input_tokens!",
+               coalesce(sum((c.units->>'output_tokens')::numeric), 0)::bigint as "output_tokens!",
+               coalesce(sum((c.units->>'characters')::numeric), 0)::bigint as "characters!",
+               coalesce(sum((c.units->>'requests')::numeric), 0)::bigint as "requests!",
+               sum(c.cost_micro_usd)::bigint as "cost_micro_usd!"
+        from dailycast.daily_podcast p join dailycast.provider_call c on c.podcast_id = p.id
+        where p.date >= $1 and p.date < $2
+        group by p.date, p.plan, c.provider, c.model
+        order by p.date, p.plan, c.provider, c.model"#,
+        first,
+        end,
+    )
+    .fetch_all(pool)
+    .await
+    .map_err(Error::in_statement("sum_calls_of_month"))?;
+    let made = sqlx::query_as!(
+        Made,
+        r#"/* count_podcasts_of_month */
+        select date, plan, count(*) as "podcasts!" from dailycast.daily_podcast
+        where date >= $1 and date < $2 group by date, plan order by date, plan"#,
+        first,
+        end,
+    )
+    .fetch_all(pool)
+    .await
+    .map_err(Error::in_statement("count_podcasts_of_month"))?;
+    Ok(Month { spent, made })
+}
