@@ -338,6 +338,17 @@ async fn who_comes_too_often_is_refused_and_told_when_to_come_again() {
 }
 
 #[tokio::test]
+async fn no_call_begins_before_its_slot() {
+    let night = TestNight::new().await;
+    let (a, b) = two(&night, Limits { calls_per_minute: 300, burst: 1, ..WIDE }).await;
+    let start = tokio::time::Instant::now();
+    let begun = join_all((0..5).map(|n| admit(if n % 2 == 0 { &a } else { &b }))).await;
+    assert!(begun.iter().all(Result::is_ok));
+    // Four times 200 ms between five calls; clocks may differ by a little.
+    assert!(start.elapsed() > Duration::from_millis(780), "{:?}", start.elapsed());
+}
+
+#[tokio::test]
 async fn calls_that_meet_no_limit_cost_few_statements() {
     let night = TestNight::new().await;
     let (a, _) = two(&night, WIDE).await;
