@@ -24,10 +24,10 @@
 //! | [`podcast`], [`learner`], [`clock`] | plain data that many rooms share; the time as an argument | `machine` |
 //! | [`workflow`] | what `workflows/` says, parsed and checked as a whole | `machine` |
 //! | [`audio`] | MP3: scan, join, measure, tag, encode, loudness | nothing |
-//! | [`provider`] | the outside: who writes, speaks, keeps; the spool | `podcast`, `audio` |
+//! | [`provider`] | the outside: who writes, speaks, keeps; the spool; the breaker | `podcast`, `audio` |
 //! | [`step`] | the work of each status: collect, script, speech, upload | `provider`, `workflow`, `audio` |
 //! | [`store`] | every SQL statement | `machine`, `podcast`, `learner` |
-//! | [`worker`] | the engine: queue on apalis, executor, heartbeat, scheduler, sweep | `store`, `step` |
+//! | [`worker`] | the engine: queue on apalis, executor, heartbeat, scheduler, sweep, the fleet's gate | `store`, `step` |
 //! | [`http`] | the API; `routes.rs` has every address | `store`, `provider` |
 //! | [`local`] | what makes one machine enough: Postgres, S3 server, sample academy | nothing |
 //! | [`config`], [`telemetry`] | settings; logs | |
@@ -48,6 +48,7 @@
 //! | due | not finished, and its `next_attempt_at` is past |
 //! | rescue, sweep | taking back a row whose worker died, the round that does so |
 //! | backoff, jitter, snooze | growing delay, its random share, waiting without using an attempt |
+//! | breaker, rest, probe | what keeps calls from a provider that is ill, for how long, the one call that tries it out |
 //! | failure kind | the class of a failure; it alone decides retry, next provider or give up |
 //! | chain, fallback | ordered providers, going to the next |
 //! | call | one request that may be billed, with units and cost |

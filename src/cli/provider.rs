@@ -99,7 +99,8 @@ fn words(provider: &Provider) -> String {
         if let Some(by) = &provider.changed_by {
             text.push_str(&format!(" by {by}"));
         }
-        if let Some(message) = &provider.message {
+        let is_by_hand = provider.cause.as_deref() == Some("operator");
+        if let Some(message) = provider.message.as_ref().filter(|_| !is_by_hand) {
             text.push_str(&format!(": {message}"));
         }
     }

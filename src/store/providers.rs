@@ -282,13 +282,16 @@ async fn take(
             -- the clock is read when the lock is held
             select next_slot_at, clock_timestamp() as now from locked
         ), placed as (
-            select now, greatest(next_slot_at, now) as due,
-                   greatest(next_slot_at, now) - make_interval(secs => $4) as first_at from timed
+            -- never later than any slot that is given at this rate, so that a new rate holds at once
+            select now, least(greatest(next_slot_at, now), now + make_interval(secs => $3::float8 + $4::float8 + $5::float8)) as due
+            from timed
+        ), first as (
+            select now, due, due - make_interval(secs => $4) as first_at from placed
         ), given as (
             select now, due, first_at, case when first_at > now + make_interval(secs => $5) then 0::float8
                 else least($2::float8, floor(extract(epoch from now - first_at + make_interval(secs => $5))::float8 / $3) + 1)
                 end as n
-            from placed
+            from first
         ), taken as (
             update dailycast.provider_state set next_slot_at = given.due + make_interval(secs => $3 * given.n)
             from given where provider = $1 and given.n > 0

@@ -230,11 +230,16 @@ async fn an_operator_opens_and_closes_breakers_and_takes_note_of_alerts() {
     assert_eq!((code, all.as_array().unwrap().len()), (0, 6));
     assert!(all.as_array().unwrap().iter().all(|one| one["state"] == "closed" && one["headroom"] == one["burst"]));
 
+    let env = [("DATABASE_URL", night.url()), ("DAILYCAST_PROVIDERS__OPENAI__RATE_PER_MINUTE", "7")];
+    let output = dailycast(&["provider", "list", "--json"], &env);
+    let openai = json(&text(&output.stdout))[4].clone();
+    assert_eq!((openai["provider"].as_str(), openai["calls_per_minute"].as_i64()), (Some("openai"), Some(7)));
+
     let (code, out, _) = run("provider open gemini --for 2h --json");
     assert_eq!((code, json(&out)["state"].as_str()), (0, Some("open")));
     let (code, out, _) = run("provider list");
     assert_eq!(code, 0, "what an operator opened waits for no operator: {out}");
-    assert!(out.contains("open until") && out.contains("an operator at the command line"), "{out}");
+    assert!(out.contains("open until") && out.contains("by an operator at"), "{out}");
     let (code, out, _) = run("provider close gemini --json");
     assert_eq!((code, json(&out)["state"].as_str()), (0, Some("closed")));
     for (args, said) in [("provider open elevenlabs", "azure, gemini"), ("provider open polly --for ever", "2h")] {

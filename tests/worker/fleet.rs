@@ -314,6 +314,17 @@ async fn reserved_slots_never_exceed_the_rate() {
 }
 
 #[tokio::test]
+async fn a_rate_that_was_raised_holds_at_once() {
+    let night = TestNight::new().await;
+    let slow = Spacing { every: Duration::from_secs(600), burst: 50, within: Duration::ZERO };
+    assert_eq!(providers::reserve(&night.store, "openai", 60, slow).await.unwrap().given, 50);
+    let fast = Spacing { every: Duration::from_secs(1), burst: 5, within: Duration::ZERO };
+    let slots = providers::reserve(&night.store, "openai", 1, fast).await.unwrap();
+    assert_eq!(slots.given, 0, "what was given counts");
+    assert!(slots.first_at <= slots.now + fast.every, "but not for hours");
+}
+
+#[tokio::test]
 async fn who_comes_too_often_is_refused_and_told_when_to_come_again() {
     let night = TestNight::new().await;
     let (a, b) = two(&night, Limits { calls_per_minute: 1, burst: 3, ..WIDE }).await;
@@ -324,6 +335,17 @@ async fn who_comes_too_often_is_refused_and_told_when_to_come_again() {
         assert_eq!(failure.kind, FailureKind::OwnLimit);
         assert!(failure.retry_after.is_some_and(|wait| wait <= Duration::from_secs(60)), "{:?}", failure.retry_after);
     }
+}
+
+#[tokio::test]
+async fn no_call_begins_before_its_slot() {
+    let night = TestNight::new().await;
+    let (a, b) = two(&night, Limits { calls_per_minute: 300, burst: 1, ..WIDE }).await;
+    let start = tokio::time::Instant::now();
+    let begun = join_all((0..5).map(|n| admit(if n % 2 == 0 { &a } else { &b }))).await;
+    assert!(begun.iter().all(Result::is_ok));
+    // Four times 200 ms between five calls; clocks may differ by a little.
+    assert!(start.elapsed() > Duration::from_millis(780), "{:?}", start.elapsed());
 }
 
 #[tokio::test]

@@ -162,12 +162,10 @@ impl Desk {
         self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn door(&self, now: DateTime<Utc>) -> Door {
-        self.view().breaker.door(now)
-    }
-
-    pub(super) fn generation(&self) -> i64 {
-        self.view().breaker.generation
+    /// Whether a call may begin, and the generation it begins in.
+    pub(super) fn door(&self, now: DateTime<Utc>) -> (Door, i64) {
+        let view = self.view();
+        (view.breaker.door(now), view.breaker.generation)
     }
 
     /// Why no call may begin, in words.

@@ -212,7 +212,7 @@ impl Shared {
         }
         // Of those that wait before a half-open breaker one goes on, without taking the others' turns.
         let trying = match self.door(desk, wish)? {
-            Door::Probe => Some(desk.try_alone().ok_or_else(|| shut(desk, wish, Some(SOON)))?),
+            (Door::Probe, _) => Some(desk.try_alone().ok_or_else(|| shut(desk, wish, Some(SOON)))?),
             _ => None,
         };
         let Some(place) = desk.place(deadline).await else {
@@ -224,28 +224,27 @@ impl Shared {
             refused(FailureKind::OwnLimit, wish, message, wait)
         })?;
         // It may have moved meanwhile.
-        let door = self.door(desk, wish)?;
+        let (door, mut generation) = self.door(desk, wish)?;
         let is_probe = door == Door::Probe;
         if is_probe {
-            let alone = if trying.is_some() { trying } else { desk.try_alone() };
-            if alone.is_none() || !self.take_probe(desk).await {
-                return Err(shut(desk, wish, Some(SOON)));
-            }
+            let _alone = trying.or_else(|| desk.try_alone()).ok_or_else(|| shut(desk, wish, Some(SOON)))?;
+            generation = self.take_probe(desk).await.ok_or_else(|| shut(desk, wish, Some(SOON)))?;
         }
-        let generation = desk.generation();
         Ok(Entry { desk: Arc::clone(desk), _place: place, generation, is_probe, is_over: false })
     }
 
-    fn door(&self, desk: &Desk, wish: &Wish<'_>) -> Result<Door, Failure> {
+    /// The door if it is not shut, and the generation of the breaker.
+    fn door(&self, desk: &Desk, wish: &Wish<'_>) -> Result<(Door, i64), Failure> {
         let now = self.now().unwrap_or_default();
-        match desk.door(now) {
+        let (door, generation) = desk.door(now);
+        match door {
             Door::Shut(until) => Err(shut(desk, wish, until.map(|until| (until - now).to_std().unwrap_or_default()))),
-            door => Ok(door),
+            door => Ok((door, generation)),
         }
     }
 
-    /// Tries to get the one probe of the fleet.
-    async fn take_probe(&self, desk: &Desk) -> bool {
+    /// Tries to get the one probe of the fleet, and returns its generation.
+    async fn take_probe(&self, desk: &Desk) -> Option<i64> {
         let mut is_ours = false;
         let take = providers::change(&self.store, &desk.name, |state, now| {
             let mut breaker = row::breaker(state);
@@ -253,9 +252,9 @@ impl Shared {
             row::keep(&breaker, state);
             Vec::new()
         });
-        let Ok(Ok(changed)) = tokio::time::timeout(self.turn, take).await else { return false };
+        let changed = tokio::time::timeout(self.turn, take).await.ok()?.ok()?;
         desk.learn(&changed.state, changed.now);
-        is_ours
+        is_ours.then_some(changed.state.generation)
     }
 }
 
