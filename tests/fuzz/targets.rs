@@ -7,8 +7,19 @@ use std::time::Duration;
 
 use dailycast::audio::{Limits, decode, frame, join, loudness, scan, tag};
 
+#[path = "answers.rs"]
+mod answers;
+
 /// Every target by the name of its folder in `corpus/`.
-pub const ALL: [(&str, fn(&[u8])); 1] = [("mp3", mp3)];
+pub const ALL: [(&str, fn(&[u8])); 7] = [
+    ("mp3", mp3),
+    ("openai", answers::openai),
+    ("gemini", answers::gemini),
+    ("anthropic", answers::anthropic),
+    ("polly", answers::polly),
+    ("google", answers::google),
+    ("azure", answers::azure),
+];
 
 /// Audio as a provider sends it: whatever passes the scan can be joined, heard and measured.
 fn mp3(bytes: &[u8]) {
