@@ -28,3 +28,7 @@ lint:
 # Write .sqlx from the database at DATABASE_URL.
 prepare *options:
     cargo xtask prepare {{ options }}
+
+# Look for bytes that bring a parser down (targets: the folders of tests/fuzz/corpus).
+fuzz target seconds="600" *options:
+    tests/fuzz/run {{ target }} {{ seconds }} {{ options }}

@@ -7,6 +7,7 @@ pub mod keys;
 mod lifecycle;
 mod llm;
 mod llm_answers;
+mod fuzzed;
 mod s3;
 mod sign;
 mod spool;
