@@ -18,6 +18,7 @@ mod migrate;
 mod night;
 mod podcast;
 mod run;
+mod sim;
 mod workflow;
 
 use args::{Cli, Command};
@@ -61,5 +62,6 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Academy(args) => academy::run(args, context).await,
         Command::Workflow(args) => workflow::run(args, context),
         Command::Bench(args) => bench::run(args, context).await,
+        Command::Sim(args) => sim::run(args, context).await,
     }
 }

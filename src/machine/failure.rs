@@ -98,11 +98,9 @@ impl FailureKind {
             Self::Timeout | Self::RateLimited | Self::Unavailable | Self::StorageUnavailable | Self::Internal => {
                 Remedy::RetryLater
             }
-            Self::BreakerOpen
-            | Self::OwnLimit
-            | Self::BudgetReached
-            | Self::SpoolFull
-            | Self::AcademyUnavailable => Remedy::Snooze,
+            Self::BreakerOpen | Self::OwnLimit | Self::BudgetReached | Self::SpoolFull | Self::AcademyUnavailable => {
+                Remedy::Snooze
+            }
             Self::BadAnswer
             | Self::ContentRefused
             | Self::BadRequest
