@@ -182,7 +182,7 @@ fn list(ask: &Ask<'_>, context: &Context<'_>) -> Result<Answer, Box<Answer>> {
     Ok(Answer::json(200, &json!({"data": data, "has_more": false, "first_id": first, "last_id": last})))
 }
 
-pub(super) fn trouble(context: &Context<'_>, told: &Told<'_>) -> Answer {
+pub(super) fn trouble(context: &Context<'_>, told: &Told) -> Answer {
     let (status, kind, message) = match told.trouble {
         Trouble::RateLimited | Trouble::DailyQuota => {
             (429, "rate_limit_error", "This request would exceed your organization's rate limit.")
@@ -200,11 +200,10 @@ pub(super) fn trouble(context: &Context<'_>, told: &Told<'_>) -> Answer {
         Trouble::Overloaded => (529, "overloaded_error", "Overloaded"),
     };
     let status = told.status.unwrap_or(status);
-    let mut answer = error(status, kind, told.or(message), context.number);
+    let mut answer = error(status, kind, message, context.number);
     if told.trouble == Trouble::SpendLimit {
         let details = json!({"error_code": "enforced_spend_limit_reached"});
-        answer =
-            shaped(status, &json!({"type": kind, "message": told.or(message), "details": details}), context.number);
+        answer = shaped(status, &json!({"type": kind, "message": message, "details": details}), context.number);
     }
     let usual = (told.trouble == Trouble::RateLimited).then_some(1);
     match told.seconds().or(usual) {

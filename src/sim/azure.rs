@@ -126,7 +126,7 @@ fn list() -> Answer {
     Answer::json(200, &Value::Array(voices))
 }
 
-pub(super) fn trouble(told: &Told<'_>) -> Answer {
+pub(super) fn trouble(told: &Told) -> Answer {
     let (status, message) = match told.trouble {
         Trouble::RateLimited | Trouble::DailyQuota => (429, "Too many requests"),
         Trouble::OutOfCredit | Trouble::SpendLimit => (403, "Out of call volume quota"),
@@ -140,7 +140,7 @@ pub(super) fn trouble(told: &Told<'_>) -> Answer {
         Trouble::Unavailable => (503, "Service unavailable"),
         Trouble::Overloaded => (502, "Bad gateway"),
     };
-    let answer = Answer::text(told.status.unwrap_or(status), "text/plain", told.or(message).to_owned());
+    let answer = Answer::text(told.status.unwrap_or(status), "text/plain", message.to_owned());
     match told.seconds() {
         Some(seconds) => answer.with("retry-after", seconds),
         None => answer,

@@ -95,7 +95,7 @@ pub(super) fn answer(ask: &Ask<'_>, context: &Context<'_>) -> Result<Answer, Box
         let message = format!("models/{name} does not support {verb} in the simulator.");
         return Err(Box::new(error(404, "NOT_FOUND", &message, &[])));
     }
-    let body: Value = serde_json::from_slice(ask.body).unwrap_or_default();
+    let body = read(ask.body);
     let thoughts = check(ask, &body, &model)?;
     let budget = match &body["generationConfig"]["maxOutputTokens"] {
         Value::Null => MOST_OUTPUT,
@@ -193,6 +193,30 @@ fn check(ask: &Ask<'_>, body: &Value, model: &Model) -> Result<u64, Box<Answer>>
     }
 }
 
+/// The JSON of a body as every Google service reads it: names in camel case, or as they stand in
+/// the protocol, where words are parted by underscores. Null when it is no JSON.
+pub(super) fn read(body: &[u8]) -> Value {
+    fn named(value: Value) -> Value {
+        match value {
+            Value::Object(fields) => fields.into_iter().map(|(name, value)| (camel(&name), named(value))).collect(),
+            Value::Array(items) => items.into_iter().map(named).collect(),
+            other => other,
+        }
+    }
+    serde_json::from_slice(body).map(named).unwrap_or_default()
+}
+
+fn camel(name: &str) -> String {
+    let mut words = name.split('_');
+    let mut camel = words.next().unwrap_or_default().to_owned();
+    for word in words {
+        let mut letters = word.chars();
+        camel.extend(letters.next().map(|letter| letter.to_ascii_uppercase()));
+        camel.push_str(letters.as_str());
+    }
+    camel
+}
+
 fn contents(body: &Value) -> String {
     let turns = body["contents"].as_array().into_iter().flatten();
     turns.map(|turn| text_of(&turn["parts"])).collect::<Vec<_>>().join("\n")
@@ -239,12 +263,12 @@ fn list(name: &str, version: &str, context: &Context<'_>) -> Result<Answer, Box<
     Ok(Answer::json(200, &json!({"models": alive.collect::<Vec<_>>()})))
 }
 
-pub(super) fn trouble(told: &Told<'_>) -> Answer {
+pub(super) fn trouble(told: &Told) -> Answer {
     if told.trouble == Trouble::KeyRefused {
         return bad_key("generativelanguage.googleapis.com");
     }
     let (status, name, message) = usual(told.trouble);
-    error(told.status.unwrap_or(status), name, told.or(message), &details(told))
+    error(told.status.unwrap_or(status), name, message, &details(told))
 }
 
 /// What Google's services say, all of them alike.
@@ -267,7 +291,7 @@ pub(super) fn usual(trouble: Trouble) -> (u16, &'static str, &'static str) {
 }
 
 /// What a quota error says beside its words: which quota, and how long to wait.
-pub(super) fn details(told: &Told<'_>) -> Vec<Value> {
+pub(super) fn details(told: &Told) -> Vec<Value> {
     let mut details = Vec::new();
     let quota = match told.trouble {
         Trouble::RateLimited => Some("GenerateRequestsPerMinutePerProjectPerModel"),

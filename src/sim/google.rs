@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{
     answer::{Answer, Part},
     faults::{Spoil, Trouble},
-    gemini::{bad_key, details, error, unregistered, usual},
+    gemini::{bad_key, details, error, read, unregistered, usual},
     routes::{Context, Told},
     speech::Format,
     ssml,
@@ -41,7 +41,7 @@ pub(super) fn answer(ask: &Ask<'_>, context: &Context<'_>) -> Result<Answer, Box
     if context.operation == Operation::List {
         return Ok(list(ask));
     }
-    let body: Value = serde_json::from_slice(ask.body).unwrap_or_default();
+    let body = read(ask.body);
     if ask.content_type() != "application/json" || !body.is_object() {
         return Err(wrong("Invalid JSON payload received. Unexpected token."));
     }
@@ -127,14 +127,14 @@ fn list(ask: &Ask<'_>) -> Answer {
     Answer::json(200, &json!({"voices": voices}))
 }
 
-pub(super) fn trouble(told: &Told<'_>) -> Answer {
+pub(super) fn trouble(told: &Told) -> Answer {
     let (status, name, message) = usual(told.trouble);
     let (status, name) = match told.trouble {
         // Accounts without credit are closed, not limited.
         Trouble::OutOfCredit | Trouble::SpendLimit => (403, "PERMISSION_DENIED"),
         _ => (status, name),
     };
-    error(told.status.unwrap_or(status), name, told.or(message), &details(told))
+    error(told.status.unwrap_or(status), name, message, &details(told))
 }
 
 fn wrong(message: &str) -> Box<Answer> {

@@ -342,7 +342,7 @@ fn list(ask: &Ask<'_>, context: &Context<'_>) -> Result<Answer, Box<Answer>> {
     Ok(Answer::json(200, &json!({"object": "list", "data": alive.map(entry).collect::<Vec<_>>()})))
 }
 
-pub(super) fn trouble(context: &Context<'_>, told: &Told<'_>) -> Answer {
+pub(super) fn trouble(context: &Context<'_>, told: &Told) -> Answer {
     let usual = Duration::from_secs(1);
     let limited = |per: &str, context: &Context<'_>| {
         let limit = context.allowance.limit;
@@ -383,7 +383,7 @@ pub(super) fn trouble(context: &Context<'_>, told: &Told<'_>) -> Answer {
             (503, "The engine is currently overloaded, please try again later.".to_owned(), "server_error", None)
         }
     };
-    let answer = error(told.status.unwrap_or(status), told.or(&message), kind, None, code);
+    let answer = error(told.status.unwrap_or(status), &message, kind, None, code);
     let is_limit = told.trouble == Trouble::RateLimited;
     let answer = match told.retry_after.or_else(|| is_limit.then_some(usual)) {
         Some(wait) => {

@@ -175,7 +175,7 @@ fn list(ask: &Ask<'_>) -> Result<Answer, Answer> {
     Ok(Answer::json(200, &json!({"Voices": voices})))
 }
 
-pub(super) fn trouble(context: &Context<'_>, told: &Told<'_>) -> Answer {
+pub(super) fn trouble(context: &Context<'_>, told: &Told) -> Answer {
     let (status, name, message) = match told.trouble {
         Trouble::RateLimited | Trouble::DailyQuota => (400, "ThrottlingException", "Rate exceeded"),
         Trouble::OutOfCredit | Trouble::SpendLimit => {
@@ -196,7 +196,7 @@ pub(super) fn trouble(context: &Context<'_>, told: &Told<'_>) -> Answer {
         Trouble::ServerError => (500, "ServiceFailureException", "An unknown condition has caused a service failure."),
         Trouble::Unavailable | Trouble::Overloaded => (503, "ServiceUnavailableException", "Service is unavailable"),
     };
-    let answer = error(told.status.unwrap_or(status), name, told.or(message));
+    let answer = error(told.status.unwrap_or(status), name, message);
     let answer = answer.with("x-amzn-requestid", request_id(context.number));
     match told.seconds().filter(|_| told.trouble != Trouble::RateLimited) {
         Some(seconds) => answer.with("retry-after", seconds),

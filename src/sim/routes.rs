@@ -44,27 +44,16 @@ pub(super) struct Context<'w> {
 
 /// An error that a vendor is to tell in its own way.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Told<'a> {
+pub(super) struct Told {
     pub(super) trouble: Trouble,
     /// Another status than the usual one.
     pub(super) status: Option<u16>,
     pub(super) retry_after: Option<Duration>,
-    /// What the vendor's own words should say, when they differ.
-    pub(super) words: Option<&'a str>,
 }
 
-impl<'a> Told<'a> {
-    pub(super) fn plain(trouble: Trouble) -> Self {
-        Self { trouble, status: None, retry_after: None, words: None }
-    }
-
-    pub(super) fn saying(trouble: Trouble, words: &'a str) -> Self {
-        Self { words: Some(words), ..Self::plain(trouble) }
-    }
-
-    /// The words, or the usual ones.
-    pub(super) fn or(&self, usual: &'a str) -> &'a str {
-        self.words.unwrap_or(usual)
+impl Told {
+    fn plain(trouble: Trouble) -> Self {
+        Self { trouble, status: None, retry_after: None }
     }
 
     /// Seconds to wait, as headers have them.
@@ -101,7 +90,7 @@ pub(super) async fn respond(world: Arc<World>, mut request: Request) -> Response
 fn judge(world: &World, vendor: Vendor, operation: Operation, fate: &Fate, ask: &Ask<'_>, too_large: bool) -> Answer {
     let Fate { number, effect, allowance, .. } = *fate;
     let context = Context { world, operation, number, spoil: effect.spoil, allowance };
-    let told = |told: Told<'_>| tell(vendor, &context, &told);
+    let told = |told: Told| tell(vendor, &context, &told);
     if too_large {
         return told(Told::plain(Trouble::TooLarge));
     }
@@ -122,7 +111,7 @@ fn judge(world: &World, vendor: Vendor, operation: Operation, fate: &Fate, ask: 
     if effect.error.is_some() || effect.status.is_some() {
         let Effect { error, status, retry_after, .. } = effect;
         let trouble = error.unwrap_or_else(|| Trouble::of_status(status.unwrap_or_default()));
-        return told(Told { trouble, status, retry_after, words: None });
+        return told(Told { trouble, status, retry_after });
     }
     let answered = match vendor {
         Vendor::OpenAi => openai::answer(ask, &context),
@@ -136,7 +125,7 @@ fn judge(world: &World, vendor: Vendor, operation: Operation, fate: &Fate, ask: 
 }
 
 /// An error in the vendor's shape.
-fn tell(vendor: Vendor, context: &Context<'_>, told: &Told<'_>) -> Answer {
+fn tell(vendor: Vendor, context: &Context<'_>, told: &Told) -> Answer {
     match vendor {
         Vendor::OpenAi => openai::trouble(context, told),
         Vendor::Gemini => gemini::trouble(told),
