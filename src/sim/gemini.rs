@@ -134,7 +134,7 @@ fn generated(name: &str, input_tokens: u64, draft: &Draft, context: &Context<'_>
         "modelVersion": name,
         "responseId": format!("sim{:08}", context.number),
     });
-    let blocked = draft.ending == Ending::Refused && context.number % 2 == 0;
+    let blocked = draft.ending == Ending::Refused && context.number.is_multiple_of(2);
     if let Some(fields) = answer.as_object_mut().filter(|_| blocked) {
         // Half of the refusals are of the prompt, and then there is no candidate at all.
         fields.remove("candidates");

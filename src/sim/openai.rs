@@ -114,7 +114,7 @@ pub(super) fn answer(ask: &Ask<'_>, context: &Context<'_>) -> Result<Answer, Box
 
 fn chat(wanted: &Wanted, draft: &Draft, context: &Context<'_>) -> Value {
     // Two ways to refuse are on the wire: the filter's, and the model's own.
-    let by_filter = context.number % 2 == 0;
+    let by_filter = context.number.is_multiple_of(2);
     let finish = match draft.ending {
         Ending::Normal => "stop",
         Ending::CutOff => "length",

@@ -1,6 +1,7 @@
 //! Amazon Polly: speech and voices. Signatures are verified; text is bounded by what is billed,
 //! which is all but the tags of SSML. Too many calls are a 400, as AWS has it.
 
+use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::{
@@ -123,7 +124,7 @@ fn speak(ask: &Ask<'_>, context: &Context<'_>) -> Result<Answer, Answer> {
         return Err(error(400, "TextLengthExceededException", "Maximum text length has been exceeded"));
     }
     let body = match context.spoil {
-        Some(Spoil::Silent) => Part::Bytes((&[0_u8; 8][..]).into()),
+        Some(Spoil::Silent) => Part::Bytes(Bytes::from_static(&[0; 8])),
         _ => match context.world.clips.speak(&spoken, format) {
             Ok(speech) => Part::Speech(speech),
             Err(failed) => return Err(error(500, "ServiceFailureException", &failed.to_string())),

@@ -14,7 +14,11 @@ use serde_json::{Value, json};
 
 /// One client for all tests: to make one takes longer than a call.
 pub fn http() -> Client {
-    static CLIENT: LazyLock<Client> = LazyLock::new(Client::new);
+    static CLIENT: LazyLock<Client> = LazyLock::new(|| {
+        // Without a provider for TLS there is no client, though none of these calls is encrypted.
+        rustls::crypto::ring::default_provider().install_default().ok();
+        Client::new()
+    });
     CLIENT.clone()
 }
 

@@ -107,7 +107,8 @@ def gemini():
     raises(errors.ClientError, lambda: ask(thinking_config=types.ThinkingConfig(thinking_level="LOW", thinking_budget=5)))
     assert "models/gemini-2.5-flash-lite" in [model.name for model in ours.models.list()]
     assert raises(errors.ClientError, lambda: ask(model="gemini-1.5-flash")).status == "NOT_FOUND"
-    refused = raises(errors.ClientError, lambda: list(client("refused").models.list()))
+    stranger = client("refused")
+    refused = raises(errors.ClientError, lambda: list(stranger.models.list()))
     assert refused.code == 400 and "API_KEY_INVALID" in str(refused.details)
 
 
