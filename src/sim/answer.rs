@@ -22,6 +22,9 @@ const ENDLESS: u64 = 1 << 30;
 /// Pieces a second of a body that drips.
 const DRIPS_PER_SECOND: u32 = 10;
 
+/// How long a broken answer waits for its beginning to go out.
+const FLUSH: Duration = Duration::from_millis(20);
+
 /// An answer.
 pub(super) struct Answer {
     pub(super) status: u16,
@@ -149,6 +152,8 @@ impl Sending {
         }
         let charge = self.charge.take()?;
         if self.manner.breaks {
+            // What was handed over goes out first: the client has the beginning of an answer.
+            tokio::time::sleep(FLUSH).await;
             return Some(Err(io::Error::new(io::ErrorKind::ConnectionReset, "a fault of the simulator")));
         }
         charge.settle();

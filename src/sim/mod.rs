@@ -11,11 +11,23 @@
 //! [`ACCESS_KEY_ID`] and a known secret. `GET /sim/usage` tells what all of it would have cost,
 //! `POST /sim/reset` begins anew.
 
-use std::{collections::BTreeMap, io, net::SocketAddr, sync::Arc, time::Instant};
+use std::{collections::BTreeMap, convert::Infallible, io, net::SocketAddr, sync::Arc, time::Instant};
 
 use chrono::{DateTime, Utc};
-use poem::{Endpoint, Request, Response, listener::TcpAcceptor};
-use tokio::{net::TcpListener, task::JoinHandle};
+use hyper::{body::Incoming, service::service_fn};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo},
+    server::conn::auto,
+};
+use poem::{
+    Request,
+    http::uri::Scheme,
+    web::{LocalAddr, RemoteAddr},
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    task::{JoinHandle, JoinSet},
+};
 use tokio_util::sync::CancellationToken;
 
 mod answer;
@@ -96,7 +108,7 @@ pub struct Server {
     address: SocketAddr,
     world: Arc<World>,
     stop: CancellationToken,
-    task: JoinHandle<io::Result<()>>,
+    task: JoinHandle<()>,
 }
 
 /// What all requests share.
@@ -110,18 +122,6 @@ struct World {
     now: fn() -> DateTime<Utc>,
 }
 
-/// Answers every request itself: where vendors share a path, headers decide, and a router knows
-/// only paths.
-struct Simulator(Arc<World>);
-
-impl Endpoint for Simulator {
-    type Output = Response;
-
-    async fn call(&self, request: Request) -> poem::Result<Response> {
-        Ok(routes::respond(self.0.clone(), request).await)
-    }
-}
-
 impl Server {
     /// Begins to serve.
     ///
@@ -131,7 +131,6 @@ impl Server {
         let failed = |source| Error::Listen { address: settings.listen, source };
         let listener = TcpListener::bind(settings.listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let acceptor = TcpAcceptor::from_tokio(listener).map_err(failed)?;
         let world = Arc::new(World {
             injector: inject::Injector::new(settings.faults, Instant::now()),
             usage: Arc::default(),
@@ -141,9 +140,7 @@ impl Server {
             now: settings.now,
         });
         let stop = CancellationToken::new();
-        let (endpoint, stopped) = (Simulator(world.clone()), stop.clone().cancelled_owned());
-        let server = poem::Server::new_with_acceptor(acceptor);
-        let task = tokio::spawn(server.run_with_graceful_shutdown(endpoint, stopped, Some(GRACE)));
+        let task = tokio::spawn(serve(listener, world.clone(), stop.clone()));
         Ok(Self { address, world, stop, task })
     }
 
@@ -173,4 +170,48 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.stop.cancel();
     }
+}
+
+/// Takes connections until told to stop. Requests and answers are poem's, connections are not: its
+/// server ends a broken answer as if it were whole, and goes on with requests whose client hung up.
+async fn serve(listener: TcpListener, world: Arc<World>, stop: CancellationToken) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => break,
+            Some(_) = connections.join_next() => {}
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => drop(connections.spawn(connection(stream, world.clone(), stop.clone()))),
+                Err(error) => {
+                    tracing::warn!(%error, "the simulator could not take a connection");
+                    tokio::task::yield_now().await;
+                }
+            },
+        }
+    }
+    drop(listener);
+    let rest = async { while connections.join_next().await.is_some() {} };
+    tokio::time::timeout(GRACE, rest).await.ok();
+}
+
+async fn connection(stream: TcpStream, world: Arc<World>, stop: CancellationToken) {
+    stream.set_nodelay(true).ok();
+    let service = service_fn(move |request: hyper::Request<Incoming>| {
+        let world = world.clone();
+        async move {
+            let (here, there) = (LocalAddr::default(), RemoteAddr::default());
+            let request = Request::from((request, here, there, Scheme::HTTP));
+            let response: hyper::Response<_> = routes::respond(world, request).await.into();
+            Ok::<_, Infallible>(response)
+        }
+    });
+    let server = auto::Builder::new(TokioExecutor::new());
+    let connection = server.serve_connection(TokioIo::new(stream), service);
+    tokio::pin!(connection);
+    tokio::select! {
+        // A client that hung up, or an answer that was to break.
+        _ = &mut connection => return,
+        () = stop.cancelled() => connection.as_mut().graceful_shutdown(),
+    }
+    connection.await.ok();
 }
