@@ -31,6 +31,7 @@
 //! | [`http`] | the API; `routes.rs` has every address | `store`, `provider` |
 //! | [`local`] | what makes one machine enough: Postgres, S3 server, sample academy | nothing |
 //! | [`config`], [`telemetry`] | settings; logs | |
+//! | [`sim`] | the six providers, simulated, with faults | `audio` |
 //! | [`bench`] | the engine measured against a floor | `store`, `worker` |
 //! | [`cli`] | one file per command; puts everything together | all |
 //!
@@ -69,6 +70,7 @@ pub mod local;
 pub mod machine;
 pub mod podcast;
 pub mod provider;
+pub mod sim;
 pub mod step;
 pub mod store;
 pub mod telemetry;

@@ -77,6 +77,9 @@ pub enum Command {
     /// Measure the engine
     #[command(subcommand)]
     Bench(Bench),
+    /// The six providers, simulated
+    #[command(subcommand)]
+    Sim(Sim),
 }
 
 /// Flags of `doctor`.
@@ -394,6 +397,30 @@ pub struct BenchEngine {
     /// Workers on the one database
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=16))]
     pub workers: u32,
+}
+
+/// `sim …`
+#[derive(Debug, Subcommand)]
+pub enum Sim {
+    /// Serve them on one port, with real MP3s and, if wished, with faults
+    Serve(SimServe),
+}
+
+/// Flags of `sim serve`.
+#[derive(Debug, Args)]
+pub struct SimServe {
+    /// Port to listen on; 0 takes a free one
+    #[arg(long, value_name = "P", default_value_t = 8090)]
+    pub port: u16,
+    /// Address to listen on
+    #[arg(long, value_name = "IP", default_value = "127.0.0.1")]
+    pub listen: std::net::IpAddr,
+    /// What goes wrong, and how slow everything is: a fault file
+    #[arg(long, value_name = "FILE")]
+    pub faults: Option<PathBuf>,
+    /// Multiplies the latencies of the fault file, in the place of its own scale
+    #[arg(long, value_name = "X")]
+    pub latency_scale: Option<f64>,
 }
 
 impl Command {

@@ -17,6 +17,7 @@ use super::{
     night::{self, Progress},
     output,
     run::{app, both},
+    sim,
 };
 use crate::{
     config::{Secret, SpoolKind},
@@ -27,6 +28,7 @@ use crate::{
         s3_server::S3Server,
     },
     machine::Status,
+    sim::{Faults, Server},
     store::{
         self, Store,
         academy::{Learner, with_tokens},
@@ -52,6 +54,7 @@ const SHOWN: usize = 3;
 struct Ground {
     store: Store,
     s3: S3Server,
+    simulator: Option<Server>,
     _cluster: Cluster,
 }
 
@@ -60,10 +63,6 @@ struct Ground {
 /// # Errors
 /// What kept it from starting, or ended it.
 pub async fn run(args: args::Demo, mut context: Context) -> anyhow::Result<Exit> {
-    if args.sim {
-        let mend = "run it without --sim: the offline voice does the work";
-        return Err(Advice::usage("the simulated vendors are not in this version yet", mend).into());
-    }
     let workflow = context.workflow()?;
     let address = context.config.http.listen;
     let mend = "stop what listens there, or choose another address with --listen";
@@ -84,6 +83,9 @@ pub async fn run(args: args::Demo, mut context: Context) -> anyhow::Result<Exit>
     let story = tell(args, &context, ground.store.clone(), schedule, base, shutdown.clone());
     let (told, served) = tokio::join!(story, both(bound, app, working, &shutdown));
     fleet.end().await;
+    if let Some(simulator) = ground.simulator {
+        simulator.stop().await;
+    }
     ground.s3.stop().await;
     ground.store.close().await;
     served?;
@@ -102,6 +104,7 @@ async fn lay_ground(args: &args::Demo, context: &mut Context) -> anyhow::Result<
     cluster.create_database(DATABASE, None).await?;
     let s3 = S3Server::start(&data.join("s3"), ([127, 0, 0, 1], 0).into()).await?;
     point_settings(context, &cluster, &s3, &data);
+    let simulator = if args.sim { Some(simulate(context).await?) } else { None };
     let store = context.database_at(&cluster.url(DATABASE)).await?;
     store::migrate(store.pool()).await?;
     academy::fill_sample(store.pool(), &context.config.academy.schema, args.learners, SEED).await?;
@@ -110,7 +113,15 @@ async fn lay_ground(args: &args::Demo, context: &mut Context) -> anyhow::Result<
         .await
         .map_err(|failure| anyhow::anyhow!("the local S3 server does not answer: {failure}"))?;
     neighbours::expire_episodes(&context.config).await?;
-    Ok(Ground { store, s3, _cluster: cluster })
+    Ok(Ground { store, s3, simulator, _cluster: cluster })
+}
+
+/// Starts the simulated vendors and lets them do the work.
+async fn simulate(context: &mut Context) -> anyhow::Result<Server> {
+    let server = sim::start(([127, 0, 0, 1], 0).into(), Faults::demo()?).await?;
+    sim::point_settings(&mut context.config, &server.url());
+    eprintln!("demo: the vendors are simulated at {}, what they would bill at /sim/usage", server.url());
+    Ok(server)
 }
 
 fn point_settings(context: &mut Context, cluster: &Cluster, s3: &S3Server, data: &Path) {
@@ -128,10 +139,14 @@ fn point_settings(context: &mut Context, cluster: &Cluster, s3: &S3Server, data:
     config.spool.kind = SpoolKind::Disk;
     config.http.public_url = None;
     // A trial must not spend anything, whatever keys this machine has.
-    for writer in [&mut config.providers.openai, &mut config.providers.gemini, &mut config.providers.anthropic] {
+    let providers = &mut config.providers;
+    for writer in [&mut providers.openai, &mut providers.gemini, &mut providers.anthropic] {
         writer.api_key = None;
     }
-    config.providers.local_tts.enabled = true;
+    providers.polly.access_key_id = None;
+    (providers.google_tts.api_key, providers.google_tts.credentials_file) = (None, None);
+    providers.azure_tts.key = None;
+    providers.local_tts.enabled = true;
 }
 
 /// Runs tonight's night, tells what came of it, and says where to look. Ends the demo when it was

@@ -8,10 +8,16 @@ use std::{path::Path, process::Stdio, time::Duration};
 use serde::Serialize;
 use tokio::process::Command;
 
-use super::{args, context::Context, exit::Exit, neighbours, output};
+use super::{
+    args,
+    context::Context,
+    exit::{Advice, Exit},
+    neighbours, output, speakers,
+};
 use crate::{
     clock::{Clock, SystemClock},
     config::{Config, LocalVoice, Problems, SpoolKind, installed_voice},
+    provider::object_store::lifecycle::Expiry,
     store::{self, Store, academy, server},
     workflow::Workflow,
 };
@@ -180,15 +186,29 @@ fn describe(server: &server::Server, config: &Config, report: &mut Report) {
 async fn bucket(config: &Config, report: &mut Report) {
     let store = match neighbours::object_store(config) {
         Ok(store) => store,
-        Err(error) => {
-            let mend = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the keys of [storage.s3]";
-            return report.bad("bucket", error.to_string(), mend);
-        }
+        Err(error) => return told(report, "bucket", &error),
     };
     match store.ready().await {
         Ok(()) => report.good("bucket", format!("{} can be reached", config.storage.s3.bucket)),
-        Err(failure) => report.bad("bucket", failure.message, "see [storage.s3]: bucket, region, endpoint_url, keys"),
+        Err(failure) => {
+            return report.bad("bucket", failure.message, "see [storage.s3]: bucket, region, endpoint_url, keys");
+        }
     }
+    match neighbours::expiry(config).await {
+        Ok(Ok(Expiry::InForce)) => report.good("lifecycle", "old episodes expire in the bucket"),
+        Ok(Ok(_)) => {
+            report.bad("lifecycle", "old episodes do not expire in the bucket", "start a worker: it makes the rule");
+        }
+        Ok(Err(obstacle)) => report.bad("lifecycle", obstacle.to_string(), obstacle.mend),
+        Err(error) => told(report, "lifecycle", &error),
+    }
+}
+
+/// Reports an error with the mend that it carries.
+fn told(report: &mut Report, check: &'static str, error: &anyhow::Error) {
+    let advice = error.downcast_ref::<Advice>();
+    let mend = advice.map_or("see the settings that it names", Advice::mend);
+    report.bad(check, format!("{error:#}"), mend);
 }
 
 async fn spool(config: &Config, report: &mut Report) {
@@ -228,8 +248,17 @@ async fn room(dir: &Path) -> Option<u64> {
 async fn speech(config: &Config, report: &mut Report) {
     let local = &config.providers.local_tts;
     if !local.enabled {
-        let what = "nobody can speak: the offline voice is off, and the vendors' voices are not in this version yet";
-        return report.bad("speech", what, "set providers.local_tts.enabled = true");
+        return match speakers::of(config) {
+            Ok(speakers) if speakers.is_empty() => {
+                let mend = "give polly, google_tts or azure_tts its key, or set providers.local_tts.enabled = true";
+                report.bad("speech", "nobody can speak: no vendor has its key, and the offline voice is off", mend);
+            }
+            Ok(speakers) => {
+                let names: Vec<_> = speakers.iter().map(|speaker| speaker.name()).collect();
+                report.good("speech", format!("spoken by {}; the offline voice is off", names.join(", ")));
+            }
+            Err(error) => told(report, "speech", &error),
+        };
     }
     if local.voice == LocalVoice::Tone {
         let mend = "set providers.local_tts.voice = \"auto\"";

@@ -38,6 +38,11 @@ impl Advice {
         Self { what: what.into(), mend: mend.into(), exit: Exit::Usage }
     }
 
+    /// What to do about it.
+    pub fn mend(&self) -> &str {
+        &self.mend
+    }
+
     /// The command failed.
     pub fn failed(what: impl Into<String>, mend: impl Into<String>) -> Self {
         Self { what: what.into(), mend: mend.into(), exit: Exit::Failed }

@@ -23,6 +23,7 @@ mod night;
 mod podcast;
 mod provider;
 mod run;
+mod sim;
 mod workflow;
 mod writers;
 
@@ -70,5 +71,6 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Academy(args) => academy::run(args, context).await,
         Command::Workflow(args) => workflow::run(args, context),
         Command::Bench(args) => bench::run(args, context).await,
+        Command::Sim(args) => sim::run(args, context).await,
     }
 }

@@ -10,8 +10,11 @@ use dailycast::audio::{Limits, decode, frame, join, loudness, scan, tag};
 #[path = "answers.rs"]
 mod answers;
 
-/// Every target by the name of its folder in `corpus/`.
-pub const ALL: [(&str, fn(&[u8])); 7] = [
+/// The name of a target's folder in `corpus/`, and what it does with a file.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// Every target.
+pub const ALL: [Target; 7] = [
     ("mp3", mp3),
     ("openai", answers::openai),
     ("gemini", answers::gemini),

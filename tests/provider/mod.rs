@@ -3,13 +3,17 @@
 pub mod audio;
 mod breaker;
 mod cloudfront;
+mod fuzzed;
 pub mod keys;
 mod lifecycle;
 mod llm;
 mod llm_answers;
-mod fuzzed;
+mod official_clients;
 mod s3;
 mod sign;
+mod sim;
+mod sim_faults;
+mod sim_speech;
 mod spool;
 mod tts;
 mod upload;

@@ -151,7 +151,7 @@ fn every_vendor_has_a_voice_of_either_gender_for_every_language_and_plan() {
 fn the_engine_of_the_settings_wins_and_has_its_price() {
     let mut workflow = Workflow::builtin().unwrap();
     for (engine, dollars) in [("standard", 4), ("neural", 16), ("generative", 30), ("long-form", 100)] {
-        workflow.set_engine("polly", engine);
+        workflow.prefer_engine("polly", engine);
         assert!(workflow.voices_of("polly").all(|choice| choice.engine == engine));
         assert_eq!(workflow.cost_micro_usd("polly", engine, "character", 1_000_000), dollars * 1_000_000);
     }

@@ -38,6 +38,7 @@ fn the_definition_of_the_command_line_is_sound() {
 fn every_promised_verb_is_understood() {
     let verbs = [
         "demo --learners 3 --data d --listen 127.0.0.1:0 --sim --once --json",
+        "sim serve --port 0 --listen 127.0.0.1 --faults f.toml --latency-scale 0.5",
         "run",
         "serve --listen 0.0.0.0:80",
         "work -vv",

@@ -49,7 +49,7 @@ fn main() -> ExitCode {
 /// the neural voice the demo is worse, not broken: espeak-ng speaks.
 fn demo(options: &[OsString]) -> Result<(), Problem> {
     setup::packages(&setup::TO_RUN)?;
-    if let Err(problem) = setup::voice(&root()) {
+    if let Err(problem) = setup::environment(&root(), &setup::VOICE) {
         eprintln!("xtask: going on without the neural voice, espeak-ng will speak: {problem}");
     }
     let mut run = cargo();
@@ -60,7 +60,8 @@ fn demo(options: &[OsString]) -> Result<(), Problem> {
 fn test(filters: &[OsString]) -> Result<(), Problem> {
     setup::packages(&setup::TO_RUN)?;
     setup::packages(&setup::TO_TEST)?;
-    setup::voice(&root())?;
+    setup::environment(&root(), &setup::VOICE)?;
+    setup::environment(&root(), &setup::VENDORS)?;
     call(cargo().args(["fmt", "--all", "--check"]))?;
     call(cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
     call(cargo().args(["test", "--workspace", "--"]).args(filters))

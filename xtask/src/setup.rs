@@ -1,4 +1,5 @@
-//! What a machine needs: Debian packages, and the offline voice in a Python of its own.
+//! What a machine needs: Debian packages, and in a Python of its own each the offline voice and
+//! the clients that the tests drive.
 
 use std::{
     fs::{self, File},
@@ -102,13 +103,30 @@ fn apt(prefix: &[&str], line: &str) -> bool {
     status.is_ok_and(|status| status.success())
 }
 
-/// Puts the offline voice where the program looks for it, a virtual environment with packages
-/// pinned by hash. Made anew when the list of packages changes, not otherwise; two who do it at
-/// once take turns.
-pub fn voice(root: &Path) -> Result<(), Problem> {
-    let list = root.join("src/provider/tts/local/requirements.txt");
+/// A virtual environment with packages pinned by hash.
+pub struct Environment {
+    /// The folder of its kind below [`kept`].
+    name: &'static str,
+    what: &'static str,
+    /// From the root of the workspace.
+    list: &'static str,
+}
+
+/// The offline voice, where the program looks for it.
+pub const VOICE: Environment =
+    Environment { name: "voice", what: "the offline voice", list: "src/provider/tts/local/requirements.txt" };
+
+/// The vendors' own clients, with which the tests prove the simulator.
+pub const VENDORS: Environment =
+    Environment { name: "vendors", what: "the vendors' clients", list: "tests/vendors/requirements.txt" };
+
+/// Installs an environment. Made anew when the list of packages changes, not otherwise; two who
+/// do it at once take turns.
+pub fn environment(root: &Path, wanted: &Environment) -> Result<(), Problem> {
+    let Environment { name, what, list } = wanted;
+    let list = root.join(list);
     let wanted = fs::read_to_string(&list).map_err(|error| format!("cannot read {}: {error}", list.display()))?;
-    let dir = voice_dir()?;
+    let dir = kept()?.join(name);
     let cannot = |error: io::Error| format!("cannot make {}: {error}", dir.display());
     fs::create_dir_all(&dir).map_err(cannot)?;
     let lock = File::create(dir.with_extension("lock")).map_err(cannot)?;
@@ -117,8 +135,9 @@ pub fn voice(root: &Path) -> Result<(), Problem> {
     if fs::read_to_string(&installed).is_ok_and(|found| found == wanted) {
         return Ok(());
     }
-    eprintln!("xtask: installing the offline voice into {}", dir.display());
-    let python = python().ok_or("the offline voice needs Python 3.11, 3.12 or 3.13 with its venv module")?;
+    eprintln!("xtask: installing {what} into {}", dir.display());
+    let python =
+        python().ok_or_else(|| format!("{what}: there is no Python 3.11, 3.12 or 3.13 with its venv module"))?;
     call(Command::new(python).args(["-m", "venv", "--clear"]).arg(&dir).stdout(io::stderr()))?;
     let mut install = Command::new(dir.join("bin/python"));
     install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]);
@@ -128,12 +147,12 @@ pub fn voice(root: &Path) -> Result<(), Problem> {
     fs::write(&installed, wanted).map_err(cannot)
 }
 
-/// `/var/lib/dailycast/voice` for root, `~/.local/share/dailycast/voice` for everybody else.
-fn voice_dir() -> Result<PathBuf, Problem> {
+/// `/var/lib/dailycast` for root, `~/.local/share/dailycast` for everybody else.
+fn kept() -> Result<PathBuf, Problem> {
     if is_root() {
-        return Ok("/var/lib/dailycast/voice".into());
+        return Ok("/var/lib/dailycast".into());
     }
     let home = std::env::var_os("HOME").filter(|home| !home.is_empty());
-    let home = home.ok_or("HOME is not set: it says where the offline voice is kept")?;
-    Ok(Path::new(&home).join(".local/share/dailycast/voice"))
+    let home = home.ok_or("HOME is not set: it says where Python environments are kept")?;
+    Ok(Path::new(&home).join(".local/share/dailycast"))
 }
