@@ -43,12 +43,12 @@ pub enum Error {
         limit: usize,
     },
     /// Not an MP3 at all: an error page, JSON, silence of the wrong kind.
-    #[error("no MP3 frame in {bytes} bytes that begin with {begin:?}")]
+    #[error("no MP3 frame in {bytes} bytes that look like {looks_like}")]
     NoFrame {
         /// What came.
         bytes: usize,
-        /// The first bytes as text, so that an error page can be recognised.
-        begin: String,
+        /// What they may be. They are not shown: a page of errors may repeat what was sent.
+        looks_like: &'static str,
     },
     /// Too much of it lies outside frames: cut, damaged or mixed with something else.
     #[error("only {inside} of {bytes} bytes lie inside MP3 frames; at least 95 % must")]

@@ -73,8 +73,7 @@ pub fn scan(mp3: &[u8], limits: Limits) -> Result<Scan, Error> {
         walk.step(rest)?;
     }
     let Some(scan) = walk.found else {
-        let begin = String::from_utf8_lossy(&mp3[..mp3.len().min(60)]).into_owned();
-        return Err(Error::NoFrame { bytes: mp3.len(), begin });
+        return Err(Error::NoFrame { bytes: mp3.len(), looks_like: looks_like(mp3) });
     };
     let bytes = mp3.len() - walk.tags;
     let inside = scan.bytes + walk.described;
@@ -161,6 +160,18 @@ impl Scan {
             Some(last) if last.end == run.start => last.end = run.end,
             _ => self.runs.push(run),
         }
+    }
+}
+
+/// What bytes that are no audio may be, for people.
+fn looks_like(bytes: &[u8]) -> &'static str {
+    match bytes.trim_ascii_start().first() {
+        _ if bytes.is_empty() => "nothing",
+        _ if bytes.iter().all(|byte| *byte == 0) => "zeros",
+        Some(b'{' | b'[') => "JSON",
+        Some(b'<') => "a page or XML",
+        _ if std::str::from_utf8(bytes).is_ok() => "text",
+        _ => "something else",
     }
 }
 

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// The longest time of one call: minutes of speech are made in it.
-const CALL: Duration = Duration::from_secs(120);
+const CALL: Duration = Duration::from_secs(60);
 
 /// The largest file that may hold a service account, in bytes.
 const MOST_ACCOUNT: u64 = 64 << 10;

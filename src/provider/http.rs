@@ -4,10 +4,10 @@
 //! What would surprise: no redirect is followed (a key must not travel to an address nobody
 //! configured), and an answer is read only up to the caller's bound, however long it says it is.
 
-use std::{error::Error as _, sync::Arc, time::Duration};
+use std::{error::Error as _, net::IpAddr, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
-use reqwest::{Client, RequestBuilder, header::HeaderMap, redirect};
+use reqwest::{Client, RequestBuilder, Url, header::HeaderMap, redirect};
 
 use crate::{machine::FailureKind, podcast::Failure};
 
@@ -35,6 +35,8 @@ pub enum Error {
 #[derive(Debug, Clone)]
 pub struct Caller {
     client: Client,
+    /// Past any proxy, for addresses of this machine.
+    direct: Client,
     provider: &'static str,
 }
 
@@ -56,25 +58,36 @@ impl Caller {
     /// # Errors
     /// [`Error`] when TLS or the client cannot be set up.
     pub fn new(provider: &'static str, timeout: Duration) -> Result<Self, Error> {
-        let client = Client::builder()
-            .tls_backend_preconfigured(tls()?)
-            .redirect(redirect::Policy::none())
-            .connect_timeout(CONNECT)
-            .timeout(timeout)
-            .pool_idle_timeout(IDLE)
-            .user_agent(concat!("dailycast/", env!("CARGO_PKG_VERSION")))
-            .build()?;
-        Ok(Self { client, provider })
+        let tls = tls()?;
+        let builder = || {
+            Client::builder()
+                .tls_backend_preconfigured(tls.clone())
+                .redirect(redirect::Policy::none())
+                .connect_timeout(CONNECT)
+                .timeout(timeout)
+                .pool_idle_timeout(IDLE)
+                .user_agent(concat!("dailycast/", env!("CARGO_PKG_VERSION")))
+        };
+        Ok(Self { client: builder().build()?, direct: builder().no_proxy().build()?, provider })
     }
 
     /// Begins a request. `address` is absolute.
     pub fn get(&self, address: &str) -> RequestBuilder {
-        self.client.get(address)
+        self.client_for(address).get(address)
     }
 
     /// Begins a request. `address` is absolute.
     pub fn post(&self, address: &str) -> RequestBuilder {
-        self.client.post(address)
+        self.client_for(address).post(address)
+    }
+
+    fn client_for(&self, address: &str) -> &Client {
+        let url = Url::parse(address).ok();
+        let host = url.as_ref().and_then(Url::host_str).map(|host| host.trim_matches(['[', ']']));
+        let is_here = host.is_some_and(|host| {
+            host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+        });
+        if is_here { &self.direct } else { &self.client }
     }
 
     /// Sends a request and reads at most `most` bytes of its answer.
@@ -100,10 +113,11 @@ impl Caller {
 
     /// What a request that got no whole answer means.
     fn failure(&self, error: &reqwest::Error) -> Failure {
-        let (kind, what) = if error.is_timeout() {
-            (FailureKind::Timeout, "did not answer in time")
-        } else if error.is_connect() {
+        // Asked first: a connection that could not be made in time has sent nothing.
+        let (kind, what) = if error.is_connect() {
             (FailureKind::Unavailable, "cannot be reached")
+        } else if error.is_timeout() {
+            (FailureKind::Timeout, "did not answer in time")
         } else if error.is_builder() {
             (FailureKind::BadRequest, "cannot be asked: the request or its address is wrong")
         } else if is_malformed(error) {
@@ -133,10 +147,13 @@ fn is_malformed(error: &reqwest::Error) -> bool {
     false
 }
 
-/// TLS with the certificates of this machine.
+/// TLS with the certificates of this machine, or Mozilla's where it has none.
 fn tls() -> Result<rustls::ClientConfig, rustls::Error> {
     let mut roots = rustls::RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    if roots.is_empty() {
+        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     Ok(rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?

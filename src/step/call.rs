@@ -70,7 +70,8 @@ pub struct Answered<T> {
 impl<T> Answered<T> {
     /// A failure that nothing is known to be billed for.
     pub fn failed(failure: Failure) -> Self {
-        Self { result: Err(failure), bill: Bill::default() }
+        let request_id = failure.billed.as_ref().and_then(|billed| billed.request_id.clone());
+        Self { result: Err(failure), bill: Bill { request_id, ..Bill::default() } }
     }
 }
 

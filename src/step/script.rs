@@ -246,7 +246,9 @@ fn worth_waiting(job: &Job<'_>, failures: &[Failure]) -> Option<Failure> {
     let snoozes = nobody_was_called && failures.iter().any(|failure| is_turn(&failure));
     let is_last_round = job.calls.podcast.attempt.saturating_add(1) >= job.workflow.script.rounds;
     let of_them = |failure: &&Failure| if snoozes { is_turn(failure) } else { is_passing(failure) };
-    let retry_after = failures.iter().filter(of_them).filter_map(|failure| failure.retry_after).min();
+    // Who named no wait may be asked again soon, whatever the others want.
+    let asked = failures.iter().filter(of_them).map(|failure| failure.retry_after.unwrap_or_default()).min();
+    let retry_after = asked.filter(|wait| !wait.is_zero());
     if is_last_round && !snoozes || !leaves_time(job, retry_after.unwrap_or_default()) {
         return None;
     }

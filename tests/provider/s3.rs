@@ -321,7 +321,7 @@ async fn every_refusal_of_the_store_has_its_class() {
             None,
         ),
         (
-            "HTTP/1.1 403 No\r\nContent-Length: 40\r\n\r\n<Error><Code>ExpiredToken</Code></Error>",
+            "HTTP/1.1 400 No\r\nContent-Length: 40\r\n\r\n<Error><Code>ExpiredToken</Code></Error>",
             FailureKind::KeyRefused,
             None,
         ),

@@ -146,14 +146,6 @@ fn page(answer: &Answer) -> Result<Page<'_>, Failure> {
 
 /// What an error says, where it says more than its status.
 fn known(page: &Page<'_>) -> Option<FailureKind> {
-    // A quota of the day comes back hours later: as with an empty account, asking again is vain and
-    // an operator should know.
-    let is_spent_today = details(page).iter().flat_map(|detail| list(detail, "violations")).any(|violation| {
-        violation.get("quotaId").and_then(Value::as_str).is_some_and(|quota| quota.contains("PerDay"))
-    });
-    if is_spent_today {
-        return Some(FailureKind::OutOfCredit);
-    }
     if ["API key not valid", "API key expired"].iter().any(|words| page.code("/message").starts_with(words)) {
         return Some(FailureKind::KeyRefused);
     }
@@ -167,8 +159,15 @@ fn known(page: &Page<'_>) -> Option<FailureKind> {
     })
 }
 
-/// How long to wait: `RetryInfo.retryDelay`, in seconds with an `s`.
+/// How long to wait: `RetryInfo.retryDelay`, in seconds with an `s`. A quota of the day comes back by
+/// itself, hours later, whatever the delay says: it is asked about as rarely as a provider can be.
 fn wait(page: &Page<'_>) -> Option<Duration> {
+    let is_spent_today = details(page).iter().flat_map(|detail| list(detail, "violations")).any(|violation| {
+        violation.get("quotaId").and_then(Value::as_str).is_some_and(|quota| quota.contains("PerDay"))
+    });
+    if is_spent_today {
+        return Some(http::LONGEST_RETRY_AFTER);
+    }
     let delay = details(page).iter().find_map(|detail| detail.get("retryDelay")?.as_str())?;
     Duration::try_from_secs_f64(delay.strip_suffix('s')?.parse().ok()?).ok()
 }

@@ -235,6 +235,9 @@ impl ObjectStore for S3Store {
     }
 }
 
+/// The longest code of an error, or name of a request, that is taken over.
+const LONGEST_NAME: usize = 128;
+
 /// Why a request did not succeed, without the words of the server, which may repeat a secret.
 #[derive(Debug, Default)]
 pub(super) struct Refusal {
@@ -251,6 +254,8 @@ impl Refusal {
             _ if self.timed_out => FailureKind::Timeout,
             // A clock that is wrong is set right, and no other key would help.
             (_, Some("RequestTimeTooSkewed")) => FailureKind::StorageUnavailable,
+            // Credentials that ended come with status 400.
+            (_, Some("ExpiredToken" | "InvalidToken" | "TokenRefreshRequired")) => FailureKind::KeyRefused,
             (Some(401 | 403), _) => FailureKind::KeyRefused,
             _ => FailureKind::StorageUnavailable,
         }
@@ -281,12 +286,18 @@ impl<E: ProvideErrorMetadata> From<SdkError<E>> for Refusal {
         let retry_after = answer.and_then(|answer| answer.headers().get("retry-after")?.trim().parse().ok());
         Self {
             status: answer.map(|answer| answer.status().as_u16()),
-            code: error.code().map(str::to_owned),
-            request_id: answer.and_then(|answer| answer.headers().request_id().map(str::to_owned)),
+            code: error.code().and_then(name),
+            request_id: answer.and_then(|answer| name(answer.headers().request_id()?)),
             retry_after: retry_after.map(|seconds: u64| Duration::from_secs(seconds.min(LONGEST_RETRY_AFTER))),
             timed_out,
         }
     }
+}
+
+/// A name of letters, digits and the usual signs between them; nothing else is taken over.
+fn name(text: &str) -> Option<String> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.=/+:".contains(&byte);
+    ((1..=LONGEST_NAME).contains(&text.len()) && text.bytes().all(is_plain)).then(|| text.to_owned())
 }
 
 fn unquoted(etag: Option<&str>) -> String {

@@ -7,7 +7,11 @@ use reqwest::header::HeaderValue;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::{machine::FailureKind, podcast::Failure, provider::http::Answer};
+use crate::{
+    machine::{FailureKind, Remedy},
+    podcast::{Billed, Failure},
+    provider::http::Answer,
+};
 
 /// The most audio of one answer, in bytes: four times what ten minutes at 48 kbit/s are.
 pub(super) const MOST_AUDIO: usize = 16 << 20;
@@ -20,6 +24,9 @@ const MOST_TROUBLE: usize = 64 << 10;
 
 /// The longest name of an error or a request that is taken over, in characters.
 const LONGEST_NAME: usize = 128;
+
+/// Where the vendors name the request.
+const REQUEST_IDS: [&str; 2] = ["x-amzn-requestid", "x-requestid"];
 
 /// The text without the characters that XML 1.0 does not allow, which no vendor can say anyway.
 pub(super) fn sayable(text: &str) -> String {
@@ -108,10 +115,11 @@ pub(super) fn failure(provider: &'static str, answer: &Answer, kind: FailureKind
     };
     let name = name.map(|name| format!(", {name}")).unwrap_or_default();
     let mut failure = Failure::new(kind, format!("{provider} {what}: status {}{name}", answer.status)).at(provider);
-    if matches!(kind, FailureKind::RateLimited | FailureKind::Unavailable) {
+    if kind.remedy() == Remedy::RetryLater {
         failure.retry_after = answer.retry_after();
     }
-    failure
+    let request_id = REQUEST_IDS.iter().find_map(|header| request_id(answer, header));
+    failure.with_billed(Billed { request_id, ..Billed::default() })
 }
 
 /// A list of voices, or the failure that stands in its place.

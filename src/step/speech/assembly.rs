@@ -124,8 +124,11 @@ pub(super) async fn assemble(plan: &Plan<'_>, chunks: Vec<(usize, Bytes)>) -> Re
         let built = tokio::task::spawn_blocking(move || assembly.build()).await;
         built.map_err(|error| Trouble::Other(internal(error.to_string())))?
     };
-    // Each chunk was sound by itself: what does not fit together is the provider's doing.
-    built.map_err(|error| Trouble::Provider(Failure::new(FailureKind::BadAnswer, error.to_string()).at(speaker.name())))
+    built.map_err(|error| match error {
+        audio::Error::Tag(_) | audio::Error::Encoder { .. } => Trouble::Other(internal(error.to_string())),
+        // Each chunk was sound by itself: what does not fit together is the provider's doing.
+        error => Trouble::Provider(Failure::new(FailureKind::BadAnswer, error.to_string()).at(speaker.name())),
+    })
 }
 
 impl Assembly {
