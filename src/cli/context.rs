@@ -12,6 +12,9 @@ use crate::{
     workflow::Workflow,
 };
 
+/// The host of OpenAI's own API.
+const OPENAI: &str = "://api.openai.com";
+
 /// How often a process that waits for its database asks for it.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 
@@ -102,6 +105,13 @@ impl Context {
             [("openai", &providers.openai), ("gemini", &providers.gemini), ("anthropic", &providers.anthropic)];
         for (name, model) in writers.into_iter().filter_map(|(name, writer)| Some((name, writer.model.as_ref()?))) {
             workflow.prefer_model(name, model);
+        }
+        // OpenAI's protocol at another address, with a model that OpenAI does not have: a server of
+        // one's own.
+        let openai = &providers.openai;
+        let is_own = |model: &String| !openai.base_url.contains(OPENAI) && !workflow.lists_model("openai", model);
+        if openai.model.as_ref().is_some_and(is_own) {
+            workflow.bill_nothing("openai");
         }
         if let Some(engine) = &providers.polly.engine {
             workflow.prefer_engine("polly", engine);

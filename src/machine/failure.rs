@@ -26,7 +26,7 @@ pub enum FailureKind {
     ModelRetired,
     /// The breaker of the provider is open: it gets no calls at the moment.
     BreakerOpen,
-    /// Our own limit of calls to the provider is reached.
+    /// It is not our turn yet: our own limit of calls is reached, or the provider asked for a pause.
     OwnLimit,
     /// The night has cost what it may cost.
     BudgetReached,
@@ -157,7 +157,7 @@ impl FailureKind {
             Self::KeyRefused => "the provider does not accept the key",
             Self::ModelRetired => "the provider no longer has this model or voice",
             Self::BreakerOpen => "the provider gets no calls at the moment, its breaker is open",
-            Self::OwnLimit => "our own limit of calls to the provider is reached",
+            Self::OwnLimit => "it is not our turn yet: our own limit is reached, or the provider asked for a pause",
             Self::BudgetReached => "the night has cost what it may cost",
             Self::NoVoice => "no provider has a voice for the learner's languages",
             Self::AudioLost => "the finished audio is gone or damaged",

@@ -54,6 +54,8 @@ pub struct Wanted<'w> {
     pub units: &'w Value,
     /// False for our own voice and the object store: no breaker, limit or budget holds them back.
     pub is_gated: bool,
+    /// False for what the budget must not stop: it is free, or finishes what is paid for.
+    pub is_budgeted: bool,
     /// Asked before another try: false when its success would be of no use any more.
     pub is_still_wanted: &'w (dyn Fn() -> bool + Send + Sync),
 }
@@ -104,11 +106,18 @@ impl Calls<'_> {
             if !(wanted.is_still_wanted)() {
                 return Err(Missed::Failed(failure));
             }
-            ended = match self.once(wanted, number, &ask).await {
-                // That it failed says more than that it may not be tried again.
-                Err(Missed::Refused(_)) => return Err(Missed::Failed(failure)),
-                ended => ended,
-            };
+            ended = self.once(wanted, number, &ask).await;
+            // The pause that a provider asked for holds for this call as for all others.
+            if let Err(Missed::Refused(refusal)) = &ended
+                && let Some(wait) = self.pause_in_place(refusal)
+            {
+                sleep(wait).await;
+                ended = self.once(wanted, number, &ask).await;
+            }
+            // That it failed says more than that it may not be tried again.
+            if let Err(Missed::Refused(_)) = ended {
+                return Err(Missed::Failed(failure));
+            }
         }
         ended
     }
@@ -119,7 +128,11 @@ impl Calls<'_> {
         A: Future<Output = Answered<T>> + Send,
     {
         let gate: &dyn Gate = if wanted.is_gated { self.gate } else { &Open };
-        let wish = Wish { provider: wanted.provider, night: self.podcast.date, is_paid: wanted.is_gated };
+        let wish = Wish {
+            provider: wanted.provider,
+            night: self.podcast.date,
+            is_paid: wanted.is_gated && wanted.is_budgeted,
+        };
         let pass = gate.admit(&wish).await.map_err(|refusal| Missed::Refused(named(refusal, wanted)))?;
         // Waiting takes time, in which a lease can be lost.
         if !(self.attempt.may_call)() {
@@ -143,6 +156,12 @@ impl Calls<'_> {
             return None;
         }
         let wait = IN_PLACE.delay(number, (self.attempt.chance)()).max(asked);
+        (self.attempt.time_left() >= wait + LONGEST_CALL).then_some(wait)
+    }
+
+    /// How long a refused try waits for the gate; `None` when that is too long.
+    fn pause_in_place(&self, refusal: &Failure) -> Option<Duration> {
+        let wait = refusal.retry_after.filter(|wait| *wait <= IN_PLACE.max_delay)?;
         (self.attempt.time_left() >= wait + LONGEST_CALL).then_some(wait)
     }
 }

@@ -169,6 +169,7 @@ async fn ask(
         operation: "script",
         units: &json!({"input_tokens": 0, "output_tokens": 0}),
         is_gated: true,
+        is_budgeted: job.workflow.is_billed(name),
         is_still_wanted: &|| true,
     };
     let ask = || async {

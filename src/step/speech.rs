@@ -142,7 +142,7 @@ impl Speech<'_> {
         match made {
             Ok(made) => Outcome::done(Event::AudioReady, made),
             Err(Trouble::Other(failure)) => Outcome::failed(failure),
-            Err(Trouble::Provider(failure)) => self.go_on_elsewhere(&plan, failure),
+            Err(Trouble::Provider(failure)) => self.failed(&plan, failure),
             Err(Trouble::Refused(refusal)) => self.refused(&plan, refusal),
         }
     }
@@ -230,6 +230,7 @@ impl Speech<'_> {
             operation: "speech",
             units: &json!({ "characters": 0 }),
             is_gated: plan.candidate.is_vendor(),
+            is_budgeted: !plan.has_begun.load(Ordering::Relaxed),
             is_still_wanted: &|| !plan.stop.load(Ordering::Relaxed),
         };
         let ask = || async {

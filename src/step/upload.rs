@@ -40,6 +40,7 @@ pub async fn upload(calls: &Calls<'_>, spool: &dyn Spool, store: &dyn ObjectStor
         operation: "upload",
         units: &units,
         is_gated: false,
+        is_budgeted: false,
         is_still_wanted: &|| true,
     };
     let put = || async {

@@ -6,7 +6,7 @@ use futures_util::FutureExt as _;
 use tokio::time::Instant;
 
 use crate::{
-    machine::{Decision, Event, FailureKind, Reason, RetryPolicy, Status, apply, decide},
+    machine::{Decision, Event, FailureKind, Reason, Remedy, RetryPolicy, Status, apply, decide},
     podcast::{Artefacts, Attempt, Call, ChunkPlan, Failure, Ledger, Outcome, Podcast, StepResult},
     store::{
         moves::{Move, Then},
@@ -18,6 +18,9 @@ use super::{Work, liveness::Liveness, shutdown::Shutdown};
 
 /// Said of work that ended because calls could not begin: the podcast is not to blame.
 const BROKEN_OFF: &str = "broken off without using an attempt, the database was away";
+
+/// Said of work that was under way when the worker had to stop.
+const STOPPED: &str = "broken off without using an attempt, the worker had to stop";
 
 /// How often lost audio is made anew.
 const MOST_LOSSES: u32 = 3;
@@ -56,16 +59,27 @@ impl<W: Work> Executor<W> {
                 let Some(outcome) = self.step(&podcast, &ledger, deadline).await else { return };
                 outcome
             };
+            let is_stopped = self.shutdown.is_grace_over();
             let is_barred = matches!(outcome.result, StepResult::Failed(_)) && !self.live.may_call();
             let calls = ledger.take();
+            if is_stopped && calls.is_empty() && matches!(outcome.result, StepResult::Failed(_)) {
+                // Nothing is lost: it is handed back with everything else.
+                return;
+            }
             if is_barred && calls.is_empty() {
                 // It failed because calls may not begin now; that says nothing about the podcast.
                 continue;
             }
+            let policy = self.work.retry_policy(podcast.status);
+            let broken_off = match (is_stopped, is_barred) {
+                (true, _) => Some((STOPPED, Duration::ZERO)),
+                (_, true) => Some((BROKEN_OFF, policy.first_delay)),
+                _ => None,
+            };
             let circumstances = Circumstances {
-                policy: self.work.retry_policy(podcast.status),
+                policy,
                 time_left: time_left(),
-                is_barred,
+                broken_off,
                 stopping: self.shutdown.is_asked(),
                 chance: (self.chance)(),
             };
@@ -100,8 +114,9 @@ impl<W: Work> Executor<W> {
         }
     }
 
-    /// Does the work of the status once. A panic is an attempt that failed. `None` when the lease
-    /// is gone or the grace is over: whatever was done is not written. Every line of the ledger is
+    /// Does the work of the status once. A panic is an attempt that failed, and so is work that was
+    /// under way when the grace ended: the calls it made must be in the ledger. `None` when the lease
+    /// is gone: whatever was done is not written. Every line of the ledger is
     /// complete when this returns, however it does.
     async fn step(&self, podcast: &Podcast, ledger: &Ledger, deadline: Instant) -> Option<Outcome> {
         let limit = self.work.time_limit(podcast.status);
@@ -122,7 +137,9 @@ impl<W: Work> Executor<W> {
                 )),
             }),
             () = self.live.dead() => None,
-            () = self.shutdown.grace_over() => None,
+            () = self.shutdown.grace_over() => {
+                Some(Outcome::failed(Failure::new(FailureKind::Unavailable, "what was under way is done again")))
+            }
         }
     }
 }
@@ -131,8 +148,8 @@ impl<W: Work> Executor<W> {
 struct Circumstances {
     policy: RetryPolicy,
     time_left: Duration,
-    /// Calls may not begin at the moment, so a failure is not the podcast's.
-    is_barred: bool,
+    /// A failure is not the podcast's: why not, and when it goes on.
+    broken_off: Option<(&'static str, Duration)>,
     stopping: bool,
     chance: f64,
 }
@@ -209,13 +226,16 @@ fn plan_failure(next: &mut Move, podcast: &Podcast, failure: Failure, circumstan
         return;
     }
     let Circumstances { policy, time_left, chance, .. } = circumstances;
-    if circumstances.is_barred {
-        let message = format!("{BROKEN_OFF}: {}", failure.message);
-        next.then = Then::Rest(policy.first_delay);
+    if let Some((why, after)) = circumstances.broken_off {
+        let message = format!("{why}: {}", failure.message);
+        next.then = Then::Rest(after);
         next.error = Some((failure.kind, message));
         return;
     }
-    match decide(failure.kind, next.tried, policy, failure.retry_after, *time_left, *chance) {
+    // Who snoozes uses no attempt, but has moved: that counts, so that a long wait takes few lines.
+    let snoozes = failure.kind.remedy() == Remedy::Snooze;
+    let nth = if snoozes { u32::try_from(podcast.moves).unwrap_or_default().max(1) } else { next.tried };
+    match decide(failure.kind, nth, policy, failure.retry_after, *time_left, *chance) {
         Decision::Retry { after, reason } => {
             next.then = Then::Rest(after);
             next.attempt = if reason == Reason::Snoozed { podcast.attempt } else { next.tried };

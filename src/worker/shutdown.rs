@@ -41,6 +41,11 @@ impl Shutdown {
         self.grace_over.cancelled().await;
     }
 
+    /// True when the grace is over.
+    pub fn is_grace_over(&self) -> bool {
+        self.grace_over.is_cancelled()
+    }
+
     /// A token that is cancelled when the grace is over.
     pub fn grace_token(&self) -> CancellationToken {
         self.grace_over.clone()

@@ -187,6 +187,21 @@ impl Workflow {
         self.voices.prefer_engine(provider, engine);
     }
 
+    /// Says that nobody bills what this provider does: it is a server of one's own.
+    pub fn bill_nothing(&mut self, provider: &str) {
+        self.prices.free.insert(provider.to_owned());
+    }
+
+    /// False for a provider of which [`Workflow::bill_nothing`] was said.
+    pub fn is_billed(&self, provider: &str) -> bool {
+        !self.prices.free.contains(provider)
+    }
+
+    /// True when `model` of `provider` stands in `models.toml`.
+    pub fn lists_model(&self, provider: &str, model: &str) -> bool {
+        self.models.by_id.get(model).is_some_and(|listed| listed.provider == provider)
+    }
+
     /// The price of `amount` units in millionths of a dollar. `unit` is one of [`UNITS`]; `model`
     /// is a model or, for characters, a voice engine. A dated model id (`gpt-4o-mini-2024-07-18`)
     /// costs what its listed beginning costs; an unlisted model what the dearest of the provider

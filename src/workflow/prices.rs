@@ -1,7 +1,7 @@
 //! `prices.toml`: what providers charge. Prices are decimal strings and become whole millionths of
 //! a dollar for a million units, so no floating point ever touches money.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::plans::{SPEAKERS, TEMPLATE, WRITERS};
 use super::read::Table;
@@ -16,6 +16,8 @@ const MILLION: i128 = 1_000_000;
 
 #[derive(Debug, Default)]
 pub(super) struct Prices {
+    /// Providers that nobody bills.
+    pub(super) free: BTreeSet<String>,
     /// Millionths of a dollar for a million units, by provider, unit and model.
     by_unit: BTreeMap<(String, String), BTreeMap<String, i64>>,
 }
@@ -66,6 +68,9 @@ impl Prices {
 
     /// The price of `amount` units, rounded to the nearest millionth of a dollar.
     pub(super) fn cost(&self, provider: &str, model: &str, unit: &str, amount: u64) -> i64 {
+        if self.free.contains(provider) {
+            return 0;
+        }
         let Some(models) = self.by_unit.get(&(provider.to_owned(), unit.to_owned())) else { return 0 };
         let dated = models.iter().filter(|(id, _)| model.starts_with(id.as_str())).max_by_key(|(id, _)| id.len());
         let price = dated.map(|(_, price)| price).or_else(|| models.values().max()).copied().unwrap_or_default();

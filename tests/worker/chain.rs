@@ -41,7 +41,7 @@ async fn call(ground: &Ground, answers: &[Result<u32, Failure>]) -> (Result<u32,
 
 fn wanted(units: &Value) -> Wanted<'_> {
     let (provider, model) = ("polly", "neural");
-    Wanted { provider, model, operation: "speech", units, is_gated: true, is_still_wanted: &|| true }
+    Wanted { provider, model, operation: "speech", units, is_gated: true, is_budgeted: true, is_still_wanted: &|| true }
 }
 
 fn failure(kind: FailureKind, after: Option<f64>) -> Failure {

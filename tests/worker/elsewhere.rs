@@ -8,7 +8,7 @@ use dailycast::{
     provider::spool::ChunkName,
 };
 
-use super::stage::{Beeper, Stage, Whim, failure};
+use super::stage::{Beeper, READY, Stage, Whim, failure};
 
 /// A podcast that is to be spoken by these, all but one chunk by the first already.
 async fn begun(names: &[&'static str]) -> Stage {
@@ -87,7 +87,7 @@ async fn a_chain_in_which_somebody_was_called_uses_an_attempt() {
     let whim = Whim::Fail(FailureKind::OutOfCredit);
     let chain = vec![Beeper::new("polly", 900).with("one", whim), Beeper::new("google", 900)];
     let mut stage = Stage::started(chain).await;
-    stage.ground.gate.refuse("google", FailureKind::OwnLimit, Some(5));
+    stage.ground.gate.refuse("google", FailureKind::BreakerOpen, Some(5));
     assert!(failure(&stage.run().await).at_once);
     let outcome = stage.run().await;
     let said = failure(&outcome);
@@ -96,17 +96,50 @@ async fn a_chain_in_which_somebody_was_called_uses_an_attempt() {
 }
 
 #[tokio::test]
-async fn a_spent_budget_is_waited_out_with_what_is_spoken() {
-    let mut stage = begun(&["polly", "google"]).await;
-    stage.ground.gate.asked.lock().unwrap().clear();
+async fn a_spent_budget_lets_what_has_begun_be_finished_and_begins_nothing() {
+    let mut stage = begun(&["polly", "google", "local"]).await;
+    stage.ground.gate.refuse("polly", FailureKind::BudgetReached, None);
+    assert_eq!(stage.run().await.result, READY);
+    assert_eq!((stage.provider(), stage.calls.len()), ("polly", 1));
+
+    let mut stage = started(&["polly", "google"]).await;
     for provider in ["polly", "google"] {
         stage.ground.gate.refuse(provider, FailureKind::BudgetReached, None);
     }
     let outcome = stage.run().await;
-    let said = failure(&outcome);
-    assert_eq!((said.at_once, said.kind), (false, FailureKind::BudgetReached));
+    assert_eq!((failure(&outcome).at_once, failure(&outcome).kind), (false, FailureKind::BudgetReached));
     assert_eq!((stage.provider(), stage.round()), ("polly", 1));
     assert_eq!(*stage.ground.gate.asked.lock().unwrap(), ["polly"], "the budget is the same for all vendors");
+}
+
+/// Another vendor's voice may cost four times as much; only a near deadline is worth that.
+#[tokio::test]
+async fn who_is_only_busy_is_waited_for_while_there_is_time() {
+    let mut stage = started(&["polly", "google"]).await;
+    stage.ground.gate.refuse("polly", FailureKind::OwnLimit, Some(7));
+    let outcome = stage.run().await;
+    assert_eq!((failure(&outcome).at_once, failure(&outcome).retry_after), (false, Some(Duration::from_secs(7))));
+    assert_eq!(stage.provider(), "polly");
+    stage.ground.to_deadline = Duration::from_secs(600);
+    assert!(failure(&stage.run().await).at_once);
+    assert_eq!(stage.provider(), "google");
+}
+
+/// A vendor that asks for fewer calls keeps a podcast it has begun, but not for ever.
+#[tokio::test(start_paused = true)]
+async fn a_begun_podcast_outlasts_some_limits_of_its_vendor() {
+    let whim = Whim::Fail(FailureKind::RateLimited);
+    let chain = vec![Beeper::new("polly", 900).with("four", whim), Beeper::new("google", 900)];
+    let mut stage = Stage::started(chain).await;
+    for attempt in 0..3 {
+        stage.podcast.attempt = attempt;
+        let outcome = stage.run().await;
+        assert_eq!((failure(&outcome).at_once, failure(&outcome).kind), (false, FailureKind::RateLimited));
+        assert_eq!(stage.provider(), "polly");
+    }
+    stage.podcast.attempt = 3;
+    assert!(failure(&stage.run().await).at_once);
+    assert_eq!(stage.provider(), "google");
 }
 
 #[tokio::test]

@@ -207,6 +207,8 @@ impl<'a> Page<'a> {
     fn kind(&self) -> FailureKind {
         let kind = match self.answer.status {
             200..=299 => FailureKind::BadAnswer,
+            // Without an error of the vendor's, somebody on the way refused it.
+            403 if self.error().is_none() => FailureKind::Unavailable,
             401 | 403 => FailureKind::KeyRefused,
             402 => FailureKind::OutOfCredit,
             // Without an error of the vendor's the address is wrong, not the model.

@@ -19,23 +19,46 @@ const SHORT: Duration = Duration::from_secs(60);
 /// When it is worth asking again where nobody says so.
 const ASK_AGAIN: Duration = Duration::from_secs(60);
 
+/// The failed attempts after which a provider that asks for fewer calls loses a podcast it has
+/// begun.
+const FAITHFUL: u32 = 3;
+
+/// So close to the deadline any voice is better than none.
+const LAST_CALL: Duration = Duration::from_secs(20 * 60);
+
 /// The most characters that are kept of what became of a provider.
 const LONGEST_WHY: usize = 200;
 
 impl Speech<'_> {
-    /// The gate lets no call to the provider begin. A podcast of which nothing is spoken goes on
-    /// elsewhere. One that has chunks waits a short while, since they are paid for and nobody else
-    /// can go on with them.
+    /// The gate lets no call to the provider begin. When it is only not our turn yet, the podcast
+    /// waits: the next provider may have another voice and price. One that has chunks waits a short
+    /// while for other reasons, too, since they are paid for and nobody else can go on with them.
+    /// Every other goes on elsewhere.
     pub(super) fn refused(&self, plan: &Plan<'_>, mut refusal: Failure) -> Outcome {
-        let is_short = match refusal.kind {
-            FailureKind::OwnLimit => refusal.retry_after.is_none_or(|after| after <= SHORT),
-            _ => refusal.retry_after.is_some_and(|after| after <= SHORT),
-        };
-        if plan.has_begun.load(Ordering::Relaxed) && is_short {
+        let is_turn = refusal.kind == FailureKind::OwnLimit;
+        let is_short = refusal.retry_after.map_or(is_turn, |after| after <= SHORT);
+        let waits = is_turn && self.has_time() || plan.has_begun.load(Ordering::Relaxed);
+        if waits && is_short {
             refusal.at_once = false;
             return Outcome::failed(refusal);
         }
         self.go_on_elsewhere(plan, refusal)
+    }
+
+    /// The provider was called and failed. One that only asks for fewer calls is given some
+    /// attempts when chunks of its voice are paid for; else somebody else speaks.
+    pub(super) fn failed(&self, plan: &Plan<'_>, failure: Failure) -> Outcome {
+        let is_short = failure.retry_after.is_none_or(|after| after <= SHORT);
+        let has_begun = plan.has_begun.load(Ordering::Relaxed);
+        if failure.kind == FailureKind::RateLimited && is_short && has_begun && plan.podcast.attempt < FAITHFUL {
+            return Outcome::failed(failure);
+        }
+        self.go_on_elsewhere(plan, failure)
+    }
+
+    /// True while the deadline is so far that waiting for one's turn loses nothing.
+    fn has_time(&self) -> bool {
+        self.calls.attempt.time_to_deadline() > LAST_CALL
     }
 
     /// Fails the attempt and leaves in the row who is next: the next candidate at once, or after
@@ -62,7 +85,7 @@ impl Speech<'_> {
     /// in a while.
     fn next(&self, plan: &Plan<'_>, passed_over: &[PassedOver]) -> Option<usize> {
         let is_spent = passed_over.iter().any(|passed| passed.kind == FailureKind::BudgetReached);
-        let is_only_busy = passed_over.iter().all(|passed| passed.kind == FailureKind::OwnLimit);
+        let is_only_busy = self.has_time() && passed_over.iter().all(|passed| passed.kind == FailureKind::OwnLimit);
         let fits = |candidate: &Candidate<'_>| if candidate.is_vendor() { !is_spent } else { !is_only_busy };
         let behind = self.candidates.iter().enumerate().skip(plan.position + 1);
         behind.filter(|(_, candidate)| fits(candidate)).map(|(place, _)| place).next()
