@@ -2,6 +2,7 @@
 //! needs another one that failed is left out. Providers are asked only with `--online`.
 
 mod online;
+pub mod voices;
 
 use std::{path::Path, process::Stdio, time::Duration};
 
@@ -16,7 +17,7 @@ use super::{
 };
 use crate::{
     clock::{Clock, SystemClock},
-    config::{Config, LocalVoice, Problems, SpoolKind, installed_voice},
+    config::{self, Config, LocalSpeech, LocalVoice, Problems, SpoolKind, installed_voice},
     provider::object_store::lifecycle::Expiry,
     store::{self, Store, academy, server},
     workflow::Workflow,
@@ -247,19 +248,27 @@ async fn room(dir: &Path) -> Option<u64> {
 
 async fn speech(config: &Config, report: &mut Report) {
     let local = &config.providers.local_tts;
-    if !local.enabled {
-        return match speakers::of(config) {
-            Ok(speakers) if speakers.is_empty() => {
-                let mend = "give polly, google_tts or azure_tts its key, or set providers.local_tts.enabled = true";
-                report.bad("speech", "nobody can speak: no vendor has its key, and the offline voice is off", mend);
-            }
-            Ok(speakers) => {
-                let names: Vec<_> = speakers.iter().map(|speaker| speaker.name()).collect();
-                report.good("speech", format!("spoken by {}; the offline voice is off", names.join(", ")));
-            }
-            Err(error) => told(report, "speech", &error),
-        };
+    if let Some(error) = speakers::skipped(config) {
+        told(report, "speech", &error);
     }
+    match speakers::of(config) {
+        Err(error) => told(report, "speech", &error),
+        Ok(_) if local.enabled => {}
+        Ok(speakers) if speakers.is_empty() => {
+            let mend = "give polly, google_tts or azure_tts its key, or set providers.local_tts.enabled = true";
+            report.bad("speech", "nobody can speak: no vendor has its key, and the offline voice is off", mend);
+        }
+        Ok(speakers) => {
+            let names: Vec<_> = speakers.iter().map(|speaker| speaker.name()).collect();
+            report.good("speech", format!("spoken by {}; the offline voice is off", names.join(", ")));
+        }
+    }
+    if local.enabled {
+        offline_voice(local, report).await;
+    }
+}
+
+async fn offline_voice(local: &LocalSpeech, report: &mut Report) {
     if local.voice == LocalVoice::Tone {
         let mend = "set providers.local_tts.voice = \"auto\"";
         return report.bad("speech", "every episode will be a tone", mend);
@@ -307,8 +316,18 @@ fn writers_set_up(config: &Config) -> [(&'static str, bool); 3] {
 fn writers(config: &Config, workflow: &Workflow, today: chrono::NaiveDate, report: &mut Report) {
     let set_up = writers_set_up(config).into_iter().filter(|(_, is_set)| *is_set);
     for (name, choice) in set_up.filter_map(|(name, _)| Some((name, workflow.model(name, today)?))) {
-        let notice = choice.notice.map(|notice| format!("; {notice}")).unwrap_or_default();
-        report.good("writer", format!("{name} is asked for {}{notice}", choice.id));
+        let notice = choice.notice.as_ref().map(|notice| format!("; {notice}")).unwrap_or_default();
+        match choice.retires_on.filter(|end| *end <= today) {
+            Some(end) => {
+                let what = format!("{name} is asked for {}, which ended on {end}", choice.id);
+                let next = choice.successor.as_deref().unwrap_or("another one");
+                report.bad("writer", what, format!("set providers.{name}.model to {next}, or leave it out"));
+            }
+            None => report.good("writer", format!("{name} is asked for {}{notice}", choice.id)),
+        }
+        if let Some(what) = crate::cli::writers::unpriced(workflow, name, &choice.id) {
+            report.bad("writer", what, "add its prices to a copy of prices.toml in the folder of --workflows");
+        }
     }
 }
 
@@ -316,7 +335,8 @@ fn writers(config: &Config, workflow: &Workflow, today: chrono::NaiveDate, repor
 fn keys(config: &Config, report: &mut Report) {
     let providers = &config.providers;
     let writers = writers_set_up(config);
-    let google = providers.google_tts.api_key.is_some() || providers.google_tts.credentials_file.is_some();
+    let google = providers.google_tts.api_key.is_some()
+        || (providers.google_tts.credentials_file.is_some() && speakers::skipped(config).is_none());
     let speakers = [
         ("polly", providers.polly.access_key_id.is_some()),
         ("google", google),
@@ -327,4 +347,24 @@ fn keys(config: &Config, report: &mut Report) {
         if set.is_empty() { "none".to_owned() } else { set.join(", ") }
     };
     report.good("keys", format!("writers: {}; speakers: {}", named(&writers), named(&speakers)));
+    exposed(config, report);
+}
+
+/// Keys that anybody on the way to their vendor can read. Polly's is not among them: it signs and
+/// stays here.
+fn exposed(config: &Config, report: &mut Report) {
+    let providers = &config.providers;
+    let writers = [("openai", &providers.openai), ("gemini", &providers.gemini), ("anthropic", &providers.anthropic)];
+    let writers = writers.map(|(name, writer)| (name, writer.api_key.is_some(), Some(&writer.base_url)));
+    let (google, azure) = (&providers.google_tts, &providers.azure_tts);
+    let speakers = [
+        ("google_tts", google.api_key.is_some() || google.credentials_file.is_some(), Some(&google.base_url)),
+        ("azure_tts", azure.key.is_some(), azure.base_url.as_ref()),
+    ];
+    for (name, has_key, address) in writers.into_iter().chain(speakers) {
+        if let Some(address) = address.filter(|address| has_key && config::is_exposed(address)) {
+            let what = format!("the key of {name} can be read on its way to {address}");
+            report.bad("keys", what, format!("begin providers.{name}.base_url with https://"));
+        }
+    }
 }

@@ -6,7 +6,7 @@
 
 pub mod args;
 pub mod context;
-pub mod doctor_voices;
+pub mod doctor;
 pub mod exit;
 pub mod neighbours;
 pub mod output;
@@ -17,7 +17,6 @@ mod alert;
 mod bench;
 mod cost;
 mod demo;
-mod doctor;
 mod migrate;
 mod night;
 mod podcast;

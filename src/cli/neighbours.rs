@@ -197,6 +197,12 @@ pub async fn steps(config: &Config, store: Store, workflow: Workflow, gate: Arc<
         let mend = "give polly, google_tts or azure_tts its key, or set providers.local_tts.enabled = true";
         return Err(Advice::usage("nobody can speak", mend).into());
     }
+    if let Some(error) = speakers::skipped(config) {
+        tracing::warn!(
+            error.message = format!("{error:#}"),
+            "google is left out: GOOGLE_APPLICATION_CREDENTIALS is no use"
+        );
+    }
     let writers = writers::of(config)?;
     writers::tell_of_models(&writers, &workflow, schedule(config).date(SystemClock.now()));
     let neighbours = Neighbours {

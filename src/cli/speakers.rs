@@ -22,7 +22,8 @@ const CALL: Duration = Duration::from_secs(60);
 /// The largest file that may hold a service account, in bytes.
 const MOST_ACCOUNT: u64 = 64 << 10;
 
-/// Every vendor that has its key, in no order: the plans have it.
+/// Every vendor that has its key, in no order: the plans have it. See [`skipped`] for who is left out
+/// though there is something like a key.
 ///
 /// # Errors
 /// [`Advice`] with exit code 2 when a key is there but cannot be used.
@@ -30,6 +31,14 @@ pub fn of(config: &Config) -> anyhow::Result<Vec<Arc<dyn Speaker>>> {
     let providers = &config.providers;
     let all = [polly(&providers.polly)?, google(&providers.google_tts)?, azure(&providers.azure_tts)?];
     Ok(all.into_iter().flatten().collect())
+}
+
+/// Why Google does not speak although GOOGLE_APPLICATION_CREDENTIALS is set, if that is so: people
+/// set it for other programs, and to other kinds of credentials. Holds an [`Advice`].
+pub fn skipped(config: &Config) -> Option<anyhow::Error> {
+    let google = &config.providers.google_tts;
+    let file = google.credentials_file.as_ref().filter(|_| google.is_borrowed && google.api_key.is_none())?;
+    account(file).err()
 }
 
 fn polly(config: &config::Polly) -> anyhow::Result<Option<Arc<dyn Speaker>>> {
@@ -48,7 +57,10 @@ fn polly(config: &config::Polly) -> anyhow::Result<Option<Arc<dyn Speaker>>> {
 fn google(config: &config::Google) -> anyhow::Result<Option<Arc<dyn Speaker>>> {
     let identity = match (&config.api_key, &config.credentials_file) {
         (Some(key), _) => Identity::ApiKey(key.expose().to_owned()),
-        (None, Some(file)) => Identity::Account(account(file)?),
+        (None, Some(file)) => match account(file) {
+            Err(_) if config.is_borrowed => return Ok(None),
+            account => Identity::Account(account?),
+        },
         (None, None) => return Ok(None),
     };
     let settings = google::Settings { identity, base_url: config.base_url.clone(), timeout: CALL };

@@ -34,11 +34,23 @@ fn settings(writer: &Writer) -> Option<Settings> {
     Some(Settings { api_key, base_url: writer.base_url.clone(), timeout: writer.timeout })
 }
 
-/// Says of the writers' models what an operator should know: one ends soon, or has ended.
+/// What an operator should know of a model that `prices.toml` does not have.
+pub fn unpriced(workflow: &Workflow, provider: &str, model: &str) -> Option<String> {
+    let has_price = ["input_token", "output_token"].iter().all(|unit| workflow.has_price(provider, model, unit));
+    let what =
+        || format!("prices.toml has no price of {model}: it is charged like the dearest listed model of {provider}");
+    (!has_price).then(what)
+}
+
+/// Says of the writers' models what an operator should know: one ends soon, has ended, or has no price.
 pub fn tell_of_models(writers: &[Arc<dyn ScriptWriter>], workflow: &Workflow, today: NaiveDate) {
     for writer in writers {
-        if let Some(notice) = workflow.model(writer.name(), today).and_then(|model| model.notice) {
+        let Some(model) = workflow.model(writer.name(), today) else { continue };
+        if let Some(notice) = model.notice {
             tracing::warn!(provider.name = writer.name(), model.notice = notice, "a model ends");
+        }
+        if let Some(notice) = unpriced(workflow, writer.name(), &model.id) {
+            tracing::warn!(provider.name = writer.name(), model.notice = notice, "a model has no price");
         }
     }
 }

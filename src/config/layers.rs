@@ -109,6 +109,7 @@ pub(super) fn settings(sources: Sources, problems: &mut Problems) -> Settings {
         set(&mut settings, problems, flag.key.to_owned(), Value::Untyped(flag.value), Place::Flag(flag.name));
     }
     part_strangers(&mut settings);
+    keep_from_polly(&mut settings);
     settings
 }
 
@@ -123,6 +124,29 @@ fn part_strangers(settings: &mut Settings) {
             let nothing = Setting { value: Value::Text(String::new()), place: Place::Default };
             settings.insert(key.to_owned(), nothing);
         }
+    }
+}
+
+/// Takes AWS's keys of the environment back from Polly where they are another store's: AWS would
+/// refuse them every night.
+fn keep_from_polly(settings: &mut Settings) {
+    let text = |key: &str| settings.get(key).and_then(|setting| setting.value.text().ok()).unwrap_or_default();
+    let store = text("storage.s3.endpoint_url");
+    let is_foreign = !store.is_empty() && !store.contains(".amazonaws.com");
+    if !is_foreign || !text("providers.polly.endpoint_url").is_empty() {
+        return;
+    }
+    let is_from_aws = |key: &str| {
+        let place = settings.get(key).map(|setting| &setting.place);
+        matches!(place, Some(Place::Variable(name)) if name.starts_with("AWS_"))
+    };
+    if !is_from_aws("storage.s3.endpoint_url") && !is_from_aws("storage.s3.access_key_id") {
+        return;
+    }
+    let keys = ["access_key_id", "secret_access_key", "session_token"].map(|name| format!("providers.polly.{name}"));
+    let lent: Vec<_> = keys.into_iter().filter(|key| is_from_aws(key)).collect();
+    for key in lent {
+        settings.insert(key, Setting { value: Value::Text(String::new()), place: Place::Default });
     }
 }
 

@@ -40,6 +40,7 @@ pub use providers::{Azure, Google, LocalSpeech, LocalVoice, Polly, Providers, Wr
 pub use secret::Secret;
 pub use spool::{Spool, SpoolKind};
 pub use storage::{CloudFront, S3, Storage};
+pub use value::is_exposed;
 pub use worker::Worker;
 
 use reader::Reader;

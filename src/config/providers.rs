@@ -62,8 +62,11 @@ pub struct Polly {
 /// Google Text-to-Speech.
 #[derive(Debug, Clone)]
 pub struct Google {
-    /// File of a service account; it is there.
+    /// File of a service account; it is there, unless it is borrowed.
     pub credentials_file: Option<PathBuf>,
+    /// Whether the file is named by GOOGLE_APPLICATION_CREDENTIALS. Other programs set that for ends
+    /// of their own, so a file that is of no use here is no mistake.
+    pub is_borrowed: bool,
     /// Key of the API instead.
     pub api_key: Option<Secret>,
     /// What comes before the vendor's own path, without a slash at the end.
@@ -164,10 +167,14 @@ impl Polly {
 
 impl Google {
     fn read(reader: &mut Reader<'_>) -> Option<Self> {
-        let credentials_file = reader.optional_file("credentials_file");
+        let is_borrowed = reader.is_from("credentials_file", "GOOGLE_APPLICATION_CREDENTIALS");
+        let credentials_file = match is_borrowed {
+            true => reader.optional("credentials_file", |text| Ok(PathBuf::from(text))),
+            false => reader.optional_file("credentials_file"),
+        };
         let api_key = reader.secret("api_key");
         let base_url = reader.parsed("base_url", web);
-        Some(Self { credentials_file: credentials_file?, api_key: api_key?, base_url: base_url? })
+        Some(Self { credentials_file: credentials_file?, is_borrowed, api_key: api_key?, base_url: base_url? })
     }
 }
 

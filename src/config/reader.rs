@@ -160,6 +160,12 @@ impl<'a> Reader<'a> {
         })
     }
 
+    /// Whether a key is in force as this variable says.
+    pub fn is_from(&self, name: &str, variable: &str) -> bool {
+        let setting = self.settings.get(&format!("{}.{name}", self.section));
+        setting.is_some_and(|setting| setting.place == Place::Variable(variable.to_owned()))
+    }
+
     /// Where a text is set, if it is not empty.
     fn set(&self, name: &str) -> Option<Place> {
         let setting = self.settings.get(&format!("{}.{name}", self.section))?;

@@ -8,7 +8,7 @@ use super::{
     problem::Fault,
     reader::{Reader, days, seconds},
     secret::Secret,
-    value::{host, moment, web},
+    value::{bucket, host, moment, region, web},
 };
 
 /// Where episodes are kept.
@@ -69,8 +69,8 @@ impl Storage {
 
 impl S3 {
     fn read(reader: &mut Reader<'_>) -> Option<Self> {
-        let bucket = reader.text("bucket");
-        let region = reader.text("region");
+        let bucket = reader.parsed("bucket", bucket);
+        let region = reader.parsed("region", region);
         let endpoint_url = reader.optional("endpoint_url", web);
         let force_path_style = reader.boolean("force_path_style");
         let access_key_id = reader.secret("access_key_id");

@@ -1,6 +1,9 @@
 //! From a written value to a typed one. Each function says what it wanted.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 use chrono::{DateTime, NaiveTime, Utc};
 use croner::{
@@ -228,10 +231,36 @@ pub(super) fn socket(text: &str) -> Result<SocketAddr, Fault> {
 pub(super) fn web(text: &str) -> Result<String, Fault> {
     let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
     let host = rest.map(|rest| rest.split('/').next().unwrap_or_default());
+    if host.is_some_and(|host| host.contains('@')) {
+        // Addresses are told in errors and logs; secrets have keys of their own.
+        let mend = "leave out what comes before the @: keys have their own settings";
+        return Err(Fault::new("this address carries credentials", mend));
+    }
     if host.is_none_or(str::is_empty) || text.contains(|c: char| c.is_whitespace() || c == '?' || c == '#') {
         return Err(Fault::new("this is not a web address", "write it like \"https://academy.example\""));
     }
     Ok(text.trim_end_matches('/').to_owned())
+}
+
+/// Whether what is sent to this address can be read on its way: plain `http://` to a host that is
+/// neither this one nor in a private network. A name without a dot is one of a private network.
+pub fn is_exposed(address: &str) -> bool {
+    let Some(rest) = address.strip_prefix("http://") else { return false };
+    let authority = rest.split('/').next().unwrap_or_default();
+    let host = match authority.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or_default(),
+        None => authority.split(':').next().unwrap_or_default(),
+    };
+    match host.parse::<IpAddr>() {
+        Ok(IpAddr::V4(address)) => !(address.is_loopback() || address.is_private() || address.is_link_local()),
+        Ok(IpAddr::V6(address)) => {
+            !(address.is_loopback() || address.is_unique_local() || address.is_unicast_link_local())
+        }
+        Err(_) => {
+            let ending = host.to_ascii_lowercase().rsplit_once('.').map(|(_, ending)| ending.to_owned());
+            ending.is_some_and(|ending| !["internal", "local", "localhost"].contains(&ending.as_str()))
+        }
+    }
 }
 
 /// Scheme, host and port, and nothing else.
@@ -257,6 +286,22 @@ pub(super) fn region(text: &str) -> Result<String, Fault> {
     }
     Ok(text.to_owned())
 }
+
+/// The name of a bucket; it becomes part of a host's name, too.
+pub(super) fn bucket(text: &str) -> Result<String, Fault> {
+    let is_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'.';
+    let is_end = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
+    let bytes = text.as_bytes();
+    let fits = (3..=63).contains(&bytes.len()) && bytes.iter().all(|byte| is_name(*byte)) && !text.contains("..");
+    if !fits || !is_end(bytes.first()) || !is_end(bytes.last()) {
+        return Err(Fault::new(
+            format!("{text:?} is not the name of a bucket"),
+            "write 3 to 63 small letters, digits, dots and hyphens, like \"zporta-podcasts\"",
+        ));
+    }
+    Ok(text.to_owned())
+}
+
 /// The name of a host, and nothing else.
 pub(super) fn host(text: &str) -> Result<String, Fault> {
     let is_of_name = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.';

@@ -61,6 +61,10 @@ pub const SECRET_ACCESS_KEY: &str = "simulator-secret";
 /// Requests under way when the server stops have this long to end.
 const GRACE: std::time::Duration = std::time::Duration::from_secs(1);
 
+/// How long it waits after a connection that could not be taken: too many open files stay too many
+/// until others end.
+const AGAIN: std::time::Duration = std::time::Duration::from_millis(50);
+
 /// What a simulator is made with.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -184,7 +188,7 @@ async fn serve(listener: TcpListener, world: Arc<World>, stop: CancellationToken
                 Ok((stream, _)) => drop(connections.spawn(connection(stream, world.clone(), stop.clone()))),
                 Err(error) => {
                     tracing::warn!(%error, "the simulator could not take a connection");
-                    tokio::task::yield_now().await;
+                    tokio::time::sleep(AGAIN).await;
                 }
             },
         }

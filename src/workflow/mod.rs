@@ -172,6 +172,12 @@ impl Workflow {
         self.voices.all.iter().map(|voice| &voice.choice).filter(move |choice| choice.provider == provider)
     }
 
+    /// As [`Workflow::voices_of`], each with the language that it is to speak.
+    pub fn spoken_by(&self, provider: &str) -> impl Iterator<Item = (&str, &VoiceChoice)> {
+        let own = self.voices.all.iter().filter(move |voice| voice.choice.provider == provider);
+        own.map(|voice| (voice.language.value.as_str(), &voice.choice))
+    }
+
     /// The model that `provider` is asked for on `date`; `None` for a provider that writes nothing.
     pub fn model(&self, provider: &str, date: NaiveDate) -> Option<ModelChoice> {
         self.models.choose(provider, date)
@@ -208,6 +214,12 @@ impl Workflow {
     /// costs; a provider without prices nothing.
     pub fn cost_micro_usd(&self, provider: &str, model: &str, unit: &str, amount: u64) -> i64 {
         self.prices.cost(provider, model, unit, amount)
+    }
+
+    /// Whether `prices.toml` says what this model costs, as itself or as a dated one.
+    pub fn has_price(&self, provider: &str, model: &str, unit: &str) -> bool {
+        let beginnings = model.match_indices('-').map(|(end, _)| &model[..end]);
+        beginnings.chain([model]).any(|id| self.prices.has(provider, id, unit))
     }
 
     /// What each provider may be asked for by the whole fleet; who is not in it has no limit.

@@ -234,8 +234,14 @@ fn openai_errors() -> Vec<Row> {
         "organization_spend_limit_exceeded",
         "project_spend_limit_exceeded",
         "organization_usage_limit_exceeded",
+        "billing_hard_limit_reached",
+        "billing_not_active",
     ] {
         rows.push((code, 429, error("requests", json!(code)), OutOfCredit));
+    }
+    rows.push(("account_deactivated", 401, error("invalid_request_error", json!("account_deactivated")), KeyRefused));
+    for code in ["content_filter", "content_policy_violation"] {
+        rows.push((code, 400, error("invalid_request_error", json!(code)), ContentRefused));
     }
     rows
 }

@@ -20,9 +20,14 @@ pub fn http() -> Client {
     CLIENT.clone()
 }
 
-/// A simulator with these faults, by this host's clock.
+/// The time of the simulators here, whatever the day is: some models of theirs end soon.
+pub fn noon() -> DateTime<Utc> {
+    "2026-11-22T12:00:00Z".parse().unwrap()
+}
+
+/// A simulator with these faults, at [`noon`].
 pub async fn started(faults: Faults) -> Server {
-    Server::start(Settings { faults, ..Settings::new(Utc::now) }).await.unwrap()
+    Server::start(Settings { faults, ..Settings::new(noon) }).await.unwrap()
 }
 
 /// A simulator with the faults of a file.
@@ -223,7 +228,7 @@ async fn writers_let_nobody_in_without_a_good_key() {
 
 #[tokio::test]
 async fn models_end_on_their_day() {
-    let later: fn() -> DateTime<Utc> = || Utc::now() + chrono::TimeDelta::days(20 * 365);
+    let later: fn() -> DateTime<Utc> = || noon() + chrono::TimeDelta::days(20 * 365);
     let server = Server::start(Settings::new(later)).await.unwrap();
     let (status, words) = refused(&server, Vendor::OpenAi, |body| {
         body["model"] = "gpt-4o-mini".into();

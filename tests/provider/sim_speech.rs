@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 use super::{
     audio::decode,
-    sim::{count, http, with},
+    sim::{count, http, noon, with},
 };
 
 /// A request of Polly's, signed by AWS's own code with this secret and at this time.
@@ -50,7 +50,7 @@ fn signed(server: &Server, body: &Value, secret: &str, time: SystemTime) -> Requ
 pub fn polly(server: &Server, change: Value) -> RequestBuilder {
     let mut body = json!({"OutputFormat": "mp3", "VoiceId": "Joanna", "Engine": "neural", "SampleRate": "24000"});
     body.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
-    signed(server, &body, SECRET_ACCESS_KEY, SystemTime::now())
+    signed(server, &body, SECRET_ACCESS_KEY, SystemTime::from(noon()))
 }
 
 pub fn google(server: &Server, input: Value) -> RequestBuilder {
@@ -178,7 +178,7 @@ async fn polly_is_as_strict_as_the_vendor() {
 async fn signatures_are_verified() {
     let server = with("").await;
     let body = json!({"Text": "Hi", "OutputFormat": "mp3", "VoiceId": "Joanna"});
-    let now = SystemTime::now();
+    let now = SystemTime::from(noon());
     let minutes = std::time::Duration::from_secs(600);
     is_refused(signed(&server, &body, "another", now), 403, "InvalidSignatureException").await;
     is_refused(signed(&server, &body, SECRET_ACCESS_KEY, now - minutes), 403, "Signature expired").await;

@@ -81,6 +81,24 @@ impl Server {
         Self { base, asked }
     }
 
+    /// One whose speech does not say how long it is, and never ends.
+    async fn endless() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                read(&mut stream).await;
+                let head = "HTTP/1.1 200 X\r\ncontent-type: audio/mpeg\r\ntransfer-encoding: chunked\r\n\r\n";
+                let mut sent = stream.write_all(head.as_bytes()).await;
+                let chunk = [b"10000\r\n", &[b' '; 0x1_0000][..], b"\r\n"].concat();
+                while sent.is_ok() {
+                    sent = stream.write_all(&chunk).await;
+                }
+            }
+        });
+        Self { base, asked: Arc::default() }
+    }
+
     pub(super) fn asked(&self) -> Vec<Asked> {
         self.asked.lock().unwrap().clone()
     }
@@ -364,9 +382,15 @@ async fn no_text_is_more_than_text() {
 
 #[tokio::test]
 async fn an_answer_without_end_is_cut_off() {
-    let server = Server::start(vec![(200, "content-type: audio/mpeg\r\n", vec![0; (16 << 20) + 1])]).await;
-    let failure = polly(&server, None).speak(&request("Joanna", "neural", "hi")).await.unwrap_err();
-    assert_eq!((failure.kind, failure.provider.as_deref()), (FailureKind::BadAnswer, Some("polly")));
+    let server = Server::endless().await;
+    let (polly, azure) = (polly(&server, None), azure(&server));
+    let google = google(&server, api_key(), HandClock::new());
+    let speakers: [(&dyn Speaker, &str); 3] =
+        [(&polly, "Joanna"), (&google, "en-US-Neural2-F"), (&azure, "en-US-JennyNeural")];
+    for (speaker, voice) in speakers {
+        let failure = speaker.speak(&request(voice, "neural", "hi")).await.unwrap_err();
+        assert_eq!((failure.kind, failure.provider.as_deref()), (FailureKind::BadAnswer, Some(speaker.name())));
+    }
 }
 
 #[tokio::test]

@@ -57,6 +57,9 @@ fn pollys_errors_are_known_by_name() {
         (400, "ServiceUnavailableException", Unavailable),
         (400, "RequestTimeoutException", Timeout),
         (503, "NobodyKnowsThisException", Unavailable),
+        (429, "NobodyKnowsThisException", RateLimited),
+        (502, "NobodyKnowsThisException", Unavailable),
+        (504, "NobodyKnowsThisException", Unavailable),
         (400, "NobodyKnowsThisException", BadRequest),
     ] {
         let quoted = r#""message": "hunter2""#;

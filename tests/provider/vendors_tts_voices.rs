@@ -1,7 +1,7 @@
 //! The vendors' lists of voices, and what `doctor` and the workflow make of them.
 
 use dailycast::{
-    cli::doctor_voices,
+    cli::doctor::voices::{self, Found},
     config::{Config, ConfigFile, Sources},
     machine::FailureKind,
     provider::tts::{OfferedVoice, Speaker as _},
@@ -17,17 +17,27 @@ fn json_line(body: Value) -> Line {
 }
 
 fn offered(voice: &str, engines: &[&str]) -> OfferedVoice {
-    OfferedVoice { voice: voice.to_owned(), engines: engines.iter().map(|&engine| engine.to_owned()).collect() }
+    let engines = engines.iter().map(|&engine| engine.to_owned()).collect();
+    OfferedVoice { voice: voice.to_owned(), engines, locales: Vec::new(), gender: None }
+}
+
+fn of(locales: &[&str], gender: &str, voice: OfferedVoice) -> OfferedVoice {
+    let locales = locales.iter().map(|&locale| locale.to_owned()).collect();
+    OfferedVoice { locales, gender: Some(gender.to_owned()), ..voice }
 }
 
 #[tokio::test]
 async fn pollys_voices_come_in_pages() {
     let first =
         json!({ "Voices": [{ "Id": "Joanna", "SupportedEngines": ["standard", "neural"] }], "NextToken": "a+b/c=" });
-    let second = json!({ "Voices": [{ "Id": "Ruth", "SupportedEngines": ["neural"], "Gender": "Female" }] });
+    let second = json!({ "Voices": [{ "Id": "Aditi", "SupportedEngines": ["neural"], "Gender": "Female",
+        "LanguageCode": "en-IN", "AdditionalLanguageCodes": ["hi-IN"] }] });
     let server = Server::start(vec![json_line(first.clone()), json_line(second)]).await;
     let voices = polly(&server, None).voices().await.unwrap();
-    assert_eq!(voices, [offered("Joanna", &["standard", "neural"]), offered("Ruth", &["neural"])]);
+    assert_eq!(
+        voices,
+        [offered("Joanna", &["standard", "neural"]), of(&["en-IN", "hi-IN"], "female", offered("Aditi", &["neural"]))]
+    );
     let asked = server.asked();
     assert_eq!((asked[0].method.as_str(), asked[0].path.as_str()), ("GET", "/v1/voices"));
     assert_eq!(asked[0].headers["authorization"], signature(&asked[0], "host;x-amz-date", ""));
@@ -42,7 +52,8 @@ async fn pollys_voices_come_in_pages() {
 #[tokio::test]
 async fn google_and_azure_list_their_voices() {
     let names = ["en-US-Neural2-F", "en-US-Chirp3-HD-Kore", "es-419-Standard-A", "cmn-CN-Wavenet-B", "Kore"];
-    let list: Vec<_> = names.iter().map(|name| json!({ "name": name, "languageCodes": ["x"] })).collect();
+    let list: Vec<_> =
+        names.iter().map(|name| json!({ "name": name, "languageCodes": ["x"], "ssmlGender": "MALE" })).collect();
     let server = Server::start(vec![json_line(json!({ "voices": list }))]).await;
     let voices = google(&server, api_key(), HandClock::new()).voices().await.unwrap();
     assert_eq!(
@@ -54,13 +65,15 @@ async fn google_and_azure_list_their_voices() {
             offered("cmn-CN-Wavenet-B", &["wavenet"]),
             offered("Kore", &[]),
         ]
+        .map(|voice| of(&["x"], "male", voice))
     );
     let asked = &server.asked()[0];
     assert_eq!((asked.method.as_str(), asked.path.as_str()), ("GET", "/v1/voices"));
     assert_eq!(asked.headers["x-goog-api-key"], "AIzaX");
 
     let list = json!([
-        { "ShortName": "en-US-JennyNeural", "VoiceType": "Neural" },
+        { "ShortName": "en-US-JennyNeural", "VoiceType": "Neural", "Locale": "en-US", "Gender": "Female",
+          "SecondaryLocaleList": ["de-DE"] },
         { "ShortName": "en-US-Ava:DragonHDLatestNeural", "VoiceType": "Neural" },
         { "ShortName": "en-US-Someone" },
     ]);
@@ -69,7 +82,7 @@ async fn google_and_azure_list_their_voices() {
     assert_eq!(
         voices,
         [
-            offered("en-US-JennyNeural", &["neural"]),
+            of(&["en-US", "de-DE"], "female", offered("en-US-JennyNeural", &["neural"])),
             offered("en-US-Ava:DragonHDLatestNeural", &["hd"]),
             offered("en-US-Someone", &[]),
         ]
@@ -89,7 +102,7 @@ fn config(toml: &str) -> Config {
 
 #[tokio::test]
 async fn doctor_knows_whose_key_is_good_and_which_voice_is_gone() {
-    let workflow = Workflow::builtin().unwrap();
+    let mut workflow = Workflow::builtin().unwrap();
     let names =
         |provider: &str| -> Vec<String> { workflow.voices_of(provider).map(|choice| choice.voice.clone()).collect() };
     let engines = |voice: &str| if voice == "Mizuki" { vec!["standard"] } else { vec!["standard", "neural"] };
@@ -102,15 +115,13 @@ async fn doctor_knows_whose_key_is_good_and_which_voice_is_gone() {
     let google = Server::start(vec![(403, "", br#"{"error": {"status": "PERMISSION_DENIED"}}"#.to_vec())]).await;
     let list: Vec<_> = names("azure").iter().map(|name| json!({ "ShortName": name, "VoiceType": "Neural" })).collect();
     let azure = Server::start(vec![json_line(json!(list))]).await;
-    let toml = |engine: &str| {
-        format!(
-            "[providers.polly]\naccess_key_id = \"id\"\nsecret_access_key = \"hunter2\"\nendpoint_url = \"{}\"\n{engine}\n\
-             [providers.google_tts]\napi_key = \"hunter2\"\nbase_url = \"{}\"\n\
-             [providers.azure_tts]\nkey = \"hunter2\"\nbase_url = \"{}\"\n",
-            polly.base, google.base, azure.base
-        )
-    };
-    let found = doctor_voices::check(&config(&toml("")), &workflow).await.unwrap();
+    let config = config(&format!(
+        "[providers.polly]\naccess_key_id = \"id\"\nsecret_access_key = \"hunter2\"\nendpoint_url = \"{}\"\n\
+         [providers.google_tts]\napi_key = \"hunter2\"\nbase_url = \"{}\"\n\
+         [providers.azure_tts]\nkey = \"hunter2\"\nbase_url = \"{}\"\n",
+        polly.base, google.base, azure.base
+    ));
+    let found = voices::check(&config, &workflow).await.unwrap();
     let told: Vec<_> = found.iter().map(|one| (one.provider, one.what.as_str(), one.mend.is_some())).collect();
     let all = format!("the key is good, and all {} voices of the workflow are on offer", list.len());
     assert_eq!(
@@ -122,12 +133,46 @@ async fn doctor_knows_whose_key_is_good_and_which_voice_is_gone() {
         ]
     );
 
-    let found = doctor_voices::check(&config(&toml("engine = \"neural\"")), &workflow).await.unwrap();
+    let mend = found[1].mend.as_deref().unwrap();
+    assert!(mend.contains("providers.google_tts.api_key or credentials_file"), "{mend}");
+
+    workflow.prefer_engine("polly", "neural");
+    let found = voices::check(&config, &workflow).await.unwrap();
     assert!(
         found.iter().any(|one| one.what == "the voice Mizuki does not speak in the engine neural"),
         "the engine of the settings wins: {found:?}"
     );
-    assert_eq!(doctor_voices::check(&config(""), &workflow).await.unwrap(), [], "without keys nobody is asked");
+}
+
+#[tokio::test]
+async fn without_keys_nobody_is_asked() {
+    assert_eq!(voices::check(&config(""), &Workflow::builtin().unwrap()).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_voice_of_another_language_or_gender_is_found() {
+    let workflow = Workflow::builtin().unwrap();
+    let list: Vec<_> = workflow
+        .spoken_by("azure")
+        .map(|(language, choice)| {
+            let language = if choice.voice == "de-DE-KatjaNeural" { "da" } else { language };
+            let gender = if choice.voice == "en-US-JennyNeural" { "Male" } else { &choice.gender };
+            json!({ "ShortName": choice.voice, "Locale": format!("{language}-XX"), "Gender": gender })
+        })
+        .collect();
+    let server = Server::start(vec![json_line(json!(list))]).await;
+    let config = config(&format!("[providers.azure_tts]\nkey = \"k\"\nbase_url = \"{}\"\n", server.base));
+    let mut found = voices::check(&config, &workflow).await.unwrap();
+    found.dedup();
+    let mut told: Vec<_> = found.iter().map(|Found { what, .. }| what.as_str()).collect();
+    told.sort_unstable();
+    assert_eq!(
+        told,
+        [
+            "the voice de-DE-KatjaNeural does not speak the language de",
+            "the voice en-US-JennyNeural is male, not female"
+        ]
+    );
 }
 
 #[test]

@@ -13,7 +13,7 @@ use dailycast::cli::{
     output::{Side, Table, count, dollars, minutes},
 };
 
-use crate::support::engine::TestNight;
+use crate::support::{Folder, engine::TestNight};
 
 /// Runs the program in an empty directory, without the settings of this host.
 fn dailycast(args: &[&str], env: &[(&str, &str)]) -> Output {
@@ -162,6 +162,48 @@ fn doctor_shows_no_key() {
     let told = text(&output.stdout);
     assert!(told.contains("writers: openai; speakers: azure"), "{told}");
     assert!(!told.contains("hunter2") && !text(&output.stderr).contains("hunter2"));
+}
+
+/// What `doctor` finds of this check, as `ok what`.
+fn findings(check: &str, args: &[&str], env: &[(&str, &str)]) -> Vec<String> {
+    let output = dailycast(&[&["doctor", "--json"], args].concat(), env);
+    let report: serde_json::Value = serde_json::from_str(&text(&output.stdout)).unwrap();
+    let found = report["checks"].as_array().unwrap().iter().filter(|finding| finding["check"] == check);
+    found.map(|finding| format!("{} {}", finding["ok"], finding["what"].as_str().unwrap())).collect()
+}
+
+#[test]
+fn doctor_looks_at_vendors_beside_the_offline_voice() {
+    let local = ("DAILYCAST_PROVIDERS__LOCAL_TTS__ENABLED", "true");
+    let folder = Folder::new();
+    std::fs::create_dir_all(&folder.0).unwrap();
+    let file = folder.0.join("account.json");
+    std::fs::write(&file, r#"{"type": "authorized_user", "refresh_token": "hunter2"}"#).unwrap();
+    let file = file.to_str().unwrap();
+    for variable in ["DAILYCAST_PROVIDERS__GOOGLE_TTS__CREDENTIALS_FILE", "GOOGLE_APPLICATION_CREDENTIALS"] {
+        let found = findings("speech", &[], &[local, (variable, file)]);
+        assert!(found[0].starts_with("false the service account of Google in"), "{variable}: {found:?}");
+        assert!(!found.concat().contains("hunter2"), "{found:?}");
+    }
+    let borrowed = [("GOOGLE_APPLICATION_CREDENTIALS", "/nowhere"), ("GEMINI_API_KEY", "x")];
+    assert_eq!(findings("keys", &[], &borrowed), ["true writers: gemini; speakers: none"]);
+}
+
+#[test]
+fn doctor_finds_a_model_that_ended_and_a_key_in_the_open() {
+    let folder = Folder::new();
+    std::fs::create_dir_all(&folder.0).unwrap();
+    let models = include_str!("../../workflows/models.toml").replace("2027-01-14", "2026-01-14");
+    std::fs::write(folder.0.join("models.toml"), models).unwrap();
+    let env = [
+        ("OPENAI_API_KEY", "hunter2"),
+        ("DAILYCAST_PROVIDERS__OPENAI__MODEL", "gpt-4o-mini"),
+        ("DAILYCAST_PROVIDERS__OPENAI__BASE_URL", "http://llm.example/v1"),
+    ];
+    let found = findings("writer", &["--workflows", folder.0.to_str().unwrap()], &env);
+    assert_eq!(found, ["false openai is asked for gpt-4o-mini, which ended on 2026-01-14"]);
+    let found = findings("keys", &[], &env);
+    assert_eq!(found[1], "false the key of openai can be read on its way to http://llm.example/v1");
 }
 
 #[test]

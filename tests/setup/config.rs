@@ -3,7 +3,9 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use dailycast::config::{Config, ConfigFile, DEFAULTS, Flag, LocalVoice, Place, Problems, Sources, SpoolKind};
+use dailycast::config::{
+    Config, ConfigFile, DEFAULTS, Flag, LocalVoice, Place, Problems, Sources, SpoolKind, is_exposed,
+};
 
 /// A configuration file in a directory of its own, gone with the value.
 struct Folder(PathBuf);
@@ -109,6 +111,7 @@ fn names_that_people_already_set_are_honoured() {
             ("AWS_SECRET_ACCESS_KEY", "key"),
             ("AWS_REGION", "eu-central-1"),
             ("AWS_ENDPOINT_URL", "http://127.0.0.1:9000"),
+            ("AWS_ENDPOINT_URL_POLLY", "http://127.0.0.1:9001"),
             ("AZURE_SPEECH_KEY", "z"),
             ("AZURE_SPEECH_REGION", "westeurope"),
         ],
@@ -125,6 +128,70 @@ fn names_that_people_already_set_are_honoured() {
     assert_eq!((shown(&providers.polly.access_key_id), providers.polly.region.as_str()), ("id".into(), "eu-central-1"));
     assert_eq!(shown(&config.storage.s3.secret_access_key), "key");
     assert_eq!(config.storage.s3.endpoint_url.as_deref(), Some("http://127.0.0.1:9000"));
+}
+
+/// Keys of a store that is not AWS are not tried on Polly, and a file can keep AWS's from it.
+#[test]
+fn polly_is_lent_the_keys_of_aws_and_of_no_other_store() {
+    let keys = [("AWS_ACCESS_KEY_ID", "id"), ("AWS_SECRET_ACCESS_KEY", "key"), ("AWS_SESSION_TOKEN", "token")];
+    let polly = |toml: &str, more: &[(&str, &str)]| {
+        let polly = load(toml, &[&keys, more].concat(), vec![]).unwrap().providers.polly;
+        let all = [polly.access_key_id, polly.secret_access_key, polly.session_token];
+        let set = all.iter().filter(|key| key.is_some()).count();
+        assert!(set == 0 || set == 3, "all or none: {set}");
+        set == 3
+    };
+    let minio = "http://minio:9000";
+    assert!(polly("", &[]));
+    assert!(polly("", &[("AWS_ENDPOINT_URL_S3", "https://s3.eu-central-1.amazonaws.com")]));
+    assert!(!polly("", &[("AWS_ENDPOINT_URL", minio)]));
+    assert!(!polly("", &[("AWS_ENDPOINT_URL_S3", minio)]));
+    assert!(!polly("[storage.s3]\nendpoint_url = \"http://minio:9000\"", &[]));
+    assert!(polly("", &[("AWS_ENDPOINT_URL_S3", minio), ("AWS_ENDPOINT_URL_POLLY", "http://sim:1")]));
+    let own = "[storage.s3]\nendpoint_url = \"http://minio:9000\"\naccess_key_id = \"a\"\nsecret_access_key = \"b\"";
+    assert!(polly(own, &[]), "the store has keys of its own");
+    assert!(!polly("[providers.polly]\naccess_key_id = \"\"\nsecret_access_key = \"\"", &[]));
+}
+
+/// GOOGLE_APPLICATION_CREDENTIALS is set for other programs, too.
+#[test]
+fn a_borrowed_file_of_google_may_be_missing() {
+    let google = load("", &[("GOOGLE_APPLICATION_CREDENTIALS", "/nowhere")], vec![]).unwrap().providers.google_tts;
+    assert!(google.is_borrowed && google.credentials_file.is_some());
+    let found = problems("", &[("DAILYCAST_PROVIDERS__GOOGLE_TTS__CREDENTIALS_FILE", "/nowhere")]);
+    assert!(found[0].2.contains("there is no file"), "{found:?}");
+}
+
+#[test]
+fn names_that_become_part_of_a_host_are_checked() {
+    for bucket in ["", "ab", "Podcasts", "a_b", "a..b", "-ab", "ab-", "a/b", "evil.example/x"] {
+        assert_eq!(problems(&format!("[storage.s3]\nbucket = {bucket:?}"), &[])[0].0, "storage.s3.bucket", "{bucket}");
+    }
+    for region in ["", "us east", "x/y", "EU"] {
+        assert_eq!(problems(&format!("[storage.s3]\nregion = {region:?}"), &[])[0].0, "storage.s3.region", "{region}");
+    }
+    let s3 = load("[storage.s3]\nbucket = \"a.b-3\"\nregion = \"auto\"", &[], vec![]).unwrap().storage.s3;
+    assert_eq!((s3.bucket.as_str(), s3.region.as_str()), ("a.b-3", "auto"));
+}
+
+#[test]
+fn only_plain_http_to_a_foreign_host_is_exposed() {
+    let exposed = ["http://api.example", "http://8.8.8.8:80/v1", "http://[2001:db8::1]/v1", "http://169.255.0.1"];
+    let closed = [
+        "https://api.example",
+        "http://127.0.0.1:1/v1",
+        "http://localhost:11434/v1",
+        "http://ollama:11434",
+        "http://10.1.2.3",
+        "http://192.168.0.7",
+        "http://[::1]:8080",
+        "http://[fd00::1]",
+        "http://host.docker.internal:1",
+    ];
+    assert!(exposed.into_iter().all(is_exposed));
+    for address in closed {
+        assert!(!is_exposed(address), "{address}");
+    }
 }
 
 /// A token of temporary credentials goes with their key and with no other.
@@ -304,6 +371,8 @@ fn no_secret_is_ever_shown() {
         "[providers.openai.api_key]\nvalue = \"hunter2\"",
         "[providers.openai]\napi_key = [\"hunter2\"]",
         "[providers.openai]\nbase_url = \"hunter2\"",
+        "[providers.openai]\nbase_url = \"https://user:hunter2@api.example/v1\"",
+        "[storage.s3]\nendpoint_url = \"http://hunter2@minio:9000\"",
     ];
     for toml in secrets {
         for (_, _, text) in problems(toml, &[]) {

@@ -92,5 +92,9 @@ async fn a_refused_key_is_a_finding_with_its_mend() {
 async fn what_each_writer_is_asked_for_is_told_without_asking() {
     let env = [("DAILYCAST_PROVIDERS__OPENAI__MODEL", "llama3.2")];
     let found = told("writer", "openai", Reply::json(500, &Value::Null), &env).await;
-    assert_eq!(found, ["true openai is asked for llama3.2 "]);
+    assert_eq!(found[0], "true openai is asked for llama3.2 ");
+    assert!(found[1].starts_with("false prices.toml has no price of llama3.2"), "its costs are a guess: {found:?}");
+    let env = [("DAILYCAST_PROVIDERS__OPENAI__MODEL", "gpt-6-luna-2026-06-18")];
+    let found = told("writer", "openai", Reply::json(500, &Value::Null), &env).await;
+    assert_eq!(found, ["true openai is asked for gpt-6-luna-2026-06-18 "], "a dated model costs what its name does");
 }

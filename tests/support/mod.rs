@@ -27,11 +27,12 @@ pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     assert!(waited.await.is_ok(), "waited three minutes until {what}");
 }
 
-/// A client for what a test asks by itself. The program brings its own TLS, so none is the default.
+/// A client for what a test asks by itself, past any proxy of the environment. The program brings
+/// its own TLS, so none is the default.
 pub fn web() -> reqwest::ClientBuilder {
     // Who comes second finds the same one.
     rustls::crypto::ring::default_provider().install_default().ok();
-    reqwest::Client::builder()
+    reqwest::Client::builder().no_proxy()
 }
 
 /// A folder that only one test knows, gone when the test is over; the test makes it.

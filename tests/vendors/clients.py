@@ -45,7 +45,7 @@ def openai():
     response = client.responses.create(model="gpt-6-luna", input=QUESTION, instructions="Be brief.",
                                        max_output_tokens=900, reasoning={"effort": "none"}, store=False)
     assert response.status == "completed" and response.output_text == answer.choices[0].message.content
-    assert "gpt-4o-mini" in [model.id for model in client.models.list()]
+    assert "gpt-6-luna" in [model.id for model in client.models.list()]
     assert client.models.retrieve("gpt-6-luna").id == "gpt-6-luna"
     gone = raises(openai.NotFoundError, lambda: ask(model="gpt-3.5-turbo"))
     assert gone.code == "model_not_found"
@@ -105,7 +105,7 @@ def gemini():
     high = ask(thinking_config=types.ThinkingConfig(thinking_level="HIGH"))
     assert high.usage_metadata.thoughts_token_count > 0
     raises(errors.ClientError, lambda: ask(thinking_config=types.ThinkingConfig(thinking_level="LOW", thinking_budget=5)))
-    assert "models/gemini-2.5-flash-lite" in [model.name for model in ours.models.list()]
+    assert "models/gemini-3.5-flash-lite" in [model.name for model in ours.models.list()]
     assert raises(errors.ClientError, lambda: ask(model="gemini-1.5-flash")).status == "NOT_FOUND"
     stranger = client("refused")
     refused = raises(errors.ClientError, lambda: list(stranger.models.list()))

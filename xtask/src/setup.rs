@@ -120,31 +120,52 @@ pub const VOICE: Environment =
 pub const VENDORS: Environment =
     Environment { name: "vendors", what: "the vendors' clients", list: "tests/vendors/requirements.txt" };
 
-/// Installs an environment. Made anew when the list of packages changes, not otherwise; two who
-/// do it at once take turns.
+/// The list of packages that an environment was made from, in its folder.
+const LIST: &str = "requirements.txt";
+
+/// Installs an environment. Made anew when the list of packages changes or its Python does not start
+/// any more (the system brought another one), not otherwise; two who do it at once take turns. The
+/// old one stays until the new one is whole. Only `bin/python` may be called: the other programs of
+/// an environment name the folder where it was made.
 pub fn environment(root: &Path, wanted: &Environment) -> Result<(), Problem> {
     let Environment { name, what, list } = wanted;
     let list = root.join(list);
     let wanted = fs::read_to_string(&list).map_err(|error| format!("cannot read {}: {error}", list.display()))?;
     let dir = kept()?.join(name);
     let cannot = |error: io::Error| format!("cannot make {}: {error}", dir.display());
-    fs::create_dir_all(&dir).map_err(cannot)?;
+    fs::create_dir_all(kept()?).map_err(cannot)?;
     let lock = File::create(dir.with_extension("lock")).map_err(cannot)?;
     lock.lock().map_err(cannot)?;
-    let installed = dir.join("requirements.txt");
-    if fs::read_to_string(&installed).is_ok_and(|found| found == wanted) {
+    let is_listed = fs::read_to_string(dir.join(LIST)).is_ok_and(|found| found == wanted);
+    if is_listed && succeeds(Command::new(dir.join("bin/python")).args(["-c", ""])) {
         return Ok(());
     }
     eprintln!("xtask: installing {what} into {}", dir.display());
     let python =
         python().ok_or_else(|| format!("{what}: there is no Python 3.11, 3.12 or 3.13 with its venv module"))?;
-    call(Command::new(python).args(["-m", "venv", "--clear"]).arg(&dir).stdout(io::stderr()))?;
-    let mut install = Command::new(dir.join("bin/python"));
+    let (new, old) = (dir.with_extension("new"), dir.with_extension("old"));
+    call(Command::new(python).args(["-m", "venv", "--clear"]).arg(&new).stdout(io::stderr()))?;
+    let mut install = Command::new(new.join("bin/python"));
     install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]);
     install.args(["--require-hashes", "--only-binary", ":all:", "--no-deps", "-r"]).arg(&list);
     call(install.stdin(Stdio::null()).stdout(io::stderr()))?;
     // Written last: its presence says that the rest is whole.
-    fs::write(&installed, wanted).map_err(cannot)
+    fs::write(new.join(LIST), wanted).map_err(cannot)?;
+    remove(&old).and_then(|()| absent(fs::rename(&dir, &old))).map_err(cannot)?;
+    fs::rename(&new, &dir).and_then(|()| remove(&old)).map_err(cannot)
+}
+
+/// Removes a folder that may be there.
+fn remove(dir: &Path) -> io::Result<()> {
+    absent(fs::remove_dir_all(dir))
+}
+
+/// Takes it as well that nothing was there.
+fn absent(done: io::Result<()>) -> io::Result<()> {
+    match done {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        done => done,
+    }
 }
 
 /// `/var/lib/dailycast` for root, `~/.local/share/dailycast` for everybody else.

@@ -5,9 +5,8 @@ use std::time::Duration;
 use chrono::NaiveDate;
 use futures_util::future::join_all;
 
-use super::Report;
+use super::{Report, voices};
 use crate::{
-    cli::doctor_voices,
     config::Config,
     machine::FailureKind,
     podcast::Failure,
@@ -16,7 +15,7 @@ use crate::{
 };
 
 /// The longest that one provider is waited for, with all pages of its list.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Asks every writer that has a key for its models, all at once.
 pub(super) async fn writers(config: &Config, workflow: &Workflow, today: NaiveDate, report: &mut Report) {
@@ -41,7 +40,7 @@ pub(super) async fn writers(config: &Config, workflow: &Workflow, today: NaiveDa
 
 /// Asks every speaker that has a key for its voices.
 pub(super) async fn speakers(config: &Config, workflow: &Workflow, report: &mut Report) {
-    match doctor_voices::check(config, workflow).await {
+    match voices::check(config, workflow).await {
         Ok(all) => {
             for found in all {
                 let what = format!("{}: {}", found.provider, found.what);

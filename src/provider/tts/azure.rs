@@ -164,16 +164,25 @@ pub fn read_voices(answer: &Answer) -> Result<Vec<OfferedVoice>, Failure> {
     struct Voice {
         short_name: String,
         voice_type: Option<String>,
+        locale: Option<String>,
+        #[serde(default)]
+        secondary_locale_list: Vec<String>,
+        gender: Option<String>,
     }
     if answer.status != 200 {
         return Err(refused(answer));
     }
     let voices: Vec<Voice> = wire::list(NAME, answer)?;
-    let offered = |Voice { short_name, voice_type }| {
+    let offered = |Voice { short_name, voice_type, locale, secondary_locale_list, gender }| {
         // The better and dearer ones are neural, too; only their names tell.
         let is_hd = short_name.contains("HD") && short_name.contains(':');
         let engine = if is_hd { Some("hd".to_owned()) } else { voice_type.map(|kind| kind.to_ascii_lowercase()) };
-        OfferedVoice { voice: short_name, engines: engine.into_iter().collect() }
+        OfferedVoice {
+            voice: short_name,
+            engines: engine.into_iter().collect(),
+            locales: locale.into_iter().chain(secondary_locale_list).collect(),
+            gender: gender.map(|gender| gender.to_ascii_lowercase()),
+        }
     };
     Ok(voices.into_iter().map(offered).collect())
 }

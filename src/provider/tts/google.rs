@@ -260,14 +260,23 @@ pub fn read_voices(answer: &Answer) -> Result<Vec<OfferedVoice>, Failure> {
         voices: Vec<Voice>,
     }
     #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
     struct Voice {
         name: String,
+        #[serde(default)]
+        language_codes: Vec<String>,
+        ssml_gender: Option<String>,
     }
     if answer.status != 200 {
         return Err(refused(answer));
     }
     let list: List = wire::list(NAME, answer)?;
-    let offered = |Voice { name }: Voice| OfferedVoice { engines: engine(&name).into_iter().collect(), voice: name };
+    let offered = |Voice { name, language_codes, ssml_gender }: Voice| OfferedVoice {
+        engines: engine(&name).into_iter().collect(),
+        voice: name,
+        locales: language_codes,
+        gender: ssml_gender.map(|gender| gender.to_ascii_lowercase()),
+    };
     Ok(list.voices.into_iter().map(offered).collect())
 }
 

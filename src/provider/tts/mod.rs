@@ -53,6 +53,10 @@ pub struct OfferedVoice {
     pub voice: String,
     /// The quality classes it can speak in; empty where the provider does not tell.
     pub engines: Vec<String>,
+    /// The locales it speaks (`en-US`, `cmn-CN`); empty where the provider does not tell.
+    pub locales: Vec<String>,
+    /// `female`, `male`, or another word of the provider's in small letters; `None` where it does not tell.
+    pub gender: Option<String>,
 }
 
 /// A text-to-speech provider.

@@ -230,6 +230,10 @@ pub fn read_voices(answer: &Answer) -> Result<(Vec<OfferedVoice>, Option<String>
         id: String,
         #[serde(default)]
         supported_engines: Vec<String>,
+        language_code: Option<String>,
+        #[serde(default)]
+        additional_language_codes: Vec<String>,
+        gender: Option<String>,
     }
     if answer.status != 200 {
         let name = error_name(answer);
@@ -237,10 +241,12 @@ pub fn read_voices(answer: &Answer) -> Result<(Vec<OfferedVoice>, Option<String>
         return Err(wire::failure(NAME, answer, kind, name.as_deref()));
     }
     let page: Page = wire::list(NAME, answer)?;
-    let voices = page
-        .voices
-        .into_iter()
-        .map(|Voice { id, supported_engines }| OfferedVoice { voice: id, engines: supported_engines });
+    let voices = page.voices.into_iter().map(|voice| OfferedVoice {
+        voice: voice.id,
+        engines: voice.supported_engines,
+        locales: voice.language_code.into_iter().chain(voice.additional_language_codes).collect(),
+        gender: voice.gender.map(|gender| gender.to_ascii_lowercase()),
+    });
     Ok((voices.collect(), page.next_token.filter(|token| !token.is_empty())))
 }
 
