@@ -1,7 +1,7 @@
 //! Nights in which a fifth of all calls goes wrong, in every way and at every vendor. Everybody has
 //! an episode, the template wrote where nobody else did, and our ledger is the vendors' bill.
 
-use std::{fs, time::Duration};
+use std::{collections::BTreeMap, fs, time::Duration};
 
 use dailycast::{
     clock::{Clock as _, SystemClock},
@@ -72,12 +72,13 @@ impl Night {
             ground.count("daily_podcast", "finished_at is null").await == 0
         })
         .await;
-        let memory = memory(&worker);
+        let (memory, warnings) = (memory(&worker), warnings(&worker.log()));
         ground.stop(worker).await;
         ground.assert_all_are_made(i64::from(self.learners)).await;
         assert_only_who_failed_everywhere_fell_back(ground).await;
         checker::assert_ledger_is_the_bill(ground.pool(), &simulator.usage()).await;
-        tell(ground, simulator, &memory).await;
+        tell(ground, simulator).await;
+        eprintln!("{memory}\nwarnings: {warnings:#?}");
     }
 }
 
@@ -87,8 +88,19 @@ fn memory(worker: &Process) -> String {
     status.lines().find(|line| line.starts_with("VmHWM")).unwrap_or_default().to_owned()
 }
 
+/// What a log has beyond the usual, and how often.
+fn warnings(log: &str) -> BTreeMap<String, u32> {
+    let mut counts = BTreeMap::new();
+    // The last line may not be whole yet.
+    let lines = log.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    for line in lines.filter(|line| line["level"] == "WARN" || line["level"] == "ERROR") {
+        *counts.entry(line["message"].to_string()).or_default() += 1;
+    }
+    counts
+}
+
 /// What came of a night, for whoever watches it.
-async fn tell(ground: &Ground, simulator: &Server, memory: &str) {
+async fn tell(ground: &Ground, simulator: &Server) {
     let queries = [
         "select status || ': ' || count(*) from dailycast.daily_podcast group by status order by 1",
         "select 'minutes: ' || round(extract(epoch from max(finished_at) - min(created_at)) / 60, 1)
@@ -104,7 +116,6 @@ async fn tell(ground: &Ground, simulator: &Server, memory: &str) {
         let lines: Vec<String> = sqlx::query_scalar(query).fetch_all(ground.pool()).await.unwrap();
         lines.iter().for_each(|line| eprintln!("{line}"));
     }
-    eprintln!("{memory}");
     for (vendor, count) in simulator.usage() {
         eprintln!(
             "{}: {} calls, {:?}, lost {:?} in {}",
