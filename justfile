@@ -32,3 +32,7 @@ prepare *options:
 # Look for bytes that bring a parser down (targets: the folders of tests/fuzz/corpus).
 fuzz target seconds="600" *options:
     tests/fuzz/run {{ target }} {{ seconds }} {{ options }}
+
+# A night of 2,000 learners as slow as a real one, with a fifth of faults; lasts for many minutes.
+vendors-night:
+    cargo test --release --test all -- --ignored --nocapture a_night_of_2000_learners

@@ -10,6 +10,7 @@ pub mod doctor;
 pub mod exit;
 pub mod neighbours;
 pub mod output;
+pub mod sim;
 pub mod speakers;
 
 mod academy;
@@ -22,7 +23,6 @@ mod night;
 mod podcast;
 mod provider;
 mod run;
-mod sim;
 mod workflow;
 mod writers;
 

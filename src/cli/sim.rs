@@ -79,7 +79,7 @@ pub fn point_settings(config: &mut Config, url: &str) {
 }
 
 /// The same as variables of the environment.
-fn variables(url: &str) -> Vec<(&'static str, String)> {
+pub fn variables(url: &str) -> Vec<(&'static str, String)> {
     vec![
         ("DAILYCAST_PROVIDERS__OPENAI__BASE_URL", format!("{url}/v1")),
         ("DAILYCAST_PROVIDERS__OPENAI__API_KEY", KEY.to_owned()),

@@ -128,13 +128,19 @@ fn list(ask: &Ask<'_>) -> Answer {
 }
 
 pub(super) fn trouble(told: &Told) -> Answer {
-    let (status, name, message) = usual(told.trouble);
-    let (status, name) = match told.trouble {
+    let (mut status, mut name, mut message) = usual(told.trouble);
+    let mut details = details(told);
+    if let Trouble::OutOfCredit | Trouble::SpendLimit = told.trouble {
         // Accounts without credit are closed, not limited.
-        Trouble::OutOfCredit | Trouble::SpendLimit => (403, "PERMISSION_DENIED"),
-        _ => (status, name),
-    };
-    error(told.status.unwrap_or(status), name, message, &details(told))
+        (status, name) = (403, "PERMISSION_DENIED");
+        message = "This API method requires billing to be enabled.";
+        details.push(json!({
+            "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+            "reason": "BILLING_DISABLED",
+            "domain": "googleapis.com",
+        }));
+    }
+    error(told.status.unwrap_or(status), name, message, &details)
 }
 
 fn wrong(message: &str) -> Box<Answer> {

@@ -93,10 +93,19 @@ pub async fn run(job: &Job<'_>) -> Outcome {
             return Outcome::failed(Failure::new(FailureKind::Unavailable, message));
         }
         Err(Unwritten::Broken(error)) => return Outcome::failed(broken(&error)),
-        Err(Unwritten::AllFailed(failures)) => match worth_waiting(job, &failures) {
-            Some(failure) => return Outcome::failed(failure),
-            None => None,
-        },
+        Err(Unwritten::AllFailed(failures)) => {
+            if let Some(failure) = worth_waiting(job, &failures) {
+                return Outcome::failed(failure);
+            }
+            if !failures.is_empty() {
+                tracing::warn!(
+                    podcast.id = podcast.id,
+                    error.message = told(&failures),
+                    "no writer wrote the script, the template does"
+                );
+            }
+            None
+        }
     };
     match artefacts(job, &facts, language, accepted) {
         Ok(made) => Outcome::done(Event::ScriptReady, made),
@@ -245,7 +254,11 @@ fn worth_waiting(job: &Job<'_>, failures: &[Failure]) -> Option<Failure> {
     let first = failures.iter().find(is_passing)?;
     let nobody_was_called = failures.iter().all(|failure| failure.kind.remedy() == Remedy::Snooze);
     let snoozes = nobody_was_called && failures.iter().any(|failure| is_turn(&failure));
-    let is_last_round = job.calls.podcast.attempt.saturating_add(1) >= job.workflow.script.rounds;
+    // Who was never asked has not failed: for its turn there are as many rounds as attempts.
+    let attempts = job.workflow.retry(Status::Pending).map_or(0, |policy| policy.max_attempts);
+    let rounds = job.workflow.script.rounds;
+    let rounds = if failures.iter().any(|failure| is_turn(&failure)) { rounds.max(attempts) } else { rounds };
+    let is_last_round = job.calls.podcast.attempt.saturating_add(1) >= rounds;
     let of_them = |failure: &&Failure| if snoozes { is_turn(failure) } else { is_passing(failure) };
     // Who named no wait may be asked again soon, whatever the others want.
     let asked = failures.iter().filter(of_them).map(|failure| failure.retry_after.unwrap_or_default()).min();
@@ -259,12 +272,17 @@ fn worth_waiting(job: &Job<'_>, failures: &[Failure]) -> Option<Failure> {
         FailureKind::BreakerOpen | FailureKind::OwnLimit => FailureKind::Unavailable,
         kind => kind,
     };
-    let told = failures.iter().map(|failure| {
+    let failure = Failure::new(kind, told(failures));
+    Some(Failure { provider: first.provider.clone(), retry_after, ..failure })
+}
+
+/// What each writer said, in the order in which they were asked.
+fn told(failures: &[Failure]) -> String {
+    let one = |failure: &Failure| {
         let provider = failure.provider.as_deref().unwrap_or("the chain");
         format!("{provider}: {}", failure.message.chars().take(LONGEST_TOLD).collect::<String>())
-    });
-    let failure = Failure::new(kind, told.collect::<Vec<_>>().join("; "));
-    Some(Failure { provider: first.provider.clone(), retry_after, ..failure })
+    };
+    failures.iter().map(one).collect::<Vec<_>>().join("; ")
 }
 
 /// True when a wait as long as `asked`, or as our own longest, leaves the time that a usual night

@@ -12,6 +12,7 @@ use crate::{
         moves::{Move, Then},
         writer::Writer,
     },
+    workflow::TEMPLATE,
 };
 
 use super::{Work, liveness::Liveness, shutdown::Shutdown};
@@ -163,7 +164,8 @@ fn plan_move(
     took: Duration,
 ) -> Move {
     let Outcome { result, made } = outcome;
-    let provider = calls.last().map(|call| call.provider.clone());
+    let last = calls.last().map(|call| call.provider.clone());
+    let provider = if made.is_fallback == Some(true) { Some(TEMPLATE.to_owned()) } else { last };
     let mut next = Move {
         lease: podcast.lease,
         nth: podcast.moves,

@@ -8,4 +8,6 @@ mod kills;
 mod start;
 mod stops;
 mod storage;
+mod vendor_nights;
+mod vendors;
 mod voice;

@@ -9,6 +9,7 @@ use aws_sdk_s3::{
 use dailycast::{
     audio,
     machine::{Status, replay},
+    sim::{Billed, Count, Operation, Vendor},
 };
 use sha2::{Digest, Sha256};
 use sqlx::PgPool;
@@ -66,6 +67,33 @@ const QUERIES: &[(&str, &str)] = &[
          where not exists (select from dailycast.daily_podcast p where p.id = x.podcast_id)",
     ),
 ];
+
+/// What stands on the bill of a vendor: calls, tokens read, tokens written, characters.
+type Bill = (String, i64, i64, i64, i64);
+
+/// The ledger, summed up like the vendors' bills.
+async fn ledger(pool: &PgPool) -> Vec<Bill> {
+    let sums = "select provider, count(*), coalesce(sum((units->>'input_tokens')::bigint), 0)::bigint,
+                    coalesce(sum((units->>'output_tokens')::bigint), 0)::bigint,
+                    coalesce(sum((units->>'characters')::bigint), 0)::bigint
+                from dailycast.provider_call where operation in ('script', 'speech') and provider <> 'local'
+                group by provider order by provider";
+    sqlx::query_as(sums).fetch_all(pool).await.unwrap()
+}
+
+/// Panics unless the ledger holds what the simulated vendors have on their bills: every call, and
+/// every token and character of which they told.
+pub async fn assert_ledger_is_the_bill(pool: &PgPool, usage: &BTreeMap<Vendor, Count>) {
+    let whole = |number: u64| i64::try_from(number).unwrap();
+    let bill = |(vendor, count): (&Vendor, &Count)| {
+        let Billed { input_tokens, output_tokens, characters } = count.billed;
+        let calls = count.calls - count.by_operation.get(&Operation::List).copied().unwrap_or_default();
+        (vendor.as_str().to_owned(), whole(calls), whole(input_tokens), whole(output_tokens), whole(characters))
+    };
+    let mut bills: Vec<Bill> = usage.iter().map(bill).collect();
+    bills.sort();
+    assert_eq!(ledger(pool).await, bills, "our ledger, and the vendors' bills");
+}
 
 /// A finished episode, as its row tells of it.
 #[derive(sqlx::FromRow)]

@@ -18,13 +18,18 @@ pub mod proxy;
 pub mod vendor;
 
 /// Waits for a condition. The bound is no part of any test: it only ends one that would hang.
-pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
-    let waited = tokio::time::timeout(Duration::from_secs(180), async {
+pub async fn until(what: &str, holds: impl AsyncFnMut() -> bool) {
+    until_within(Duration::from_secs(180), what, holds).await;
+}
+
+/// The same with a bound of its own.
+pub async fn until_within(bound: Duration, what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let waited = tokio::time::timeout(bound, async {
         while !holds().await {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     });
-    assert!(waited.await.is_ok(), "waited three minutes until {what}");
+    assert!(waited.await.is_ok(), "waited {bound:?} until {what}");
 }
 
 /// A client for what a test asks by itself, past any proxy of the environment. The program brings

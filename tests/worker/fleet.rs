@@ -239,13 +239,11 @@ async fn opened_by_hand_it_stays_so_for_its_time() {
     assert!(all_alerts(&night).await.is_empty(), "an operator knows what an operator did");
 }
 
-#[tokio::test]
-async fn a_pause_that_the_provider_asks_for_holds_for_all() {
-    let night = TestNight::new().await;
-    let (a, b) = two(&night, WIDE).await;
-    let pass = admit(&a).await.unwrap();
+/// A call ends with the wish for a pause.
+async fn asks_for_a_pause(fleet: &Fleet, pause: Duration) {
+    let pass = admit(fleet).await.unwrap();
     let mut failure = Failure::new(FailureKind::RateLimited, "slow down").at("openai");
-    failure.retry_after = Some(Duration::from_secs(1_000));
+    failure.retry_after = Some(pause);
     let call = Call {
         provider: "openai".to_owned(),
         model: "gpt-1".to_owned(),
@@ -257,6 +255,25 @@ async fn a_pause_that_the_provider_asks_for_holds_for_all() {
         request_id: None,
     };
     pass.ended(Err(&failure), &call);
+}
+
+/// Nobody goes elsewhere for a second's sake.
+#[tokio::test]
+async fn a_short_pause_is_waited_for() {
+    let night = TestNight::new().await;
+    let (a, b) = two(&night, WIDE).await;
+    asks_for_a_pause(&a, Duration::from_millis(400)).await;
+    sync(&[&a, &b]).await;
+    for fleet in [&a, &b] {
+        end(admit(fleet).await.unwrap(), None);
+    }
+}
+
+#[tokio::test]
+async fn a_pause_that_the_provider_asks_for_holds_for_all() {
+    let night = TestNight::new().await;
+    let (a, b) = two(&night, WIDE).await;
+    asks_for_a_pause(&a, Duration::from_secs(1_000)).await;
     sync(&[&a, &b]).await;
     for fleet in [&a, &b] {
         let refused = refusal(fleet).await;

@@ -168,6 +168,13 @@ impl Desk {
         (view.breaker.door(now), view.breaker.generation)
     }
 
+    /// What is left of the pause that the provider asked for; `None` while it rests, too.
+    pub(super) fn pause(&self, now: DateTime<Utc>) -> Option<Duration> {
+        let view = self.view();
+        let until = view.breaker.paused_until.filter(|_| view.breaker.opening.is_none())?;
+        (until - now).to_std().ok().filter(|left| !left.is_zero())
+    }
+
     /// Why no call may begin, in words.
     pub(super) fn reason(&self) -> String {
         let view = self.view();

@@ -210,6 +210,7 @@ impl Shared {
             let message = "it is not known yet what the other workers know of the provider";
             return Err(refused(FailureKind::OwnLimit, wish, message, SOON));
         }
+        self.pause_over(desk, deadline).await;
         // Of those that wait before a half-open breaker one goes on, without taking the others' turns.
         let trying = match self.door(desk, wish)? {
             (Door::Probe, _) => Some(desk.try_alone().ok_or_else(|| shut(desk, wish, Some(SOON)))?),
@@ -231,6 +232,18 @@ impl Shared {
             generation = self.take_probe(desk).await.ok_or_else(|| shut(desk, wish, Some(SOON)))?;
         }
         Ok(Entry { desk: Arc::clone(desk), _place: place, generation, is_probe, is_over: false })
+    }
+
+    /// Waits for the end of a pause that the provider asked for, if that comes in time: a short one
+    /// is no reason to go elsewhere.
+    async fn pause_over(&self, desk: &Desk, deadline: Instant) {
+        while let Some(left) = self.now().and_then(|now| desk.pause(now)) {
+            let ends = Instant::now() + left;
+            if ends > deadline {
+                return;
+            }
+            tokio::time::sleep_until(ends).await;
+        }
     }
 
     /// The door if it is not shut, and the generation of the breaker.
