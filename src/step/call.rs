@@ -106,18 +106,11 @@ impl Calls<'_> {
             if !(wanted.is_still_wanted)() {
                 return Err(Missed::Failed(failure));
             }
-            ended = self.once(wanted, number, &ask).await;
-            // The pause that a provider asked for holds for this call as for all others.
-            if let Err(Missed::Refused(refusal)) = &ended
-                && let Some(wait) = self.pause_in_place(refusal)
-            {
-                sleep(wait).await;
-                ended = self.once(wanted, number, &ask).await;
-            }
-            // That it failed says more than that it may not be tried again.
-            if let Err(Missed::Refused(_)) = ended {
-                return Err(Missed::Failed(failure));
-            }
+            ended = match self.once(wanted, number, &ask).await {
+                // That it failed says more than that it may not be tried again.
+                Err(Missed::Refused(_)) => return Err(Missed::Failed(failure)),
+                ended => ended,
+            };
         }
         ended
     }
@@ -156,12 +149,6 @@ impl Calls<'_> {
             return None;
         }
         let wait = IN_PLACE.delay(number, (self.attempt.chance)()).max(asked);
-        (self.attempt.time_left() >= wait + LONGEST_CALL).then_some(wait)
-    }
-
-    /// How long a refused try waits for the gate; `None` when that is too long.
-    fn pause_in_place(&self, refusal: &Failure) -> Option<Duration> {
-        let wait = refusal.retry_after.filter(|wait| *wait <= IN_PLACE.max_delay)?;
         (self.attempt.time_left() >= wait + LONGEST_CALL).then_some(wait)
     }
 }
