@@ -195,7 +195,9 @@ async fn one_that_asks_for_fewer_calls_gets_none_for_a_while() {
         alert: None,
         calls: [1, AT_ONCE],
     };
-    befalls(&busy, &busy).await;
+    // Polly names no wait: each podcast tries three times in place before it goes elsewhere.
+    let nameless = Illness { calls: [1, 3 * LEARNERS], ..busy };
+    befalls(&busy, &nameless).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
