@@ -161,6 +161,8 @@ impl Store {
         let options = options.application_name("dailycast").options([
             ("search_path", search_path.as_str()),
             ("statement_timeout", "60s"),
+            // A process that was stopped in the middle of a transaction lets its locks go.
+            ("idle_in_transaction_session_timeout", "5s"),
             // A host that vanished without a word is noticed within half a minute, by the server too.
             ("tcp_keepalives_idle", "10"),
             ("tcp_keepalives_interval", "5"),
