@@ -1,5 +1,5 @@
 -- One row per provider that was ever called: what the whole fleet knows of it. Workers change it
--- under its lock, at most about once a second each, so that calls never meet here.
+-- under its lock, for many calls at a time: to tell how they ended, and to reserve slots.
 create table dailycast.provider_state (
     provider text primary key,
 

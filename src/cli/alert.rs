@@ -38,6 +38,8 @@ async fn show(args: AlertList, context: Context) -> anyhow::Result<Exit> {
             ("raised (UTC)", Side::Left),
             ("times", Side::Right),
             ("state", Side::Left),
+            ("kind", Side::Left),
+            ("about", Side::Left),
             ("what", Side::Left),
         ]);
         for alert in &all {
@@ -46,6 +48,8 @@ async fn show(args: AlertList, context: Context) -> anyhow::Result<Exit> {
                 alert.raised_at.format("%m-%d %H:%M:%S").to_string(),
                 alert.times.to_string(),
                 state(alert).to_owned(),
+                alert.kind.clone(),
+                alert.subject.clone(),
                 alert.message.clone(),
             ]);
         }

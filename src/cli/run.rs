@@ -31,10 +31,10 @@ pub async fn run(context: Context) -> anyhow::Result<Exit> {
     let (settings, steps, fleet) = worker_of(&context, &store).await?;
     let shutdown = stop_on_signals()?;
     let app = app(&context, &store, &bound).await?;
-    both(bound, app, worker::run(store.clone(), settings, steps, shutdown.clone()), &shutdown).await?;
+    let ran = both(bound, app, worker::run(store.clone(), settings, steps, shutdown.clone()), &shutdown).await;
     fleet.end().await;
     store.close().await;
-    Ok(Exit::Done)
+    ran.map(|()| Exit::Done)
 }
 
 /// HTTP only.
@@ -60,9 +60,10 @@ pub async fn work(context: Context) -> anyhow::Result<Exit> {
     let store = ready(&context).await?;
     let (settings, steps, fleet) = worker_of(&context, &store).await?;
     let shutdown = stop_on_signals()?;
-    worker::run(store.clone(), settings, steps, shutdown).await?;
+    let worked = worker::run(store.clone(), settings, steps, shutdown).await;
     fleet.end().await;
     store.close().await;
+    worked?;
     Ok(Exit::Done)
 }
 

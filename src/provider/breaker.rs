@@ -32,6 +32,9 @@ pub const SHORT_PAUSE: Duration = Duration::from_secs(2);
 /// The longest pause a provider can ask for; after it, it is asked again.
 pub const LONGEST_PAUSE: Duration = Duration::from_secs(3_600);
 
+/// While a probe is under way, this is when it is worth asking again: it may end at any time.
+pub const PROBE_TAKES: Duration = Duration::from_secs(5);
+
 /// What the end of a call says about its provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signal {
@@ -145,7 +148,7 @@ pub enum Door {
     Open,
     /// Yes, for the one that takes the probe.
     Probe,
-    /// Not before then; `None`: nobody knows when.
+    /// Not before then; `None`: not before an operator closes the breaker.
     Shut(Option<DateTime<Utc>>),
 }
 
@@ -174,18 +177,19 @@ impl Breaker {
                 let until = pause.map_or(*until, |pause| pause.max(*until));
                 if until > now {
                     Door::Shut(Some(until))
-                } else if probe.as_ref().is_some_and(|probe| probe.until > now) {
-                    Door::Shut(None)
                 } else {
-                    Door::Probe
+                    let probe = probe.as_ref().filter(|probe| probe.until > now);
+                    probe.map_or(Door::Probe, |probe| Door::Shut(Some(probe.until.min(now + PROBE_TAKES))))
                 }
             }
         }
     }
 
-    /// Takes the probe if there is one to take. It is given to another after `patience`.
+    /// Takes the probe if there is one to take, or if it is theirs already: they may not have heard
+    /// of it. It is given to another after `patience`.
     pub fn take_probe(&mut self, by: &str, now: DateTime<Utc>, patience: Duration) -> bool {
-        let is_free = self.door(now) == Door::Probe;
+        let is_theirs = |opening: &Opening| opening.probe.as_ref().is_some_and(|probe| probe.by == by);
+        let is_free = self.door(now) == Door::Probe || self.opening.as_ref().is_some_and(is_theirs);
         if let Some(opening) = self.opening.as_mut().filter(|_| is_free) {
             opening.probe = Some(Probe { by: by.to_owned(), until: now + patience });
         }
@@ -194,11 +198,11 @@ impl Breaker {
 
     /// Takes note of how a call ended.
     pub fn note(&mut self, seen: &Sighting, rules: &BreakerRules) -> Option<Change> {
-        if let Signal::Pause(wait) = seen.signal {
-            self.paused_until = self.paused_until.max(Some(seen.at + wait));
-        }
         if seen.generation != self.generation {
             return None;
+        }
+        if let Signal::Pause(wait) = seen.signal {
+            self.paused_until = self.paused_until.max(Some(seen.at + wait));
         }
         let rest = match &mut self.opening {
             None => match seen.signal {
@@ -240,10 +244,11 @@ impl Breaker {
         self.open(Cause::Operator, now, until, Duration::ZERO)
     }
 
-    /// An operator closes it. Calls may begin at once, whatever the provider asked for.
-    pub fn close_by_hand(&mut self) -> Option<Change> {
-        self.paused_until = None;
-        (self.opening.is_some() || self.failures > 0).then(|| self.close())
+    /// An operator closes it. Calls may begin at once, whatever the provider asked for, and the calls
+    /// of before ask for nothing more. `None` when there was nothing to end.
+    pub fn close_by_hand(&mut self, now: DateTime<Utc>) -> Option<Change> {
+        let is_paused = self.paused_until.take().is_some_and(|until| until > now);
+        (is_paused || self.opening.is_some() || self.failures > 0).then(|| self.close())
     }
 
     fn open(&mut self, cause: Cause, at: DateTime<Utc>, until: Option<DateTime<Utc>>, rest: Duration) -> Change {

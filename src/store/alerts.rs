@@ -122,7 +122,7 @@ pub async fn write(store: &Store, notices: Vec<Notice>) -> Result<Vec<Notice>, E
     connection.answer(async |connection| tell(connection, notices).await).await.map_err(failed)
 }
 
-/// Alerts, the newest first: the open ones, or `all`.
+/// Alerts: the open ones, or `all`, open ones first, the newest first.
 ///
 /// # Errors
 /// [`Error::Database`].
@@ -132,7 +132,7 @@ pub async fn list(pool: &PgPool, all: bool, limit: i64) -> Result<Vec<Alert>, Er
         r#"/* list_alerts */
         select id, kind, subject, message, times, raised_at, last_at, resolved_at, acknowledged_at, acknowledged_by
         from dailycast.alert where $1 or resolved_at is null
-        order by raised_at desc, id desc limit $2"#,
+        order by resolved_at is not null, raised_at desc, id desc limit $2"#,
         all,
         limit,
     )
@@ -161,7 +161,7 @@ pub async fn acknowledge(pool: &PgPool, ids: &[i64], by: &str) -> Result<Vec<i64
 }
 
 /// Resolves the alerts of these kinds that were not seen again for a day: nothing else says that
-/// their cause is gone. Forgets what was resolved before the last `days` days, and what the nights
+/// their cause is gone. So with a provider whose breaker is closed or that nobody calls any more. Forgets what was resolved before the last `days` days, and what the nights
 /// before them have cost.
 ///
 /// # Errors
@@ -173,6 +173,13 @@ pub async fn prune(store: &Store, silent_kinds: &[&str], days: i32) -> Result<u6
         with silent as (
             update dailycast.alert set resolved_at = now()
             where resolved_at is null and kind = any($1) and last_at < now() - interval '1 day'
+        ), away as (
+            -- closed, or its rest has long been over and nobody has tried it since: no longer set up
+            update dailycast.alert set resolved_at = now()
+            where resolved_at is null and kind = 'provider_down' and not exists (
+                select from dailycast.provider_state s
+                where s.provider = subject and s.opened_at is not null
+                  and (s.open_until is null or s.open_until > now() - interval '1 day'))
         ), spending as (
             delete from dailycast.night_spending where date < (now() - make_interval(days => $2))::date
         )

@@ -107,7 +107,7 @@ impl Error {
             sqlx::Error::Database(error) => error.code().is_some_and(|code| {
                 // 57014 is our own statement_timeout: the same statement would take as long again.
                 matches!(&code[..2], "08" | "53" | "57" | "58") && code != "57014"
-                    || matches!(&*code, "40001" | "40P01" | "25006" | "55P03")
+                    || matches!(&*code, "40001" | "40P01" | "25006" | "25P03" | "55P03")
             }),
             sqlx::Error::Io(_)
             | sqlx::Error::Tls(_)
@@ -161,6 +161,8 @@ impl Store {
         let options = options.application_name("dailycast").options([
             ("search_path", search_path.as_str()),
             ("statement_timeout", "60s"),
+            // A process that was stopped in the middle of a transaction lets its locks go.
+            ("idle_in_transaction_session_timeout", "5s"),
             // A host that vanished without a word is noticed within half a minute, by the server too.
             ("tcp_keepalives_idle", "10"),
             ("tcp_keepalives_interval", "5"),

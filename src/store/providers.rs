@@ -100,7 +100,12 @@ pub async fn change(
 async fn lock(connection: &mut PgConnection, provider: &str) -> Result<Option<(State, DateTime<Utc>)>, sqlx::Error> {
     let row = sqlx::query!(
         r#"/* lock_provider */
-        with locked as materialized (select * from dailycast.provider_state where provider = $1 for update)
+        -- a worker that stopped while it holds the lock must not stop the others; for this transaction
+        with bounded as materialized (select set_config('lock_timeout', '2s', true) as patience),
+        locked as materialized (
+            select s.* from bounded, dailycast.provider_state s
+            where s.provider = $1 and bounded.patience is not null for update of s
+        )
         select locked.*, clock_timestamp() as "now!" from locked"#,
         provider,
     )
@@ -276,8 +281,10 @@ async fn take(
 ) -> Result<Option<Slots>, sqlx::Error> {
     let row = sqlx::query!(
         r#"/* reserve_slots */
-        with locked as materialized (
-            select next_slot_at from dailycast.provider_state where provider = $1 for update
+        with bounded as materialized (select set_config('lock_timeout', '2s', true) as patience),
+        locked as materialized (
+            select s.next_slot_at from bounded, dailycast.provider_state s
+            where s.provider = $1 and bounded.patience is not null for update of s
         ), timed as materialized (
             -- the clock is read when the lock is held
             select next_slot_at, clock_timestamp() as now from locked
@@ -308,27 +315,33 @@ async fn take(
     Ok(row.map(|row| Slots { now: row.now, first_at: row.first_at, given: u32::try_from(row.n).unwrap_or_default() }))
 }
 
-/// Adds to what a night has cost, in micro-dollars. A process that meets a night for the first time
-/// says so: what its podcasts have cost holds, where nobody counted or more than was counted.
+/// What a night has cost, in micro-dollars, for a process that meets it for the first time: what its
+/// podcasts have cost holds, where nobody counted or more than was counted. The sum takes a while.
 ///
 /// # Errors
 /// [`Error::Database`].
-pub async fn spend(store: &Store, night: NaiveDate, micro_usd: i64, is_first: bool) -> Result<(), Error> {
-    if is_first {
-        sqlx::query!(
+pub async fn meet(store: &Store, night: NaiveDate) -> Result<i64, Error> {
+    let connection = store.connection().await.map_err(Error::connecting)?;
+    let met = connection.answer(async |connection| {
+        sqlx::query_scalar!(
             r#"/* meet_spending */
             insert into dailycast.night_spending as n (date, micro_usd)
             select $1, coalesce(sum(cost_micro_usd), 0)::bigint from dailycast.daily_podcast where date = $1
-            on conflict (date) do update set micro_usd = greatest(n.micro_usd, excluded.micro_usd)"#,
+            on conflict (date) do update set micro_usd = greatest(n.micro_usd, excluded.micro_usd)
+            returning micro_usd"#,
             night,
         )
-        .execute(store.pool())
+        .fetch_one(connection)
         .await
-        .map_err(Error::in_statement("meet_spending"))?;
-    }
-    if micro_usd == 0 {
-        return Ok(());
-    }
+    });
+    met.await.map_err(Error::in_statement("meet_spending"))
+}
+
+/// Adds to what a night has cost, in micro-dollars.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn spend(store: &Store, night: NaiveDate, micro_usd: i64) -> Result<(), Error> {
     let connection = store.connection().await.map_err(Error::connecting)?;
     let spent = connection.answer(async |connection| {
         sqlx::query!(

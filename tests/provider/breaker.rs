@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use dailycast::{
     machine::FailureKind,
     podcast::Failure,
-    provider::breaker::{Breaker, Cause, Change, Door, SHORT_PAUSE, Sighting, Signal},
+    provider::breaker::{Breaker, Cause, Change, Door, PROBE_TAKES, SHORT_PAUSE, Sighting, Signal},
     workflow::BreakerRules,
 };
 use proptest::prelude::*;
@@ -73,6 +73,7 @@ fn each_failed_probe_doubles_the_rest_up_to_the_longest() {
         assert_eq!(breaker.door(at(now)), Door::Probe);
         assert!(breaker.take_probe("a", at(now), PATIENCE));
         assert!(!breaker.take_probe("b", at(now), PATIENCE), "one at a time");
+        assert!(breaker.take_probe("a", at(now), PATIENCE), "who has it may not have heard so");
         assert_eq!(end(&mut breaker, Signal::Ill(1), now), Some(Change::Opened(Cause::Failures)));
     }
     assert!(breaker.take_probe("a", at(now + 100), PATIENCE));
@@ -86,7 +87,8 @@ fn each_failed_probe_doubles_the_rest_up_to_the_longest() {
 fn a_probe_that_is_lost_or_told_to_wait_leaves_the_way_to_the_next() {
     let mut breaker = opened();
     assert!(breaker.take_probe("a", at(30), PATIENCE));
-    assert_eq!(breaker.door(at(89)), Door::Shut(None));
+    assert_eq!(breaker.door(at(31)), Door::Shut(Some(at(31) + PROBE_TAKES)), "it may end at any time");
+    assert_eq!(breaker.door(at(89)), Door::Shut(Some(at(90))));
     assert!(breaker.take_probe("b", at(90), PATIENCE), "the first one was not heard of again");
     assert_eq!(end(&mut breaker, Signal::BrokenOff, 91), None);
     assert!(breaker.take_probe("c", at(91), PATIENCE));
@@ -104,10 +106,21 @@ fn calls_from_before_a_change_neither_close_nor_open_it() {
         assert_eq!(breaker.note(&late, &RULES), None);
     }
     assert_eq!(breaker.door(at(29)), Door::Shut(Some(at(30))));
-    assert_eq!(breaker.close_by_hand(), Some(Change::Closed));
+    assert_eq!(breaker.close_by_hand(at(20)), Some(Change::Closed));
     let late = Sighting { generation: before, signal: Signal::OutOfCredit, at: at(21) };
     assert_eq!(breaker.note(&late, &RULES), None);
     assert_eq!(breaker.door(at(21)), Door::Open);
+}
+
+#[test]
+fn closed_by_hand_a_pause_is_over_and_no_call_from_before_asks_for_another() {
+    let mut breaker = Breaker::default();
+    let wish = Sighting { generation: 0, signal: Signal::Pause(Duration::from_secs(50)), at: at(10) };
+    assert_eq!(breaker.note(&wish, &RULES), None);
+    assert_eq!(breaker.close_by_hand(at(11)), Some(Change::Closed));
+    assert_eq!(breaker.note(&Sighting { at: at(12), ..wish }, &RULES), None);
+    assert_eq!(breaker.door(at(12)), Door::Open);
+    assert_eq!(breaker.close_by_hand(at(13)), None, "there is nothing to end");
 }
 
 #[test]
@@ -127,7 +140,7 @@ fn without_credit_or_key_only_an_operator_closes_it() {
         assert_eq!(breaker.door(at(1_000_000_000)), Door::Shut(None));
         assert!(!breaker.take_probe("a", at(1_000_000_000), PATIENCE));
         assert_eq!(end(&mut breaker, Signal::Well, 1), None);
-        assert_eq!(breaker.close_by_hand(), Some(Change::Closed));
+        assert_eq!(breaker.close_by_hand(at(1)), Some(Change::Closed));
         assert_eq!(breaker.door(at(1)), Door::Open);
         // As what a probe finds.
         let mut breaker = opened();
@@ -169,7 +182,7 @@ proptest! {
     #[test]
     fn whatever_comes_the_breaker_keeps_its_word(deeds in deeds()) {
         let mut breaker = Breaker::default();
-        let mut now = 0;
+        let (mut now, mut probes) = (0, 0);
         for deed in deeds {
             let before = breaker.clone();
             let is_for_good = before.opening.as_ref().is_some_and(|opening| opening.until.is_none());
@@ -177,7 +190,8 @@ proptest! {
             match &deed {
                 Deed::Wait(seconds) => now += seconds,
                 Deed::Probe => {
-                    let is_taken = breaker.take_probe("a", at(now), PATIENCE);
+                    probes += 1;
+                    let is_taken = breaker.take_probe(&probes.to_string(), at(now), PATIENCE);
                     prop_assert_eq!(is_taken, before.door(at(now)) == Door::Probe);
                     prop_assert!(!(is_taken && probed), "two probes at once");
                 }
@@ -186,7 +200,7 @@ proptest! {
                     prop_assert!(breaker.opening.is_some());
                 }
                 Deed::CloseByHand => {
-                    breaker.close_by_hand();
+                    breaker.close_by_hand(at(now));
                     prop_assert_eq!(breaker.door(at(now)), Door::Open);
                 }
                 Deed::End(age, signal) => {
@@ -209,8 +223,10 @@ proptest! {
                 }
                 Some(_) => {}
             }
-            if let Door::Shut(Some(until)) = breaker.door(at(now)) {
-                prop_assert!(until > at(now));
+            if let Door::Shut(until) = breaker.door(at(now)) {
+                let is_for_good = breaker.opening.as_ref().is_some_and(|opening| opening.until.is_none());
+                prop_assert_eq!(until.is_none(), is_for_good, "who waits is told how long");
+                prop_assert!(until.is_none_or(|until| until > at(now)));
             }
         }
     }

@@ -34,6 +34,25 @@ async fn plan(pool: &sqlx::PgPool, name: &str) -> String {
 }
 
 #[tokio::test]
+async fn what_many_workers_ask_for_is_found_by_index_in_the_common_pool() {
+    let night = TestNight::new().await;
+    night
+        .execute(
+            "insert into dailycast.provider_state (provider) select 'p' || n from generate_series(1, 5000) n;
+             analyze dailycast.provider_state",
+        )
+        .await;
+    for name in ["reserve_slots", "lock_provider", "mend_unfinished"] {
+        // The sweep meets tables of any size; what is tested is that it can go by index.
+        let pool = if name == "mend_unfinished" { night.store.hot() } else { night.pool() };
+        let plan = plan(pool, name).await;
+        for table in ["daily_podcast", "jobs", "provider_state"] {
+            assert!(!plan.contains(&format!("Seq Scan on {table}")), "{name} reads all of {table}:\n{plan}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn the_claim_and_the_writer_find_rows_by_index_whatever_the_tables_hold() {
     let night = TestNight::new().await;
     for name in ["claim_podcasts", "write_moves", "let_go"] {

@@ -7,7 +7,10 @@ use chrono::{DateTime, NaiveDate, Utc};
 use dailycast::{
     machine::FailureKind,
     podcast::{Call, Failure},
-    provider::gate::{Gate, Pass, Wish},
+    provider::{
+        breaker::PROBE_TAKES,
+        gate::{Gate, Pass, Wish},
+    },
     store::{
         alerts::{self, Alert},
         providers::{self, Spacing},
@@ -16,6 +19,8 @@ use dailycast::{
     workflow::{BreakerRules, Limits},
 };
 use futures_util::future::join_all;
+
+mod away;
 
 use crate::{store::claim::register, support::engine::TestNight};
 
@@ -149,7 +154,11 @@ async fn one_probe_in_the_fleet_decides_for_all() {
         let mut passes: Vec<_> = tries.into_iter().filter_map(Result::ok).collect();
         assert_eq!(passes.len(), 1, "one probe in the fleet");
         sync(&[&a, &b]).await;
-        assert!(admit(&a).await.is_err() && admit(&b).await.is_err(), "one probe at a time");
+        for fleet in [&a, &b] {
+            let refused = refusal(fleet).await;
+            assert_eq!(refused.kind, FailureKind::BreakerOpen, "one probe at a time");
+            assert!(refused.retry_after.is_some_and(|wait| wait <= PROBE_TAKES), "it is asked for again soon");
+        }
         end(passes.remove(0), end_of_probe);
         sync(&[&a, &b, &a]).await;
         assert_eq!(usize::from(admit(&a).await.is_ok()) + usize::from(admit(&b).await.is_ok()), doors);
@@ -277,12 +286,16 @@ async fn a_pause_that_the_provider_asks_for_holds_for_all() {
     sync(&[&a, &b]).await;
     for fleet in [&a, &b] {
         let refused = refusal(fleet).await;
-        assert_eq!(refused.kind, FailureKind::BreakerOpen);
+        assert_eq!(refused.kind, FailureKind::OwnLimit, "nothing is broken, its turn comes");
         assert!(refused.retry_after.is_some_and(|wait| wait > Duration::from_secs(500)));
     }
     let state = shown(&night).await;
     assert_eq!((state.state, state.failures_in_a_row), ("paused", 0));
     assert!(all_alerts(&night).await.is_empty());
+    assert!(fleet::close(&night.store, "openai", "a test").await.unwrap(), "an operator ends a pause, too");
+    assert_eq!(shown(&night).await.changed_by.as_deref(), Some("a test"));
+    sync(&[&a]).await;
+    assert!(admit(&a).await.is_ok());
 }
 
 #[tokio::test]
@@ -437,31 +450,11 @@ async fn the_budget_of_a_night_is_what_all_workers_spend() {
     let spent: i64 =
         sqlx::query_scalar("select micro_usd from dailycast.night_spending").fetch_one(night.pool()).await.unwrap();
     assert_eq!(spent, 1_000, "with what its podcasts had cost before");
-}
 
-#[tokio::test]
-async fn nothing_blocks_while_the_database_is_away() {
-    let night = TestNight::new().await;
-    let store = night.store.another();
-    let settings = Settings {
-        name: "a".to_owned(),
-        limits: BTreeMap::from([("openai".to_owned(), WIDE)]),
-        micro_usd_per_night: Some(1),
-        turn: Duration::from_millis(300),
-    };
-    let fleet = Fleet::idle(store.clone(), settings);
-    assert_eq!(refusal(&fleet).await.kind, FailureKind::OwnLimit, "nothing is known yet");
-    let unpaid = Wish { provider: "openai", night: date(), is_paid: false };
-    assert_eq!(fleet.admit(&unpaid).await.err().unwrap().kind, FailureKind::OwnLimit);
-    fleet.sync().await.unwrap();
-    let under_way = join_all((0..4).map(|_| fleet.admit(&unpaid))).await;
-    store.close().await;
-    assert!(fleet.sync().await.is_err());
-    for pass in under_way {
-        end(pass.unwrap(), Some(FailureKind::Unavailable));
-    }
-    assert_eq!(fleet.admit(&unpaid).await.err().unwrap().kind, FailureKind::BreakerOpen, "what was seen holds");
-    assert!(fleet.admit(&Wish { provider: "local", ..unpaid }).await.is_ok(), "who has no limit needs no database");
+    let raised = idle(&night, WIDE, Some(1_001));
+    raised.sync().await.unwrap();
+    drop(first(&raised).await);
+    night.until("the alert is over", async || all_alerts(&night).await[0].resolved_at.is_some()).await;
 }
 
 #[tokio::test]

@@ -28,7 +28,7 @@ pub(super) struct Unsaid {
     pub(super) spent: i64,
     /// Calls refused since the last time.
     pub(super) refused: i64,
-    /// Nobody here knows yet what it has cost.
+    /// This process has not met it yet.
     pub(super) is_first: bool,
 }
 
@@ -36,6 +36,8 @@ pub(super) struct Unsaid {
 struct Night {
     /// What the fleet knew, `None` before it was asked.
     told: Option<i64>,
+    /// What its podcasts have cost is in what the fleet knows.
+    is_met: bool,
     /// What calls of this process cost that the fleet does not know of yet.
     own: i64,
     refused: i64,
@@ -92,7 +94,7 @@ impl Budget {
             night: *date,
             spent: night.own,
             refused: night.refused,
-            is_first: night.told.is_none(),
+            is_first: !night.is_met,
         };
         nights.iter().map(unsaid).collect()
     }
@@ -112,6 +114,15 @@ impl Budget {
         }
     }
 
+    /// The fleet now knows what the podcasts of a night have cost. True when all of it is less than
+    /// the limit.
+    pub(super) fn met(&self, date: NaiveDate, spent: i64) -> bool {
+        if let Some(night) = self.nights().get_mut(&date) {
+            (night.told, night.is_met) = (night.told.max(Some(spent)), true);
+        }
+        self.limit.is_none_or(|limit| spent < limit)
+    }
+
     /// The fleet tells what a night has cost.
     pub(super) fn learn(&self, date: NaiveDate, spent: i64) {
         if let Some(night) = self.nights().get_mut(&date) {
@@ -122,7 +133,7 @@ impl Budget {
 
 fn entry(nights: &mut BTreeMap<NaiveDate, Night>, date: NaiveDate) -> &mut Night {
     let used = Instant::now();
-    let night = nights.entry(date).or_insert(Night { told: None, own: 0, refused: 0, used });
+    let night = nights.entry(date).or_insert(Night { told: None, is_met: false, own: 0, refused: 0, used });
     night.used = used;
     night
 }

@@ -5,7 +5,7 @@ use std::{
     collections::{BTreeMap, VecDeque},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicU32, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -75,8 +75,16 @@ impl News {
             }
             _ => self.seen.push_back(seen),
         }
-        if self.seen.len() > MOST_SIGHTINGS {
-            self.seen.pop_front();
+        self.forget_surplus();
+    }
+
+    /// What keeps a breaker open for good is never forgotten for what does not.
+    fn forget_surplus(&mut self) {
+        let is_grave = |seen: &Seen| matches!(seen.signal, Signal::OutOfCredit | Signal::KeyRefused);
+        while self.seen.len() > MOST_SIGHTINGS {
+            let oldest = self.seen.iter().position(|seen| !is_grave(seen));
+            // Of grave ones only, the last repeats an earlier one.
+            self.seen.remove(oldest.unwrap_or(MOST_SIGHTINGS));
         }
     }
 
@@ -94,8 +102,7 @@ impl News {
     /// Puts news that could not be told before these.
     fn after(mut self, mut earlier: Self) -> Self {
         earlier.seen.append(&mut self.seen);
-        let surplus = earlier.seen.len().saturating_sub(MOST_SIGHTINGS);
-        earlier.seen.drain(..surplus);
+        earlier.forget_surplus();
         earlier.calls = earlier.calls.saturating_add(self.calls);
         earlier.failures = earlier.failures.saturating_add(self.failures);
         earlier.latency_ms = earlier.latency_ms.saturating_add(self.latency_ms);
@@ -111,6 +118,8 @@ impl News {
 struct View {
     /// The generation that the fleet told last.
     told: i64,
+    /// The number of the first question that was asked after that answer.
+    asked_after: u64,
     breaker: Breaker,
     message: String,
     news: News,
@@ -127,7 +136,11 @@ pub(super) struct Desk {
     freed: Notify,
     workers: AtomicU32,
     probing: Arc<tokio::sync::Mutex<()>>,
+    questions: AtomicU64,
 }
+
+/// Held by the one call of this process that tries for the probe or is it.
+pub(super) type Alone = tokio::sync::OwnedMutexGuard<()>;
 
 /// A place for one call, free again when it is dropped.
 #[derive(Debug)]
@@ -151,6 +164,7 @@ impl Desk {
             freed: Notify::new(),
             workers: AtomicU32::new(1),
             probing: Arc::default(),
+            questions: AtomicU64::new(0),
         }
     }
 
@@ -175,17 +189,17 @@ impl Desk {
         (until - now).to_std().ok().filter(|left| !left.is_zero())
     }
 
-    /// Why no call may begin, in words.
-    pub(super) fn reason(&self) -> String {
+    /// Why no call may begin: a breaker that is open, or a mere pause, after which it is our turn.
+    pub(super) fn reason(&self) -> (FailureKind, String) {
         let view = self.view();
         if view.breaker.opening.is_none() {
-            return format!("{} asked for fewer calls and has a pause", self.name);
+            return (FailureKind::OwnLimit, format!("{} asked for fewer calls and has a pause", self.name));
         }
-        format!("the breaker of {} is open: {}", self.name, view.message)
+        (FailureKind::BreakerOpen, format!("the breaker of {} is open: {}", self.name, view.message))
     }
 
-    /// The right to try for the probe, for one at a time in this process.
-    pub(super) fn try_alone(&self) -> Option<tokio::sync::OwnedMutexGuard<()>> {
+    /// The right to try for the probe, and to make it, for one at a time in this process.
+    pub(super) fn try_alone(&self) -> Option<Alone> {
         Arc::clone(&self.probing).try_lock_owned().ok()
     }
 
@@ -260,6 +274,11 @@ impl Desk {
         std::mem::take(&mut self.view().news)
     }
 
+    /// The probe is ours once more, so that an earlier one was broken off is no news.
+    pub(super) fn took_probe(&self) {
+        self.view().news.seen.retain(|seen| seen.signal != Signal::BrokenOff);
+    }
+
     /// They could not be told.
     pub(super) fn put_back(&self, news: News) {
         let mut view = self.view();
@@ -267,13 +286,22 @@ impl Desk {
         view.news = later.after(news);
     }
 
-    /// The fleet knows this. What it was not told yet is seen on top of it.
-    pub(super) fn learn(&self, state: &State, now: DateTime<Utc>) {
+    /// The number of a question that is put to the database now.
+    pub(super) fn ask(&self) -> u64 {
+        self.questions.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// The fleet knows this, as it answered to question `number`. What it was not told yet is seen
+    /// on top of it.
+    ///
+    /// An older generation than the last one is an answer that was overtaken, if its question was
+    /// under way before. Asked later, the database has lost a commit, and what it says now holds.
+    pub(super) fn learn(&self, number: u64, state: &State, now: DateTime<Utc>) {
         let mut view = self.view();
-        if state.generation < view.told {
-            // An answer that was overtaken by a later one.
+        if state.generation < view.told && number < view.asked_after {
             return;
         }
+        view.asked_after = self.questions.load(Ordering::Relaxed);
         let mut breaker = row::breaker(state);
         let mut message = state.message.clone().unwrap_or_default();
         for seen in &view.news.seen {

@@ -1,8 +1,8 @@
 //! The gate that the whole fleet shares: breakers, rate limits and the budget hold for all workers
 //! together, and outlive them.
 //!
-//! Every process keeps a copy of what the fleet knows and decides by it at once; a call that meets
-//! no limit costs no statement of its own. About once a second, and at once when a breaker moves, a
+//! Every process keeps a copy of what the fleet knows and decides by it at once; calls that come
+//! often share their statements, one that comes alone costs one for its slot. About once a second, and at once when a breaker moves, a
 //! task ([`sync`]) tells the database what the calls of this process showed and reads what those of
 //! the others did. The slots of a rate limit are reserved in the database before they are used, for
 //! many calls at a time ([`slots`]), so the limit is never exceeded; the limit of calls at once is
@@ -28,6 +28,7 @@ use std::{
 
 use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, Utc};
+use rand::RngExt as _;
 use tokio::{sync::Notify, task::JoinHandle, time::Instant};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -43,7 +44,7 @@ use crate::{
 };
 
 use budget::{Budget, Verdict};
-use desk::{Desk, Place};
+use desk::{Alone, Desk, Place};
 
 pub use operator::{Provider, close, list, open};
 pub use row::SILENT_KINDS;
@@ -78,12 +79,16 @@ pub struct Settings {
 struct Shared {
     store: Store,
     name: String,
+    /// Whose probes are this process's: the name, and what no other process has.
+    owner: String,
     turn: Duration,
     desks: BTreeMap<String, Arc<Desk>>,
     budget: Budget,
     clock: Mutex<Option<(DateTime<Utc>, Instant)>>,
     learned: Notify,
     urgent: Notify,
+    /// Held by the one task that sums up what nights have cost.
+    meeting: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Shared {
@@ -133,6 +138,7 @@ impl Fleet {
         let desk = |(name, limits): (&String, &Limits)| (name.clone(), Arc::new(Desk::new(name, *limits)));
         let shared = Shared {
             store,
+            owner: format!("{} {}", settings.name, rand::rng().random::<u64>()),
             name: settings.name.clone(),
             turn: settings.turn,
             desks: settings.limits.iter().map(desk).collect(),
@@ -140,6 +146,7 @@ impl Fleet {
             clock: Mutex::new(None),
             learned: Notify::new(),
             urgent: Notify::new(),
+            meeting: Arc::default(),
         };
         let ending = CancellationToken::new().drop_guard();
         Arc::new(Self { shared: Arc::new(shared), task: Mutex::new(None), ending })
@@ -212,26 +219,30 @@ impl Shared {
         }
         self.pause_over(desk, deadline).await;
         // Of those that wait before a half-open breaker one goes on, without taking the others' turns.
-        let trying = match self.door(desk, wish)? {
+        let mut alone = match self.door(desk, wish)? {
             (Door::Probe, _) => Some(desk.try_alone().ok_or_else(|| shut(desk, wish, Some(SOON)))?),
             _ => None,
         };
-        let Some(place) = desk.place(deadline).await else {
+        let full = || {
             let message = format!("{} has as many calls under way as it may have", desk.name);
-            return Err(refused(FailureKind::OwnLimit, wish, message, SOON));
+            refused(FailureKind::OwnLimit, wish, message, SOON)
         };
+        // No slot is spent while there is no place, and no place is held while waiting for a slot.
+        drop(desk.place(deadline).await.ok_or_else(full)?);
         desk.turn(&self.store, self.turn).await.map_err(|wait| {
             let message = format!("{} has had as many calls this minute as it may have", desk.name);
             refused(FailureKind::OwnLimit, wish, message, wait)
         })?;
+        let place = desk.place(Instant::now() + self.turn).await.ok_or_else(full)?;
         // It may have moved meanwhile.
         let (door, mut generation) = self.door(desk, wish)?;
-        let is_probe = door == Door::Probe;
+        let mut is_probe = door == Door::Probe;
         if is_probe {
-            let _alone = trying.or_else(|| desk.try_alone()).ok_or_else(|| shut(desk, wish, Some(SOON)))?;
-            generation = self.take_probe(desk).await.ok_or_else(|| shut(desk, wish, Some(SOON)))?;
+            alone = Some(alone.or_else(|| desk.try_alone()).ok_or_else(|| shut(desk, wish, Some(SOON)))?);
+            (generation, is_probe) = self.take_probe(desk).await.ok_or_else(|| shut(desk, wish, Some(SOON)))?;
         }
-        Ok(Entry { desk: Arc::clone(desk), _place: place, generation, is_probe, is_over: false })
+        let _alone = alone.filter(|_| is_probe);
+        Ok(Entry { desk: Arc::clone(desk), _place: place, _alone, generation, is_probe, is_over: false })
     }
 
     /// Waits for the end of a pause that the provider asked for, if that comes in time: a short one
@@ -256,25 +267,36 @@ impl Shared {
         }
     }
 
-    /// Tries to get the one probe of the fleet, and returns its generation.
-    async fn take_probe(&self, desk: &Desk) -> Option<i64> {
-        let mut is_ours = false;
+    /// Tries to get the one probe of the fleet. Returns the generation of the breaker, and whether
+    /// the call is the probe: it is none where the breaker is closed already.
+    ///
+    /// The caller holds the desk's [`Alone`]. So a probe that is this process's in the row is one
+    /// whose answer was lost on its way: it is taken again.
+    async fn take_probe(&self, desk: &Desk) -> Option<(i64, bool)> {
+        let number = desk.ask();
+        let (mut is_ours, mut is_open) = (false, false);
         let take = providers::change(&self.store, &desk.name, |state, now| {
             let mut breaker = row::breaker(state);
-            is_ours = breaker.take_probe(&self.name, now, PROBE_PATIENCE);
+            is_open = breaker.door(now) == Door::Open;
+            is_ours = breaker.take_probe(&self.owner, now, PROBE_PATIENCE);
             row::keep(&breaker, state);
             Vec::new()
         });
         let changed = tokio::time::timeout(self.turn, take).await.ok()?.ok()?;
-        desk.learn(&changed.state, changed.now);
-        is_ours.then_some(changed.state.generation)
+        if is_ours {
+            desk.took_probe();
+        }
+        desk.learn(number, &changed.state, changed.now);
+        (is_ours || is_open).then_some((changed.state.generation, is_ours))
     }
 }
 
 /// Why no call may go to the provider.
 fn shut(desk: &Desk, wish: &Wish<'_>, wait: Option<Duration>) -> Failure {
-    let mut failure = Failure::new(FailureKind::BreakerOpen, desk.reason()).at(wish.provider);
-    failure.retry_after = wait;
+    let (kind, message) = desk.reason();
+    let mut failure = Failure::new(kind, message).at(wish.provider);
+    // Only an open breaker can wait for an operator.
+    failure.retry_after = wait.or((kind == FailureKind::OwnLimit).then_some(SOON));
     failure
 }
 
@@ -282,6 +304,7 @@ fn shut(desk: &Desk, wish: &Wish<'_>, wait: Option<Duration>) -> Failure {
 struct Entry {
     desk: Arc<Desk>,
     _place: Place,
+    _alone: Option<Alone>,
     generation: i64,
     is_probe: bool,
     is_over: bool,

@@ -119,8 +119,8 @@ pub async fn open(store: &Store, provider: &str, time: Option<Duration>, by: &st
     Ok(())
 }
 
-/// Closes a breaker by hand, and ends the pause that the provider asked for. False when calls could
-/// begin anyway.
+/// Closes a breaker by hand, and ends the pause that the provider asked for. False when there
+/// was nothing to end.
 ///
 /// # Errors
 /// When the database did not take it.
@@ -128,8 +128,8 @@ pub async fn close(store: &Store, provider: &str, by: &str) -> Result<bool, stor
     let mut has_moved = false;
     let changed = providers::change(store, provider, |state, now| {
         let mut breaker = row::breaker(state);
-        has_moved = breaker.door(now) != Door::Open;
-        let change = breaker.close_by_hand();
+        let change = breaker.close_by_hand(now);
+        has_moved = change.is_some();
         row::keep(&breaker, state);
         change.map(|change| row::record(state, change, "", by, now)).unwrap_or_default()
     });

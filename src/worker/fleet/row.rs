@@ -50,8 +50,11 @@ fn cause(state: &State) -> Cause {
 pub(super) fn keep(breaker: &Breaker, state: &mut State) {
     let opening = breaker.opening.as_ref();
     let probe = opening.and_then(|opening| opening.probe.as_ref());
+    if state.generation != breaker.generation {
+        // Else it is as it was, also in the words of a newer version.
+        state.cause = opening.map(|opening| opening.cause.as_str().to_owned());
+    }
     state.generation = breaker.generation;
-    state.cause = opening.map(|opening| opening.cause.as_str().to_owned());
     state.opened_at = opening.map(|opening| opening.since);
     state.open_until = opening.and_then(|opening| opening.until);
     state.rest_ms = opening.map_or(0, |opening| i64::try_from(opening.rest.as_millis()).unwrap_or(i64::MAX));
@@ -94,6 +97,11 @@ pub(super) fn record(state: &mut State, change: Change, why: &str, who: &str, no
 pub(super) fn retired(provider: &str, model: &str, times: i64) -> Notice {
     let message = format!("{provider} no longer has {model}: name its successor in models.toml or voices.toml");
     Notice::Raise { kind: RETIRED, subject: format!("{provider} {model}"), message, times }
+}
+
+/// A night has cost less than its budget: an operator raised that.
+pub(super) fn within_budget(night: chrono::NaiveDate) -> Notice {
+    Notice::Resolve { kind: BUDGET, subject: night.to_string() }
 }
 
 /// The alert of a night whose budget is used up.

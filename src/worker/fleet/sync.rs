@@ -1,11 +1,12 @@
 //! Tells the fleet what the calls of this process showed, and learns what the others know.
 //!
-//! What cannot be told now is kept and told later; a telling whose answer was lost is told twice,
-//! which counts a second's calls twice and changes nothing else.
+//! What cannot be told now is kept and told later. A telling whose answer was lost is told twice: the
+//! calls of that round, their failures in a row and their costs then count twice. A breaker may open
+//! early for it, and a budget be reached early; neither is ever late.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -72,34 +73,83 @@ fn away(is_away: &mut bool, error: &str) {
 }
 
 /// One round.
-pub(super) async fn once(shared: &Shared) -> Result<(), store::Error> {
+pub(super) async fn once(shared: &Arc<Shared>) -> Result<(), store::Error> {
+    let mut failed = None;
     for desk in shared.desks.values() {
-        tell(shared, desk).await?;
-    }
-    for said in shared.budget.unsaid() {
-        providers::spend(&shared.store, said.night, said.spent, said.is_first).await?;
-        shared.budget.said(&said);
-        if let Some(limit) = shared.budget.limit().filter(|_| said.refused > 0) {
-            let notice = row::budget(said.night, limit, said.refused);
-            shout(&alerts::write(&shared.store, vec![notice]).await?);
-            shared.budget.alerted(&said);
+        if let Err(error) = tell(shared, desk).await {
+            // One row may be locked; the others are told.
+            if matches!(error, store::Error::Database { statement: "connect", .. }) {
+                return Err(error);
+            }
+            failed.get_or_insert(error);
         }
     }
     let nights: Vec<_> = shared.budget.unsaid().iter().map(|said| said.night).collect();
+    let numbers: BTreeMap<&str, u64> = shared.desks.iter().map(|(name, desk)| (name.as_str(), desk.ask())).collect();
     let fleet = providers::read(&shared.store, &nights).await?;
     shared.set_clock(fleet.now);
     for desk in shared.desks.values() {
         desk.share_among(u32::try_from(fleet.workers).unwrap_or(u32::MAX));
     }
     for state in &fleet.states {
-        if let Some(desk) = shared.desks.get(&state.provider) {
-            desk.learn(state, fleet.now);
+        let name = state.provider.as_str();
+        if let Some((desk, number)) = shared.desks.get(name).zip(numbers.get(name)) {
+            desk.learn(*number, state, fleet.now);
         }
     }
     for (night, spent) in fleet.spent {
         shared.budget.learn(night, spent);
     }
     shared.learned.notify_waiters();
+    spend(shared).await?;
+    failed.map_or(Ok(()), Err)
+}
+
+/// Tells what the calls of this process have cost, and whom the budget stopped.
+async fn spend(shared: &Arc<Shared>) -> Result<(), store::Error> {
+    let mut first = Vec::new();
+    for said in shared.budget.unsaid() {
+        if said.is_first {
+            // What it has cost before goes first: who finds a row takes it for the whole.
+            first.push(said.night);
+            continue;
+        }
+        if said.spent > 0 {
+            providers::spend(&shared.store, said.night, said.spent).await?;
+            shared.budget.said(&said);
+        }
+        if let Some(limit) = shared.budget.limit().filter(|_| said.refused > 0) {
+            let notice = row::budget(said.night, limit, said.refused);
+            shout(&alerts::write(&shared.store, vec![notice]).await?);
+            shared.budget.alerted(&said);
+        }
+    }
+    if first.is_empty() {
+        return Ok(());
+    }
+    if let Ok(alone) = Arc::clone(&shared.meeting).try_lock_owned() {
+        let shared = Arc::clone(shared);
+        tokio::spawn(async move {
+            let _alone = alone;
+            for night in first {
+                if let Err(error) = meet(&shared, night).await {
+                    tracing::warn!(error = chain(&error), "it is not known what the night of {night} has cost");
+                }
+            }
+        });
+    }
+    Ok(())
+}
+
+/// Meets a night, off the path of the round: the sum over a night may be slow. Bounded by its
+/// statement.
+async fn meet(shared: &Shared, night: NaiveDate) -> Result<(), store::Error> {
+    let spent = providers::meet(&shared.store, night).await?;
+    let is_within = shared.budget.met(night, spent);
+    shared.learned.notify_waiters();
+    if is_within {
+        shout(&alerts::write(&shared.store, vec![row::within_budget(night)]).await?);
+    }
     Ok(())
 }
 
@@ -108,6 +158,7 @@ async fn tell(shared: &Shared, desk: &Desk) -> Result<(), store::Error> {
     let news = Unsaid { desk, news: Some(desk.take_news()) };
     let Some(told) = news.news.as_ref().filter(|news| !news.is_empty()) else { return Ok(()) };
     let mut moves = Vec::new();
+    let number = desk.ask();
     let changed = providers::change(&shared.store, &desk.name, |state, now| {
         apply(desk, told, state, &shared.name, now, &mut moves)
     })
@@ -117,7 +168,7 @@ async fn tell(shared: &Shared, desk: &Desk) -> Result<(), store::Error> {
         log(&changed.state, change, &message);
     }
     shout(&changed.news);
-    desk.learn(&changed.state, changed.now);
+    desk.learn(number, &changed.state, changed.now);
     Ok(())
 }
 
