@@ -4,7 +4,6 @@
 use std::{
     fs,
     sync::{Arc, Mutex},
-    time::Duration,
 };
 
 use dailycast::{
@@ -21,6 +20,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
+use super::s3::settings;
 use crate::support::Folder;
 
 /// Everything that a rule may have, and rules of both scopes that a filter may have.
@@ -128,22 +128,6 @@ async fn request(stream: &mut TcpStream) -> Option<(String, String)> {
         if stream.read_buf(&mut read).await.ok()? == 0 {
             return None;
         }
-    }
-}
-
-fn settings(endpoint: String) -> Settings {
-    Settings {
-        bucket: "episodes".to_owned(),
-        region: "us-east-1".to_owned(),
-        endpoint_url: Some(endpoint),
-        force_path_style: true,
-        access_key_id: "NOBODY".to_owned(),
-        secret_access_key: "nothing".to_owned(),
-        session_token: None,
-        credentials_expire_at: None,
-        create_bucket: true,
-        connect_timeout: Duration::from_secs(5),
-        timeout: Duration::from_secs(20),
     }
 }
 

@@ -75,7 +75,7 @@ impl Server {
     }
 }
 
-fn settings(endpoint: String) -> Settings {
+pub(super) fn settings(endpoint: String) -> Settings {
     Settings {
         bucket: "episodes".to_owned(),
         region: "us-east-1".to_owned(),
