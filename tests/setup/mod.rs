@@ -9,3 +9,4 @@ mod django;
 mod online;
 mod postgres;
 mod readme;
+mod role;

@@ -1,0 +1,146 @@
+//! What we build on: licences that go with ours, no crate that was ruled out, no big one twice.
+
+use std::{collections::BTreeMap, process::Command};
+
+use serde::Deserialize;
+
+use super::assert_none;
+
+/// Licences that ask no more of who passes on our program than to name them.
+const LICENCES: [&str; 12] = [
+    "0BSD",
+    "Apache-2.0",
+    "BSD-2-Clause",
+    "BSD-3-Clause",
+    "BSL-1.0",
+    "CDLA-Permissive-2.0",
+    "ISC",
+    "MIT",
+    "MPL-2.0",
+    "Unicode-3.0",
+    "Unlicense",
+    "Zlib",
+];
+
+/// Crates whose licence is another one, and why that is fine.
+const EXCEPTIONS: [(&str, &str); 3] = [
+    ("apalis-postgres", NO_NAME),    // its README says MIT or Apache-2.0
+    ("mp3lame-sys", "LGPL-3.0"),     // README says what it asks of who passes on a binary
+    ("mp3lame-encoder", "LGPL-3.0"), // the same
+];
+
+/// Said of a crate that brings its licence as a text without naming it.
+const NO_NAME: &str = "no licence by name";
+
+/// Crates that must not come in, by whatever way.
+const BANNED: [(&str, &str); 5] = [
+    ("aws-lc-rs", "we have ring; a second library of ciphers takes minutes to build and needs cmake"),
+    ("aws-lc-sys", "as aws-lc-rs"),
+    ("native-tls", "TLS is rustls, the same on every machine"),
+    ("openssl", "TLS is rustls, the same on every machine"),
+    ("openssl-sys", "TLS is rustls, the same on every machine"),
+];
+
+/// Crates that are big, or that must agree on their types, so that one version has to do.
+const ONCE: [&str; 13] = [
+    "chrono",
+    "http",
+    "hyper",
+    "hyper-util",
+    "poem",
+    "rand",
+    "reqwest",
+    "ring",
+    "rustls",
+    "serde",
+    "sqlx-core",
+    "tokio",
+    "tower",
+];
+
+/// What `cargo metadata` tells.
+#[derive(Deserialize)]
+struct Metadata {
+    packages: Vec<Package>,
+}
+
+#[derive(Deserialize, Clone)]
+struct Package {
+    name: String,
+    version: String,
+    license: Option<String>,
+    /// `None` for our own.
+    source: Option<String>,
+}
+
+/// The crates of this kind of machine. All of them were fetched to build the tests.
+fn packages() -> Vec<Package> {
+    let told = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .args(["metadata", "--format-version", "1", "--offline", "--locked"])
+        .args(["--filter-platform", &format!("{}-unknown-linux-gnu", std::env::consts::ARCH)])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
+    let metadata: Metadata = serde_json::from_slice(&told.stdout).unwrap();
+    metadata.packages.into_iter().filter(|package| package.source.is_some()).collect()
+}
+
+/// True when an expression of SPDX (or crates.io's older `MIT/Apache-2.0`) can be met with these
+/// licences. `WITH` adds rights, so it changes nothing.
+fn is_met(expression: &str) -> bool {
+    let expression = expression.replace('/', " OR ").replace(['(', ')'], " ");
+    let is_known = |licence: &str| LICENCES.contains(&licence.split(" WITH ").next().unwrap_or(licence).trim());
+    // `A AND B OR C` is taken as `A AND (B OR C)`: stricter than SPDX, never laxer.
+    expression.split(" AND ").all(|part| part.split(" OR ").any(is_known))
+}
+
+fn licences(packages: &[Package]) -> Vec<String> {
+    let is_fine = |package: &&Package| {
+        let licence = package.license.as_deref().unwrap_or(NO_NAME);
+        is_met(licence) || EXCEPTIONS.contains(&(package.name.as_str(), licence))
+    };
+    let unfit = packages.iter().filter(|package| !is_fine(package));
+    unfit.map(|package| format!("{} {} has {:?}", package.name, package.version, package.license)).collect()
+}
+
+fn bans(packages: &[Package]) -> Vec<String> {
+    let of = |package: &Package| BANNED.iter().find(|(name, _)| *name == package.name);
+    packages.iter().filter_map(of).map(|(name, why)| format!("{name}: {why}")).collect()
+}
+
+fn doubles(packages: &[Package]) -> Vec<String> {
+    let mut versions: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for package in packages.iter().filter(|package| ONCE.contains(&package.name.as_str())) {
+        versions.entry(&package.name).or_default().push(&package.version);
+    }
+    versions.retain(|_, versions| versions.len() > 1);
+    versions.into_iter().map(|(name, versions)| format!("{name} is there as {}", versions.join(" and "))).collect()
+}
+
+#[test]
+fn what_we_build_on_is_fit_for_it() {
+    let packages = packages();
+    assert!(packages.len() > 100, "cargo told of {} crates", packages.len());
+    assert_none(licences(&packages), "Who passes on the program must be able to meet the licence of every part.");
+    assert_none(bans(&packages), "Each of these was ruled out for a reason.");
+    assert_none(doubles(&packages), "Two versions build twice, and their types do not meet.");
+}
+
+#[test]
+fn what_is_unfit_is_found() {
+    let package = |name: &str, version: &str, license: &str| Package {
+        name: name.to_owned(),
+        version: version.to_owned(),
+        license: Some(license.to_owned()),
+        source: Some("registry".to_owned()),
+    };
+    let met = ["MIT/GPL-2.0", "Apache-2.0 WITH LLVM-exception OR GPL-3.0", "(MIT OR GPL-3.0) AND Unicode-3.0"];
+    assert!(met.into_iter().all(is_met));
+    assert!(!["GPL-3.0", "MIT AND GPL-3.0", NO_NAME].into_iter().any(is_met));
+    let unfit =
+        [package("other", "1.0.0", "LGPL-3.0"), package("openssl", "1.0.0", "MIT"), package("tokio", "1.0.0", "MIT")];
+    assert_eq!(licences(&unfit).len(), 1);
+    assert_eq!(bans(&unfit).len(), 1);
+    assert_eq!(doubles(&[unfit.to_vec(), vec![package("tokio", "2.0.0", "MIT")]].concat()).len(), 1);
+}
