@@ -216,7 +216,7 @@ impl Cluster {
     /// A program of Postgres, run as the user who may, in the folder of the cluster: names in it
     /// need no quoting by `pg_ctl`, which does it badly. A terminal's Ctrl-C is for us, not for the
     /// server.
-    fn command(&self, program: &str) -> Command {
+    pub fn command(&self, program: &str) -> Command {
         let mut command = Command::new(self.bin.join(program));
         command
             .current_dir(&self.dir)

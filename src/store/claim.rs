@@ -142,7 +142,8 @@ pub async fn held_by(store: &Store, worker_id: i32, age: Duration) -> Result<Vec
         r#"/* held_by_worker */
         select p.id as podcast_id, p.lease_token as "token!"
         from apalis.jobs j
-        join dailycast.daily_podcast p on j.id = dailycast.job_id(p.id) and p.id = j.idempotency_key::bigint
+        join dailycast.daily_podcast p on j.id = dailycast.job_id(p.id)
+          and p.id = case when j.idempotency_key ~ '^[0-9]{1,18}$' then j.idempotency_key::bigint end
         where j.lock_by = $1 and j.status = 'Running' and j.lock_at <= now() - make_interval(secs => $2)
           and p.worker_id = $3 and p.lease_token is not null"#,
         job_owner(worker_id),

@@ -7,7 +7,7 @@
 use chrono::NaiveDate;
 use sqlx::PgPool;
 
-use super::{Error, Store};
+use super::{Error, QUEUE, Store};
 
 /// One page of a walk over the unfinished podcasts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -18,6 +18,26 @@ pub struct Page {
     pub freed: i64,
     /// Rows that got a job.
     pub armed: i64,
+}
+
+/// Deletes the jobs that would keep a podcast from having its own: id and key of a job of ours name
+/// the same podcast, and one that somebody else has written may take the place of either. What
+/// names no podcast at all is left to the claim, which parks it.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn put_away_odd_jobs(store: &Store) -> Result<u64, Error> {
+    let gone = sqlx::query!(
+        r#"/* put_away_odd_jobs */
+        delete from apalis.jobs
+        where job_type = $1 and idempotency_key is distinct from ltrim(id, '0')
+          and (id ~ '^[0-9]{26}$' or idempotency_key ~ '^[0-9]{1,18}$')"#,
+        QUEUE,
+    )
+    .execute(store.pool())
+    .await
+    .map_err(Error::in_statement("put_away_odd_jobs"))?;
+    Ok(gone.rows_affected())
 }
 
 /// Looks at up to `size` unfinished podcasts behind `after` and mends them.

@@ -287,7 +287,8 @@ pub async fn declare_dead(
             where id = any($1) and stopped_at is null
             returning id
         ), held as (
-            select j.id as job_id, j.idempotency_key::bigint as podcast_id, dead.id as worker_id
+            select j.id as job_id, dead.id as worker_id,
+                   case when j.idempotency_key ~ '^[0-9]{1,18}$' then j.idempotency_key::bigint end as podcast_id
             from apalis.jobs j join dead on j.lock_by = 'dailycast-' || dead.id
             where j.status = 'Running'
         ), freed as (

@@ -137,6 +137,12 @@ impl Sweep {
     /// Mends the page of the unfinished podcasts behind `after`, which moves on, and to 0 at the
     /// end.
     async fn mend_page(&self, after: &mut i64) -> Result<(), store::Error> {
+        if *after == 0 {
+            let odd = sweep::put_away_odd_jobs(&self.store).await?;
+            if odd > 0 {
+                tracing::warn!(jobs = odd, "put away jobs that stood in the way of podcasts' own");
+            }
+        }
         let page = sweep::mend_page(&self.store, *after, PAGE).await?;
         *after = page.next_after.unwrap_or(0);
         if page.freed > 0 || page.armed > 0 {

@@ -1,6 +1,6 @@
 //! The database is cut off, does not answer, or only seems to be there.
 
-use crate::support::{ground::Ground, process::Process, proxy::Proxy, until};
+use crate::support::{ground::Ground, process::Process, proxy::Proxy};
 
 /// A night of short episodes behind a proxy, under way.
 async fn night() -> (Ground, Proxy, Process) {
@@ -22,12 +22,7 @@ async fn ends_well(ground: &Ground, mut worker: Process) {
     ground.stop(worker).await;
     ground.tidy().await;
     ground.assert_all_is_well(100).await;
-    let blamed = "event = 'attempt_failed' and error_kind <> 'academy_unavailable' and detail not like 'broken off%'";
-    assert_eq!(ground.count("podcast_event", blamed).await, 0, "no podcast is to blame");
-}
-
-async fn until_it_says(worker: &Process, words: &str) {
-    until(&format!("the log says {words:?}"), async || worker.log().contains(words)).await;
+    assert_eq!(ground.blamed().await, 0, "no podcast is to blame");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -35,11 +30,8 @@ async fn a_database_that_is_cut_off_is_waited_for() {
     let (ground, proxy, worker) = night().await;
     for _ in 0..2 {
         proxy.cut();
-        let told = worker.log().matches("cannot open the worker's session").count();
-        until("it has tried in vain", async || {
-            worker.log().matches("cannot open the worker's session").count() > told + 2
-        })
-        .await;
+        let told = worker.says("cannot open the worker's session");
+        worker.until_it_says("cannot open the worker's session", told + 3).await;
         let finished = ground.count("daily_podcast", "finished_at is not null").await;
         proxy.restore();
         ground.until_at_least(finished + 1, "finished_at is not null").await;
@@ -51,7 +43,7 @@ async fn a_database_that_is_cut_off_is_waited_for() {
 async fn a_database_that_does_not_answer_is_waited_for() {
     let (ground, proxy, worker) = night().await;
     proxy.stall();
-    until_it_says(&worker, "a heartbeat was not answered").await;
+    worker.until_it_says("a heartbeat was not answered", 1).await;
     proxy.restore();
     ends_well(&ground, worker).await;
 }
@@ -75,7 +67,7 @@ async fn a_stop_without_the_database_ends_with_its_grace() {
     let worker = ground.worker("cut off");
     ground.until_busy(&worker).await;
     proxy.cut();
-    until_it_says(&worker, "trying again").await;
+    worker.until_it_says("trying again", 1).await;
     worker.signal("TERM");
     assert_eq!(worker.exit_code().await, 0);
     proxy.restore();

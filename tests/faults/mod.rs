@@ -2,10 +2,15 @@
 //! something goes wrong. After each of them the same must hold (`support/checker.rs`).
 
 mod boundaries;
+mod calls;
+mod clocks;
 mod database;
 mod demo;
+mod jobs;
 mod kills;
+mod server;
 mod start;
+mod statements;
 mod stops;
 mod storage;
 mod vendor_nights;

@@ -157,6 +157,10 @@ fn nights_keep_their_hour_when_the_clocks_change() {
     assert_eq!((spring.scheduled_for, spring.deadline_at), (at("2026-03-29T01:00:00Z"), at("2026-03-29T07:00:00Z")));
     let autumn = plan.due(at("2026-10-25T05:00:00Z")).unwrap();
     assert_eq!((autumn.scheduled_for, autumn.deadline_at), (at("2026-10-25T02:00:00Z"), at("2026-10-25T08:00:00Z")));
+    // A deadline in an hour that one day does not have, and another has twice.
+    let hasty = Schedule { cron: "0 0 * * *".parse().unwrap(), deadline: "02:30:00".parse().unwrap(), ..plan.clone() };
+    assert_eq!(hasty.due(at("2026-03-29T00:00:00Z")).unwrap().deadline_at, at("2026-03-29T01:30:00Z"));
+    assert_eq!(hasty.due(at("2026-10-25T00:00:00Z")).unwrap().deadline_at, at("2026-10-25T00:30:00Z"));
     // An hour that one day does not have, and another has twice.
     plan.cron = "30 2 * * *".parse().unwrap();
     for start in ["2026-03-27T12:00:00Z", "2026-10-23T12:00:00Z"] {

@@ -35,7 +35,7 @@ pub struct TestDatabase {
     pub url: String,
     /// Connections to it; tables of the academy are found by the search path.
     pub pool: PgPool,
-    _cluster: Arc<Cluster>,
+    _cluster: Option<Arc<Cluster>>,
 }
 
 impl TestDatabase {
@@ -61,9 +61,14 @@ impl TestDatabase {
 
         let name = format!("test_{}_{}", process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         assert!(cluster.create_database(&name, Some(&template)).await.unwrap(), "{name} was there already");
-        let url = with_search_path(&cluster.url(&name));
+        Self { _cluster: Some(Arc::clone(&cluster)), ..Self::at(&cluster.url(&name)).await }
+    }
+
+    /// A database on a cluster that somebody else keeps running, by the address of the cluster's.
+    pub async fn at(url: &str) -> Self {
+        let url = with_search_path(url);
         let pool = PgPoolOptions::new().max_connections(8).connect(&url).await.unwrap();
-        Self { url, pool, _cluster: cluster }
+        Self { url, pool, _cluster: None }
     }
 }
 

@@ -24,10 +24,22 @@ use dailycast::{
 use sqlx::{AssertSqlSafe, PgPool};
 use tokio::process::Command;
 
-use super::{Folder, checker, database::TestDatabase, process::Process, proxy::Proxy, until};
+use super::{
+    Folder, checker,
+    database::TestDatabase,
+    process::Process,
+    proxy::{Proxy, Target},
+    until,
+};
 
 /// The bucket of all tests.
 const BUCKET: &str = "episodes";
+
+/// Migrates an empty database and makes an academy with `learners` eligible learners in it.
+pub async fn fill(pool: &PgPool, learners: u32) -> Result<(), dailycast::local::Error> {
+    store::migrate(pool).await.unwrap();
+    academy::fill_sample(pool, "academy", learners, 1).await.map(drop)
+}
 
 /// A night that can be worked on by real processes.
 pub struct Ground {
@@ -44,11 +56,12 @@ pub struct Ground {
 impl Ground {
     /// A database with `learners` eligible learners and no podcast yet, and all neighbours running.
     pub async fn new(learners: u32) -> Self {
-        let database = TestDatabase::migrated_by(&format!("academy_{learners}"), async |pool| {
-            store::migrate(pool).await.unwrap();
-            academy::fill_sample(pool, "academy", learners, 1).await.map(drop)
-        })
-        .await;
+        let migrate = async |pool: &PgPool| fill(pool, learners).await;
+        Self::on(TestDatabase::migrated_by(&format!("academy_{learners}"), migrate).await).await
+    }
+
+    /// The same on a database that is filled already.
+    pub async fn on(database: TestDatabase) -> Self {
         let folder = Folder::new();
         fs::create_dir_all(&folder.0).unwrap();
         // A build beside the test must not change the program in the middle of it.
@@ -128,7 +141,12 @@ impl Ground {
 
     /// Points all six vendors at a simulator; nobody else speaks.
     pub fn point_at(&mut self, simulator: &Server) {
-        let variables = variables(&simulator.url());
+        self.point_to(&simulator.url());
+    }
+
+    /// The same by the simulator's address, or by that of a way to it.
+    pub fn point_to(&mut self, url: &str) {
+        let variables = variables(url);
         self.settings.extend(variables.into_iter().map(|(name, value)| (name.to_owned(), value)));
         self.set("providers.local_tts.enabled", "false");
     }
@@ -138,9 +156,8 @@ impl Ground {
         let (before, host) = self.database.url.split_once("host=").unwrap();
         let dir = host.split('&').next().unwrap();
         assert!(!dir.contains('%') || dir.contains("%2F"), "{dir}");
-        let socket = PathBuf::from(dir.replace("%2F", "/")).join(".s.PGSQL.5432");
         let name = before.rsplit('/').next().unwrap().trim_end_matches('?');
-        let proxy = Proxy::to(socket).await;
+        let proxy = Proxy::to(Target::cluster(dir.replace("%2F", "/"))).await;
         self.set("database.url", &format!("postgres://app@127.0.0.1:{}/{name}", proxy.port()));
         proxy
     }
@@ -202,9 +219,14 @@ impl Ground {
 
     /// Starts a worker.
     pub fn worker(&self, name: &str) -> Process {
+        self.process(name, &["work"], &[])
+    }
+
+    /// Starts a process with these arguments, and with variables that only it has.
+    pub fn process(&self, name: &str, args: &[&str], variables: &[(&str, &str)]) -> Process {
         let number = self.started.fetch_add(1, Ordering::Relaxed);
-        let mut command = self.command(&["work"]);
-        command.env("DAILYCAST_WORKER__ID", name);
+        let mut command = self.command(args);
+        command.env("DAILYCAST_WORKER__ID", name).envs(variables.iter().copied());
         Process::start(command, name, self.folder.0.join(format!("{number}-{name}.log")))
     }
 
@@ -224,6 +246,14 @@ impl Ground {
     pub async fn until_busy(&self, worker: &Process) {
         let held = format!("worker_id in (select id from dailycast.worker where pid = {})", worker.pid());
         self.until_at_least(1, &held).await;
+    }
+
+    /// How many attempts failed, or podcasts were given up, through a fault of their own: on a machine
+    /// with too much to do the database may seem to be away for a moment.
+    pub async fn blamed(&self) -> i64 {
+        let blamed = "event = 'gave_up' or event = 'attempt_failed' and error_kind <> 'academy_unavailable'
+                      and detail not like 'broken off%'";
+        self.count("podcast_event", blamed).await
     }
 
     /// What was planned to be spoken, and what the ledger says was spoken, in chunks.

@@ -13,6 +13,7 @@ pub mod database;
 pub mod engine;
 pub mod gate;
 pub mod ground;
+pub mod postgres;
 pub mod process;
 pub mod proxy;
 pub mod vendor;

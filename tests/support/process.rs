@@ -61,6 +61,17 @@ impl Process {
         self.child.wait().await.unwrap().code().unwrap_or_else(|| panic!("{} was ended by a signal", self.name))
     }
 
+    /// Waits until its log has these words so many times.
+    pub async fn until_it_says(&self, words: &str, times: usize) {
+        let what = format!("{} says {words:?} {times} times", self.name);
+        until(&what, async || self.says(words) >= times).await;
+    }
+
+    /// How often its log has these words.
+    pub fn says(&self, words: &str) -> usize {
+        self.log().matches(words).count()
+    }
+
     /// What it has written so far.
     pub fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap()

@@ -28,7 +28,10 @@ pub const TO_RUN: [Package; 6] = [
 ];
 
 /// What the tests drive beside it.
-pub const TO_TEST: [Package; 1] = [Package { name: "ffmpeg", is_there: || on_path("ffmpeg") }];
+pub const TO_TEST: [Package; 2] = [
+    Package { name: "ffmpeg", is_there: || on_path("ffmpeg") },
+    Package { name: "libfaketime", is_there: has_faketime },
+];
 
 fn on_path(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -39,6 +42,12 @@ fn on_path(program: &str) -> bool {
 fn has_postgres() -> bool {
     let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     on_path("initdb") || versions.into_iter().any(|version| version.path().join("bin/initdb").is_file())
+}
+
+/// The library goes below the folder of the machine's kind, like `/usr/lib/x86_64-linux-gnu`.
+fn has_faketime() -> bool {
+    let kinds = fs::read_dir("/usr/lib").into_iter().flatten().flatten();
+    kinds.into_iter().any(|kind| kind.path().join("faketime/libfaketime.so.1").is_file())
 }
 
 /// A Python that can make a virtual environment and that the pinned packages exist for: 3.11 to
