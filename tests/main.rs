@@ -9,6 +9,7 @@
 mod faults;
 mod http;
 mod machine;
+mod model;
 mod provider;
 mod setup;
 mod store;

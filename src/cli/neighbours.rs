@@ -177,10 +177,13 @@ pub fn limits(config: &Config, workflow: &Workflow) -> BTreeMap<String, Limits> 
 
 /// The gate of this process, which shares with the fleet from now on.
 pub fn fleet(config: &Config, store: Store, workflow: &Workflow) -> Arc<Fleet> {
+    let providers = &config.providers;
+    let longest_call = providers.openai.timeout.max(providers.gemini.timeout).max(providers.anthropic.timeout);
     let settings = fleet::Settings {
         name: config.worker.id.clone().unwrap_or_else(host::host_name),
         limits: limits(config, workflow),
         micro_usd_per_night: config.budget.micro_usd_per_night,
+        longest_call,
         turn: fleet::TURN,
     };
     Fleet::start(store, settings)

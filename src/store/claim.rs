@@ -4,8 +4,8 @@
 //! their podcasts a new lease and marks the jobs as running. There is no moment in between: after
 //! a crash either nothing happened, or row and job both name the worker that held them. Jobs that
 //! deserve nothing are put away on the spot: a finished or missing podcast's is deleted, one that
-//! comes too early waits for the row's time, one whose podcast is held or unknown comes again a
-//! little later, and one whose key is no podcast id is parked as `Killed`.
+//! comes too early waits for the row's time, one of a status that is unknown comes again a little
+//! later, one whose podcast is held goes back to the holder, and one whose key is no podcast id is parked as `Killed`.
 //! A worker that was declared dead claims nothing. Rows whose status only a newer version knows are left alone.
 
 use std::time::Duration;
@@ -64,8 +64,12 @@ pub async fn claim(store: &Store, worker_id: i32, limit: usize, wanted: Wanted) 
             from due where j.id = due.id and due.podcast_id is null
         ), later as (
             update apalis.jobs j
-            set run_at = greatest(p.next_attempt_at, now() + interval '10 seconds')
+            set run_at = greatest(p.next_attempt_at, now() + interval '10 seconds'),
+                -- its holder's audit sees to it
+                status = case when holder.id is null then j.status else 'Running' end,
+                lock_by = holder.id, lock_at = case when holder.id is not null then now() end
             from due join dailycast.daily_podcast p on p.id = due.podcast_id
+                     left join apalis.workers holder on holder.id = 'dailycast-' || p.worker_id
             where j.id = due.id and p.finished_at is null and due.id not in (select job_id from claimed)
             returning j.id
         ), needless as (

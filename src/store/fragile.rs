@@ -10,7 +10,7 @@ use sqlx::{PgConnection, Postgres, pool::PoolConnection};
 
 /// The longest wait for an answer of statements that take milliseconds.
 /// What was given up is done again: its row says whether it was carried out.
-const ANSWER: Duration = Duration::from_secs(10);
+pub const LONGEST_ANSWER: Duration = Duration::from_secs(10);
 
 /// A connection of a pool, closed when this is dropped unless its statement was answered.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ impl Fragile {
         statement: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>,
     ) -> Result<T, sqlx::Error> {
         let Some(connection) = self.0.as_mut() else { return Err(sqlx::Error::WorkerCrashed) };
-        let answer = tokio::time::timeout(ANSWER, statement(connection)).await;
+        let answer = tokio::time::timeout(LONGEST_ANSWER, statement(connection)).await;
         let answer = answer.map_err(|late| sqlx::Error::Io(late.into()))?;
         if answer.is_ok() {
             self.0 = None;

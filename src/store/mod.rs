@@ -34,6 +34,7 @@ use sqlx::{Connection as _, PgConnection};
 
 use fragile::Fragile;
 
+pub use fragile::LONGEST_ANSWER;
 pub use migrate::{ApalisError, Level, level, migrate};
 
 /// What other rooms hand on to the functions here, without naming sqlx.

@@ -1,7 +1,7 @@
 //! What the sweep mends: podcasts that nobody would move, in small steps.
 //!
 //! Jobs only nudge, so a lost job must not matter. These statements walk the unfinished rows in
-//! pages and give a job to each that has none, and free rows that name a worker which is no longer
+//! pages and give a job to each that has none, held or not, and free rows that name a worker which is no longer
 //! there. The finished past is pruned page by page as well.
 
 use chrono::NaiveDate;
@@ -72,6 +72,11 @@ pub async fn mend_page(store: &Store, after: i64, size: i64) -> Result<Page, Err
                   select from apalis.jobs j
                   where j.id = dailycast.job_id(page.id) and j.status = 'Pending'
                     and j.run_at <= greatest(page.next_attempt_at, now()) + interval '1 minute')
+            union
+            -- held, and its worker may not know: the claim that finds the job gives it to the holder
+            select page.id, page.next_attempt_at from page
+            where page.lease_token is not null
+              and not exists (select from apalis.jobs j where j.id = dailycast.job_id(page.id))
         ), armed as (
             select dailycast.arm_jobs(array_agg(id), array_agg(next_attempt_at), 0) as n
             from jobless having count(*) > 0

@@ -9,6 +9,7 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use sqlx::{Connection as _, PgConnection};
 
 use super::{Error, Store};
@@ -221,6 +222,8 @@ pub struct Silent {
     pub missed_two_beats: bool,
     /// Its heartbeat is older than its lease.
     pub lease_ran_out: bool,
+    /// Its last heartbeat.
+    pub heartbeat_at: DateTime<Utc>,
 }
 
 /// The workers whose lock is free or whose lease ran out, except `me`.
@@ -232,7 +235,7 @@ pub async fn silent(store: &Store, me: i32) -> Result<Vec<Silent>, Error> {
         Silent,
         r#"/* silent_workers */
         select * from (
-            select w.id, w.name, w.host, w.boot_id, w.pid, w.pid_started,
+            select w.id, w.name, w.host, w.boot_id, w.pid, w.pid_started, w.heartbeat_at,
                    not exists (
                        select from pg_locks l
                        where l.locktype = 'advisory' and l.granted and l.objsubid = 2
@@ -266,16 +269,19 @@ pub struct Rescued {
     pub alone: bool,
 }
 
-/// Declares workers dead and takes back what they hold, in one commit: each podcast is due at
+/// Declares a worker dead and takes back what it holds, in one commit: each podcast is due at
 /// once, by a job like any other. One that was in flight at `crash_limit` deaths without moving is
 /// a suspect: it comes last and runs alone, and if it was alone already it gets no job, since it
 /// has brought its worker down (the caller gives it up).
+///
+/// A worker that was heard since it was looked at lives: whoever looked may itself have been
+/// stopped before it came here.
 ///
 /// # Errors
 /// [`Error::Database`].
 pub async fn declare_dead(
     store: &Store,
-    workers: &[i32],
+    silent: &Silent,
     reason: &str,
     crash_limit: u32,
 ) -> Result<Vec<Rescued>, Error> {
@@ -284,7 +290,7 @@ pub async fn declare_dead(
         r#"/* declare_dead */
         with dead as (
             update dailycast.worker set stopped_at = now(), stop_reason = $2
-            where id = any($1) and stopped_at is null
+            where id = $1 and stopped_at is null and heartbeat_at = $4
             returning id
         ), held as (
             select j.id as job_id, dead.id as worker_id,
@@ -314,9 +320,10 @@ pub async fn declare_dead(
         -- a select that nobody reads is not carried out
         select id as podcast_id, status, crashes, alone as "alone!" from rescued
         where (select count(*) from told) >= 0"#,
-        workers,
+        silent.id,
         reason,
         i32::try_from(crash_limit).unwrap_or(i32::MAX),
+        silent.heartbeat_at,
     )
     .fetch_all(store.pool())
     .await

@@ -48,8 +48,7 @@ use scheduler::Schedule;
 use shutdown::Shutdown;
 use sweeper::Sweep;
 
-/// How often a worker compares what it holds with what the database says it holds, and how old a
-/// claim is that it must know of.
+/// How often a worker compares what it holds with what the database says it holds.
 const AUDIT: Duration = Duration::from_secs(5);
 
 /// The longest wait for each of the last things a worker does.

@@ -115,7 +115,7 @@ impl Sweep {
             } else {
                 continue;
             };
-            let rescued = workers::declare_dead(&self.store, &[silent.id], reason, self.settings.crash_limit).await?;
+            let rescued = workers::declare_dead(&self.store, &silent, reason, self.settings.crash_limit).await?;
             tracing::warn!(
                 worker.id = silent.id,
                 worker.name = silent.name,
@@ -192,11 +192,12 @@ fn give_up(podcast: &workers::Rescued) -> Option<OperatorMove> {
 }
 
 /// Lets go of podcasts that the database says this worker holds, but which it does not: their
-/// claim was committed and its answer got lost.
-pub async fn audit(store: Store, worker_id: i32, age: Duration, held: Held, ending: CancellationToken) {
-    while tokio::time::timeout(age, ending.cancelled()).await.is_err() {
+/// claim was committed and its answer got lost. A claim whose answer may still come is left alone:
+/// its podcasts would be worked on under a lease that is gone.
+pub async fn audit(store: Store, worker_id: i32, every: Duration, held: Held, ending: CancellationToken) {
+    while tokio::time::timeout(every, ending.cancelled()).await.is_err() {
         let audited = async {
-            let claimed = claim::held_by(&store, worker_id, age).await?;
+            let claimed = claim::held_by(&store, worker_id, store::LONGEST_ANSWER).await?;
             let known = held.leases();
             let unknown: Vec<Lease> = claimed.into_iter().filter(|lease| !known.contains(lease)).collect();
             if unknown.is_empty() { Ok(0) } else { claim::let_go(&store, &unknown, Duration::ZERO).await }

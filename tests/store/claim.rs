@@ -33,11 +33,11 @@ async fn two_workers_share_what_is_due_and_never_the_same() {
 #[tokio::test]
 async fn jobs_that_deserve_nothing_are_put_away() {
     let night = TestNight::new().await.enqueued(5).await;
-    let worker = register(&night).await;
+    let (worker, other) = (register(&night).await, register(&night).await);
     let ids: Vec<i64> =
         sqlx::query_scalar("select id from dailycast.daily_podcast order by id").fetch_all(night.pool()).await.unwrap();
-    // The first failed, the second is not due yet, the third is held by someone else and keeps its
-    // job for later, the fourth is gone, the fifth is due.
+    // The first failed, the second is not due yet, the third is held by someone else, who gets
+    // its job, the fourth is gone, the fifth is due.
     night.execute(&format!("update dailycast.daily_podcast set status = 'failed', finished_at = now(), error_kind = 'internal' where id = {}", ids[0])).await;
     night
         .execute(&format!(
@@ -46,7 +46,10 @@ async fn jobs_that_deserve_nothing_are_put_away() {
         ))
         .await;
     night
-        .execute(&format!("update dailycast.daily_podcast set lease_token = 1, worker_id = 999 where id = {}", ids[2]))
+        .execute(&format!(
+            "update dailycast.daily_podcast set lease_token = 1, worker_id = {other} where id = {}",
+            ids[2]
+        ))
         .await;
     night.execute(&format!("delete from dailycast.daily_podcast where id = {}", ids[3])).await;
     night.execute("insert into apalis.jobs (id, job_type, job, idempotency_key) values ('no-ulid', 'dailycast.podcast', '\\xff00', 'garbage')").await;
@@ -63,7 +66,7 @@ async fn jobs_that_deserve_nothing_are_put_away() {
     .unwrap();
     let expected = [
         (ids[1].to_string(), "Pending".to_owned(), true),
-        (ids[2].to_string(), "Pending".to_owned(), false),
+        (ids[2].to_string(), "Running".to_owned(), false),
         (ids[4].to_string(), "Running".to_owned(), false),
         ("garbage".to_owned(), "Killed".to_owned(), false),
     ];

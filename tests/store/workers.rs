@@ -1,14 +1,22 @@
 //! Who is alive, who is dead, and what becomes of what the dead held.
 
+use std::time::Duration;
+
 use dailycast::store::{
     claim::{self, Wanted},
     sweep,
-    workers::{self, Beat, Session},
+    workers::{self, Beat, Session, Silent},
 };
 
 use crate::support::engine::TestNight;
 
 use super::claim::register;
+
+/// A worker without a session, as others see it.
+async fn seen_silent(night: &TestNight, worker: i32) -> Silent {
+    let silent = workers::silent(&night.store, -1).await.unwrap();
+    silent.into_iter().find(|silent| silent.id == worker).unwrap()
+}
 
 #[tokio::test]
 async fn a_worker_with_its_lock_is_not_silent_and_one_without_is() {
@@ -57,10 +65,11 @@ async fn what_the_dead_held_goes_back_by_the_front_door() {
     let night = TestNight::new().await.enqueued(3).await;
     let (dead, heir) = (register(&night).await, register(&night).await);
     let held = claim::claim(&night.store, dead, 2, Wanted::Healthy).await.unwrap();
-    let rescued = workers::declare_dead(&night.store, &[dead], "a test", 3).await.unwrap();
+    let silent = seen_silent(&night, dead).await;
+    let rescued = workers::declare_dead(&night.store, &silent, "a test", 3).await.unwrap();
     assert_eq!(rescued.len(), 2);
     assert!(rescued.iter().all(|podcast| podcast.crashes == 1 && !podcast.alone));
-    assert!(workers::declare_dead(&night.store, &[dead], "again", 3).await.unwrap().is_empty());
+    assert!(workers::declare_dead(&night.store, &silent, "again", 3).await.unwrap().is_empty());
     let claimed = claim::claim(&night.store, heir, 5, Wanted::Healthy).await.unwrap();
     assert_eq!(claimed.len(), 3);
     assert!(held.iter().all(|old| claimed.iter().any(|new| new.id == old.id && new.lease.token > old.lease.token)));
@@ -70,17 +79,45 @@ async fn what_the_dead_held_goes_back_by_the_front_door() {
 }
 
 #[tokio::test]
+async fn who_is_heard_after_all_is_not_declared_dead() {
+    let night = TestNight::new().await.enqueued(1).await;
+    let worker = register(&night).await;
+    claim::claim(&night.store, worker, 1, Wanted::Healthy).await.unwrap();
+    let silent = seen_silent(&night, worker).await;
+    // The judge is stopped here; meanwhile the worker is heard again.
+    let mut session = Session::open(&night.store, worker).await.unwrap();
+    assert_eq!(session.beat().await.unwrap(), Beat::Alive);
+    assert!(workers::declare_dead(&night.store, &silent, "a test", 3).await.unwrap().is_empty());
+    assert_eq!(session.beat().await.unwrap(), Beat::Alive);
+    assert_eq!(night.count("lease_token is not null and crashes = 0").await, 1);
+}
+
+#[tokio::test]
+async fn a_claim_and_its_job_may_both_be_lost() {
+    let night = TestNight::new().await.enqueued(1).await;
+    let (holder, other) = (register(&night).await, register(&night).await);
+    let lease = claim::claim(&night.store, holder, 1, Wanted::Healthy).await.unwrap().remove(0).lease;
+    night.execute("delete from apalis.jobs").await;
+    assert!(claim::held_by(&night.store, holder, Duration::ZERO).await.unwrap().is_empty());
+    assert_eq!(sweep::mend_page(&night.store, 0, 100).await.unwrap().armed, 1);
+    assert!(claim::claim(&night.store, other, 1, Wanted::Healthy).await.unwrap().is_empty(), "it is held");
+    assert_eq!(claim::held_by(&night.store, holder, Duration::ZERO).await.unwrap(), [lease], "its audit finds it");
+    assert_eq!(claim::let_go(&night.store, &[lease], Duration::ZERO).await.unwrap(), 1);
+    assert_eq!(claim::claim(&night.store, other, 1, Wanted::Healthy).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
 async fn who_was_in_flight_at_several_deaths_runs_alone_and_then_no_more() {
     let night = TestNight::new().await.enqueued(2).await;
     for death in 1..=3 {
         let worker = register(&night).await;
         assert_eq!(claim::claim(&night.store, worker, 5, Wanted::Healthy).await.unwrap().len(), 2, "{death}");
-        workers::declare_dead(&night.store, &[worker], "a test", 3).await.unwrap();
+        workers::declare_dead(&night.store, &seen_silent(&night, worker).await, "a test", 3).await.unwrap();
     }
     let worker = register(&night).await;
     assert!(claim::claim(&night.store, worker, 5, Wanted::Healthy).await.unwrap().is_empty());
     assert_eq!(claim::claim(&night.store, worker, 1, Wanted::Suspect).await.unwrap().len(), 1);
-    let rescued = workers::declare_dead(&night.store, &[worker], "a test", 3).await.unwrap();
+    let rescued = workers::declare_dead(&night.store, &seen_silent(&night, worker).await, "a test", 3).await.unwrap();
     assert_eq!(rescued.len(), 1);
     assert!(rescued[0].alone && rescued[0].crashes == 4, "proved to have brought its worker down");
     let jobs: i64 = sqlx::query_scalar("select count(*) from apalis.jobs where status = 'Pending'")
@@ -107,7 +144,8 @@ async fn the_sweep_finds_what_nothing_would_move() {
         let Some(next) = page.next_after else { break };
         after = next;
     }
-    assert_eq!((freed, armed), (2, 4), "the row that a living worker holds is left alone");
+    assert_eq!((freed, armed), (2, 5), "the row that a living worker holds stays held, and gets a job");
+    assert_eq!(night.count("lease_token is not null").await, 1);
     let again = sweep::mend_page(&night.store, 0, 100).await.unwrap();
     assert_eq!((again.freed, again.armed), (0, 0));
 }

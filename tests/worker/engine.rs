@@ -11,7 +11,10 @@ use std::{
 use dailycast::{
     machine::{Event, FailureKind, Status},
     podcast::{Failure, Outcome},
-    store::{night, podcasts, workers},
+    store::{
+        night, podcasts,
+        workers::{self, Silent},
+    },
 };
 
 use crate::{
@@ -176,8 +179,25 @@ async fn a_worker_declared_dead_drops_what_it_holds_and_begins_anew() {
     let work = Arc::new(work);
     let worker = night.worker(&work);
     night.until("all are in flight", async || work.in_flight.load(Ordering::SeqCst) == 8).await;
-    let rescued = workers::declare_dead(&night.store, &[1], "a test", 3).await.unwrap();
-    assert_eq!(rescued.len(), 8);
+    // Its heart beats meanwhile, and who was heard since is not declared dead.
+    night
+        .until("it is declared dead", async || {
+            let heartbeat_at = sqlx::query_scalar("select heartbeat_at from dailycast.worker where id = 1");
+            let silent = Silent {
+                id: 1,
+                name: String::new(),
+                host: String::new(),
+                boot_id: String::new(),
+                pid: 0,
+                pid_started: 0,
+                lock_is_free: false,
+                missed_two_beats: false,
+                lease_ran_out: true,
+                heartbeat_at: heartbeat_at.fetch_one(night.pool()).await.unwrap(),
+            };
+            workers::declare_dead(&night.store, &silent, "a test", 3).await.unwrap().len() == 8
+        })
+        .await;
     gate.add_permits(10_000);
     night.done().await;
     worker.stop().await;

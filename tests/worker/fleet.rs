@@ -41,6 +41,7 @@ fn idle(night: &TestNight, limits: Limits, budget: Option<i64>) -> Arc<Fleet> {
         name: "test".to_owned(),
         limits: BTreeMap::from([("openai".to_owned(), limits)]),
         micro_usd_per_night: budget,
+        longest_call: Duration::from_secs(60),
         turn: Duration::from_secs(5),
     };
     Fleet::idle(night.store.another(), settings)
@@ -196,6 +197,7 @@ async fn a_worker_that_starts_knows_what_the_fleet_knew() {
             name: "heir".to_owned(),
             limits: BTreeMap::from([("openai".to_owned(), WIDE)]),
             micro_usd_per_night: None,
+            longest_call: Duration::from_secs(60),
             turn: Duration::from_secs(60),
         },
     );
@@ -411,6 +413,7 @@ async fn calls_at_once_are_shared_out_among_the_living() {
             name: "a".to_owned(),
             limits: BTreeMap::from([("openai".to_owned(), Limits { at_once: 5, ..WIDE })]),
             micro_usd_per_night: None,
+            longest_call: Duration::from_secs(60),
             turn: Duration::from_millis(300),
         },
     );
@@ -464,6 +467,7 @@ async fn the_last_news_of_a_process_are_told() {
         name: "a".to_owned(),
         limits: BTreeMap::from([("openai".to_owned(), WIDE)]),
         micro_usd_per_night: None,
+        longest_call: Duration::from_secs(60),
         turn: Duration::from_secs(60),
     };
     let fleet = Fleet::start(night.store.another(), settings);

@@ -55,7 +55,8 @@ pub const TURN: Duration = Duration::from_secs(5);
 /// When it is worth asking again if nobody can say.
 const SOON: Duration = Duration::from_secs(5);
 
-/// A probe that was not heard of for so long is given to another process: its own may be gone.
+/// A probe that was not heard of for so long, and for twice the longest call, is given to another
+/// process: its own may be gone.
 const PROBE_PATIENCE: Duration = Duration::from_secs(120);
 
 /// The longest wait for the last news of a process that ends.
@@ -70,6 +71,8 @@ pub struct Settings {
     pub limits: BTreeMap<String, Limits>,
     /// What a night may cost; `None`: no limit.
     pub micro_usd_per_night: Option<i64>,
+    /// The longest that a call may take: until then a probe is not given away.
+    pub longest_call: Duration,
     /// The longest wait for a place, and then for a slot; a call whose turn comes later is refused,
     /// and may come again. [`TURN`], except in tests.
     pub turn: Duration,
@@ -82,6 +85,7 @@ struct Shared {
     /// Whose probes are this process's: the name, and what no other process has.
     owner: String,
     turn: Duration,
+    probe_patience: Duration,
     desks: BTreeMap<String, Arc<Desk>>,
     budget: Budget,
     clock: Mutex<Option<(DateTime<Utc>, Instant)>>,
@@ -141,6 +145,7 @@ impl Fleet {
             owner: format!("{} {}", settings.name, rand::rng().random::<u64>()),
             name: settings.name.clone(),
             turn: settings.turn,
+            probe_patience: PROBE_PATIENCE.max(settings.longest_call.saturating_mul(2)),
             desks: settings.limits.iter().map(desk).collect(),
             budget: Budget::new(settings.micro_usd_per_night),
             clock: Mutex::new(None),
@@ -278,7 +283,7 @@ impl Shared {
         let take = providers::change(&self.store, &desk.name, |state, now| {
             let mut breaker = row::breaker(state);
             is_open = breaker.door(now) == Door::Open;
-            is_ours = breaker.take_probe(&self.owner, now, PROBE_PATIENCE);
+            is_ours = breaker.take_probe(&self.owner, now, self.probe_patience);
             row::keep(&breaker, state);
             Vec::new()
         });

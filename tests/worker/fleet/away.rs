@@ -49,6 +49,7 @@ async fn a_row_that_another_session_holds_stops_nobody() {
         name: "b".to_owned(),
         limits: BTreeMap::from([("openai".to_owned(), WIDE), ("polly".to_owned(), WIDE)]),
         micro_usd_per_night: None,
+        longest_call: Duration::from_secs(60),
         turn: Duration::from_millis(300),
     };
     let b = Fleet::idle(night.store.another(), settings);
@@ -97,6 +98,7 @@ async fn nothing_blocks_while_the_database_is_away() {
         name: "a".to_owned(),
         limits: BTreeMap::from([("openai".to_owned(), WIDE)]),
         micro_usd_per_night: Some(1),
+        longest_call: Duration::from_secs(60),
         turn: Duration::from_millis(300),
     };
     let fleet = Fleet::idle(store.clone(), settings);
@@ -112,4 +114,27 @@ async fn nothing_blocks_while_the_database_is_away() {
     }
     assert_eq!(fleet.admit(&unpaid).await.err().unwrap().kind, FailureKind::BreakerOpen, "what was seen holds");
     assert!(fleet.admit(&Wish { provider: "local", ..unpaid }).await.is_ok(), "who has no limit needs no database");
+}
+
+#[tokio::test]
+async fn a_probe_is_not_given_away_while_its_call_may_last() {
+    let night = TestNight::new().await;
+    let settings = Settings {
+        name: "a".to_owned(),
+        limits: BTreeMap::from([("openai".to_owned(), WIDE)]),
+        micro_usd_per_night: None,
+        longest_call: Duration::from_secs(600),
+        turn: Duration::from_secs(5),
+    };
+    let fleet = Fleet::idle(night.store.another(), settings);
+    sync(&[&fleet]).await;
+    calls_fail(&fleet, 3, FailureKind::Unavailable).await;
+    sync(&[&fleet]).await;
+    rest_is_over(&night).await;
+    sync(&[&fleet]).await;
+    let probe = admit(&fleet).await.unwrap();
+    let is_ours = "select probe_until > now() + interval '10 minutes' from dailycast.provider_state";
+    let is_ours: bool = sqlx::query_scalar(is_ours).fetch_one(night.pool()).await.unwrap();
+    assert!(is_ours);
+    drop(probe);
 }
