@@ -1,11 +1,13 @@
 //! `bench engine`: the real engine with steps that answer at once from memory.
 //!
 //! What is measured is enqueue, claim, lease, moves, events and completion, durable as in
-//! production. The floor is the same rows and moves by hand-written SQL, one commit per move, at
-//! its best number of connections; half of it is measured before the engine and half behind it, so
-//! that a machine that becomes slower or faster meanwhile is slower or faster for both.
+//! production. With `--finished` the same is measured once more with millions of finished rows
+//! in the tables, with `--audio-bytes` once more with real audio; each on a night of its own.
+//! The floor is the same rows and moves by hand-written SQL, one commit per move, at its best
+//! number of connections; half of it is measured before the engine and half behind it, so that
+//! a machine that becomes slower or faster meanwhile is slower or faster for both.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use chrono::NaiveTime;
 use serde::Serialize;
@@ -26,10 +28,23 @@ use crate::{
     },
 };
 
-use super::{Error, meter};
+use super::{
+    Error,
+    audio::{Shelves, WithAudio},
+    meter,
+};
 
 /// Characters of the script that every podcast carries.
-const SCRIPT_CHARACTERS: usize = 4096;
+pub(super) const SCRIPT_CHARACTERS: usize = 4096;
+
+/// Finished podcasts that are put into the tables at a time.
+const FILL: i64 = 20_000;
+
+/// All the audio of a run together, in bytes: what the S3 server keeps on this disk.
+const MOST_AUDIO: usize = 2 << 30;
+
+/// Seconds that script, speech and upload take, before the scale.
+const LATENCIES: [f64; 3] = [15.0, 20.0, 3.0];
 
 /// The numbers of connections at which the floor is tried.
 const FLOOR_CONNECTIONS: [usize; 4] = [4, 8, 16, 32];
@@ -43,25 +58,53 @@ pub struct EngineArgs {
     pub concurrency: usize,
     /// Workers on the one database.
     pub workers: usize,
+    /// Scale of the latencies of the steps' calls; nought for calls that answer at once.
+    pub latency: f64,
+    /// Finished podcasts to put into the tables before the engine is measured once more.
+    pub finished: u32,
+    /// Size of the episodes of one more measurement with real audio.
+    pub audio_bytes: Option<usize>,
 }
 
 /// What was measured.
 #[derive(Debug, Clone, Serialize)]
 pub struct EngineReport {
-    /// Podcasts made.
-    pub podcasts: u32,
     /// Podcasts in flight per worker.
     pub concurrency: usize,
     /// Workers.
     pub workers: usize,
-    /// From the first enqueue to the last completion.
-    pub podcasts_per_second: f64,
+    /// The default form: four durable steps with instant calls, the row updated in each.
+    #[serde(flatten)]
+    pub engine: Figures,
     /// The floor of the same run.
     pub floor_per_second: f64,
     /// Its connections.
     pub floor_connections: usize,
-    /// The first by the second.
+    /// The engine's rate by the floor's.
     pub ratio_to_floor: f64,
+    /// What part of concurrency by latency was reached, where there is latency.
+    pub share_of_possible: Option<f64>,
+    /// The most memory of this process.
+    pub max_rss_bytes: u64,
+    /// The same with finished podcasts in the tables.
+    pub growth: Option<Growth>,
+    /// The same with real audio.
+    pub audio: Option<Audio>,
+    /// `dev` or `release`.
+    pub build: &'static str,
+    /// Processors, memory and Postgres.
+    pub machine: String,
+    /// Settings of the server that matter here.
+    pub settings: BTreeMap<String, String>,
+}
+
+/// One night in figures.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Figures {
+    /// Podcasts made.
+    pub podcasts: u32,
+    /// From the first enqueue to the last completion.
+    pub podcasts_per_second: f64,
     /// Processor time of this process.
     pub cpu_ms_per_podcast: f64,
     /// Processor time of Postgres, if it runs on this host.
@@ -70,23 +113,76 @@ pub struct EngineReport {
     pub commits_per_podcast: f64,
     /// Statements, if the server counts them.
     pub statements_per_podcast: Option<f64>,
-    /// The most memory of this process.
+    /// Written to the write-ahead log.
+    pub wal_bytes_per_podcast: f64,
+    /// The part of the updates of podcasts that touched no index.
+    pub hot_share: f64,
+}
+
+/// The engine with finished podcasts in the tables.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Growth {
+    /// How many of them.
+    pub finished: u32,
+    /// How long it took to put them there.
+    pub fill_seconds: f64,
+    /// The database with them.
+    pub database_bytes: i64,
+    /// What was reached then.
+    #[serde(flatten)]
+    pub engine: Figures,
+    /// The rate by that of the empty tables.
+    pub ratio_to_empty: f64,
+}
+
+/// The engine with real audio. The S3 server is part of this process.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Audio {
+    /// Size of an episode.
+    pub bytes: usize,
+    /// What was reached.
+    #[serde(flatten)]
+    pub engine: Figures,
+    /// The most memory of this process, this form included.
     pub max_rss_bytes: u64,
-    /// `dev` or `release`.
-    pub build: &'static str,
-    /// Processors and Postgres.
-    pub machine: String,
 }
 
 /// Steps whose outside calls answer at once. Counts what is finished, so that nobody has to ask
 /// the database under test.
-struct Instantly {
+pub(super) struct Instantly {
     script: String,
+    latency: f64,
     finished: watch::Sender<u32>,
+}
+
+impl Instantly {
+    /// Steps that make scripts of so many characters. With a `latency` they are not instant.
+    pub(super) fn new(characters: usize, latency: f64) -> Self {
+        Self { script: script(characters), latency, finished: watch::Sender::new(0) }
+    }
+
+    /// Tells how many podcasts are finished.
+    pub(super) fn finished(&self) -> watch::Receiver<u32> {
+        self.finished.subscribe()
+    }
+
+    async fn wait(&self, status: Status) {
+        let [script, speech, upload] = LATENCIES;
+        let seconds = match status {
+            Status::Pending => script,
+            Status::AudioGenerating => speech,
+            Status::PendingUpload => upload,
+            _ => 0.0,
+        };
+        if self.latency > 0.0 {
+            tokio::time::sleep(Duration::from_secs_f64(seconds * self.latency)).await;
+        }
+    }
 }
 
 impl Work for Instantly {
     async fn advance(&self, podcast: &Podcast, _: &Attempt<'_>) -> Outcome {
+        self.wait(podcast.status).await;
         let text = |text: &str| Some(text.to_owned());
         let (event, made) = match podcast.status {
             Status::Pending => (
@@ -158,27 +254,33 @@ impl Work for Instantly {
 }
 
 /// A text of plain words, as compressible as prose.
-fn script() -> String {
+fn script(characters: usize) -> String {
     let words =
         ["review", "the", "past", "tense", "of", "seven", "verbs", "and", "answer", "ten", "questions", "today"];
-    let mut text = String::with_capacity(SCRIPT_CHARACTERS + 16);
+    let mut text = String::with_capacity(characters + 16);
     let mut state = 0x2545_f491_4f6c_dd1d_u64;
-    while text.len() < SCRIPT_CHARACTERS {
+    while text.len() < characters {
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;
         text.push_str(words[usize::try_from(state % words.len() as u64).unwrap_or_default()]);
         text.push(' ');
     }
-    text.truncate(SCRIPT_CHARACTERS);
+    text.truncate(characters);
     text
 }
 
-/// Measures floor and engine on a migrated database that nobody else uses.
+/// Measures floor and engine on a migrated database that nobody else uses. `shelves` is needed for
+/// real audio only.
 ///
 /// # Errors
 /// When the database or the worker fails.
-pub async fn engine(store: &Store, args: EngineArgs, mut progress: impl FnMut(&str)) -> Result<EngineReport, Error> {
+pub async fn engine(
+    store: &Store,
+    args: EngineArgs,
+    shelves: Option<Shelves>,
+    mut progress: impl FnMut(&str),
+) -> Result<EngineReport, Error> {
     floor::make_learners(store.pool(), i64::from(args.podcasts)).await?;
     let floor_podcasts = (args.podcasts / 4).clamp(200, 5_000);
     progress("looking for the floor's best number of connections");
@@ -186,27 +288,86 @@ pub async fn engine(store: &Store, args: EngineArgs, mut progress: impl FnMut(&s
     progress("measuring the floor");
     let before = floor_rate(store, connections, floor_podcasts).await?;
     progress("measuring the engine");
-    let measured = engine_rate(store, args).await?;
+    let instantly = Instantly::new(SCRIPT_CHARACTERS, args.latency);
+    let finished = instantly.finished();
+    let engine = one_night(store, &args, Night { number: 0, podcasts: args.podcasts, finished }, instantly).await?;
+    let max_rss_bytes = meter::max_rss_bytes();
     progress("measuring the floor again");
     let after = floor_rate(store, connections, floor_podcasts).await?;
     // Equal numbers of podcasts: the rate of both halves together is the harmonic mean.
     let floor_per_second = 2.0 / (1.0 / before + 1.0 / after);
+    let growth = match args.finished {
+        0 => None,
+        _ => Some(growth(store, &args, engine.podcasts_per_second, &mut progress).await?),
+    };
+    let audio = match args.audio_bytes.zip(shelves) {
+        None => None,
+        Some((bytes, shelves)) => {
+            progress("measuring with real audio");
+            Some(with_audio(store, &args, bytes, shelves).await?)
+        }
+    };
+    let possible = (args.concurrency * args.workers) as f64 / (LATENCIES.iter().sum::<f64>() * args.latency);
     Ok(EngineReport {
-        podcasts: args.podcasts,
         concurrency: args.concurrency,
         workers: args.workers,
-        podcasts_per_second: measured.rate,
+        engine,
         floor_per_second,
         floor_connections: connections,
-        ratio_to_floor: measured.rate / floor_per_second,
-        cpu_ms_per_podcast: measured.own_cpu_ms / f64::from(args.podcasts),
-        postgres_cpu_ms_per_podcast: measured.server_cpu_ms.map(|ms| ms / f64::from(args.podcasts)),
-        commits_per_podcast: measured.commits / f64::from(args.podcasts),
-        statements_per_podcast: measured.statements.map(|n| n / f64::from(args.podcasts)),
-        max_rss_bytes: measured.max_rss_bytes,
+        ratio_to_floor: engine.podcasts_per_second / floor_per_second,
+        share_of_possible: possible.is_finite().then(|| engine.podcasts_per_second / possible),
+        max_rss_bytes,
+        growth,
+        audio,
         build: if cfg!(debug_assertions) { "dev" } else { "release" },
         machine: meter::machine(&floor::server_version(store.pool()).await?),
+        settings: floor::settings(store.pool()).await?.into_iter().collect(),
     })
+}
+
+/// Fills the tables and measures the engine again.
+async fn growth(
+    store: &Store,
+    args: &EngineArgs,
+    empty: f64,
+    progress: &mut impl FnMut(&str),
+) -> Result<Growth, Error> {
+    progress("filling the tables with finished podcasts");
+    let started = Instant::now();
+    let room = floor::begin_filling(store.pool()).await?;
+    let mut filled = 0;
+    while filled < i64::from(args.finished) {
+        let more = FILL.min(i64::from(args.finished) - filled);
+        floor::fill(store.pool(), filled, more).await?;
+        filled += more;
+        if filled % 1_000_000 == 0 {
+            progress(&format!("{filled} are there"));
+        }
+    }
+    progress("tidying the tables up");
+    floor::end_filling(store.pool(), &room).await?;
+    let fill_seconds = started.elapsed().as_secs_f64();
+    progress("measuring the engine with full tables");
+    let instantly = Instantly::new(SCRIPT_CHARACTERS, args.latency);
+    let finished = instantly.finished();
+    let engine = one_night(store, args, Night { number: 1, podcasts: args.podcasts, finished }, instantly).await?;
+    Ok(Growth {
+        finished: args.finished,
+        fill_seconds,
+        database_bytes: floor::database_bytes(store.pool()).await?,
+        engine,
+        ratio_to_empty: engine.podcasts_per_second / empty,
+    })
+}
+
+/// As many podcasts as there is room for, with real audio.
+async fn with_audio(store: &Store, args: &EngineArgs, bytes: usize, shelves: Shelves) -> Result<Audio, Error> {
+    let podcasts = args.podcasts.min(u32::try_from((MOST_AUDIO / bytes.max(1)).max(1)).unwrap_or(u32::MAX));
+    floor::keep_learners(store.pool(), i64::from(podcasts)).await?;
+    let work = WithAudio::new(bytes, shelves)?;
+    let finished = work.finished();
+    let engine = one_night(store, args, Night { number: 2, podcasts, finished }, work).await?;
+    Ok(Audio { bytes, engine, max_rss_bytes: meter::max_rss_bytes() })
 }
 
 async fn best_connections(store: &Store, podcasts: u32) -> Result<usize, Error> {
@@ -226,7 +387,7 @@ async fn floor_rate(store: &Store, connections: usize, podcasts: u32) -> Result<
     let deadline_at = night::now(&pool).await? + chrono::Duration::days(1);
     // Users of the floor are no learners, and dates in the past keep each run apart.
     let date = deadline_at.date_naive() - chrono::Days::new(400);
-    let content = Arc::new(Content { date, deadline_at, script: script() });
+    let content = Arc::new(Content { date, deadline_at, script: script(SCRIPT_CHARACTERS) });
     let next = Arc::new(std::sync::atomic::AtomicU32::new(0));
     let first_user: i64 = -deadline_at.timestamp_micros();
     // Connecting is no part of the floor.
@@ -254,39 +415,27 @@ async fn floor_rate(store: &Store, connections: usize, podcasts: u32) -> Result<
     Ok(rate)
 }
 
-struct Measured {
-    rate: f64,
-    own_cpu_ms: f64,
-    server_cpu_ms: Option<f64>,
-    commits: f64,
-    statements: Option<f64>,
-    max_rss_bytes: u64,
+/// The night that is measured: its date by number, its podcasts, and who tells what is finished.
+struct Night {
+    number: u64,
+    podcasts: u32,
+    finished: watch::Receiver<u32>,
 }
 
 /// Enqueues a night while the workers run, and waits until nothing is left.
-async fn engine_rate(store: &Store, args: EngineArgs) -> Result<Measured, Error> {
+async fn one_night<W: Work>(store: &Store, args: &EngineArgs, mut night: Night, work: W) -> Result<Figures, Error> {
     let shutdown = Shutdown::new();
     let mut workers = JoinSet::new();
-    let work = Arc::new(Instantly { script: script(), finished: watch::Sender::new(0) });
-    let mut finished = work.finished.subscribe();
+    let work = Arc::new(work);
     for number in 0..args.workers {
-        let settings = Settings {
-            name: format!("bench-{number}"),
-            concurrency: args.concurrency,
-            lease: Duration::from_secs(30),
-            grace: Duration::from_secs(5),
-            poll: Duration::from_millis(250),
-            crash_limit: 3,
-            schedule: None,
-            retention_days: 30_000,
-        };
+        let settings = settings(number, args.concurrency);
         workers.spawn(worker::run(store.another(), settings, Arc::clone(&work), shutdown.clone()));
     }
     let pool = store.pool();
     let now = night::now(pool).await?;
     let schedule = bench_schedule();
-    let night = NewNight {
-        date: now.date_naive(),
+    let new = NewNight {
+        date: now.date_naive() + chrono::Days::new(night.number),
         scheduled_for: now,
         deadline_at: now + chrono::Duration::days(1),
         started_by: "bench".to_owned(),
@@ -294,27 +443,48 @@ async fn engine_rate(store: &Store, args: EngineArgs) -> Result<Measured, Error>
     let counts = floor::work(pool).await?;
     let (own, server) = (meter::own_cpu_ms(), meter::server_cpu_ms(counts.backend_pid));
     let started = Instant::now();
-    night::start(pool, &night).await?;
+    night::start(pool, &new).await?;
     for open in night::open(pool).await? {
         enqueue(pool, open, &schedule, |_| {}).await?;
     }
     // The sender lives as long as the work does, which is held above.
-    let _ = finished.wait_for(|finished| *finished >= args.podcasts).await;
+    let _ = night.finished.wait_for(|finished| *finished >= night.podcasts).await;
     let took = started.elapsed();
+    let own = meter::own_cpu_ms() - own;
     let after = floor::work(pool).await?;
-    let measured = Measured {
-        rate: f64::from(args.podcasts) / took.as_secs_f64(),
-        own_cpu_ms: meter::own_cpu_ms() - own,
-        server_cpu_ms: server.and_then(|before| Some(meter::server_cpu_ms(after.backend_pid)? - before)),
-        commits: (after.commits - counts.commits) as f64,
-        statements: after.statements.zip(counts.statements).map(|(after, before)| (after - before) as f64),
-        max_rss_bytes: meter::max_rss_bytes(),
-    };
+    let server = server.and_then(|before| Some(meter::server_cpu_ms(after.backend_pid)? - before));
     shutdown.ask();
     while let Some(ended) = workers.join_next().await {
         ended??;
     }
-    Ok(measured)
+    let each = |sum: f64| sum / f64::from(night.podcasts);
+    let (updates, hot) = (after.updates - counts.updates, after.hot_updates - counts.hot_updates);
+    Ok(Figures {
+        podcasts: night.podcasts,
+        podcasts_per_second: f64::from(night.podcasts) / took.as_secs_f64(),
+        cpu_ms_per_podcast: each(own),
+        postgres_cpu_ms_per_podcast: server.map(each),
+        commits_per_podcast: each((after.commits - counts.commits) as f64),
+        statements_per_podcast: after
+            .statements
+            .zip(counts.statements)
+            .map(|(after, before)| each((after - before) as f64)),
+        wal_bytes_per_podcast: each((after.wal_bytes - counts.wal_bytes) as f64),
+        hot_share: hot as f64 / updates.max(1) as f64,
+    })
+}
+
+fn settings(number: usize, concurrency: usize) -> Settings {
+    Settings {
+        name: format!("bench-{number}"),
+        concurrency,
+        lease: Duration::from_secs(30),
+        grace: Duration::from_secs(5),
+        poll: Duration::from_millis(250),
+        crash_limit: 3,
+        schedule: None,
+        retention_days: 30_000,
+    }
 }
 
 #[expect(clippy::unwrap_used, reason = "a constant pattern")]

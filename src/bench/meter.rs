@@ -34,13 +34,15 @@ pub fn max_rss_bytes() -> u64 {
     kib.unwrap_or_default() * 1024
 }
 
-/// The machine in a few words: processors and their kind, and the server's version.
+/// The machine in a few words: processors and their kind, memory, and the server's version.
 pub fn machine(server: &str) -> String {
     let cores = std::thread::available_parallelism().map_or(0, std::num::NonZeroUsize::get);
     let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = cpuinfo.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
     let model = model.map_or("unknown processor", |(_, name)| name.trim());
-    format!("{cores} x {model}, PostgreSQL {server}")
+    let meminfo = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let kib = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:")?.trim().split(' ').next()?.parse().ok());
+    format!("{cores} x {model}, {} GiB of memory, PostgreSQL {server}", kib.unwrap_or(0_u64) >> 20)
 }
 
 /// Fields of `/proc/PID/stat` behind the command's name: the first is the state.

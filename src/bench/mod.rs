@@ -1,10 +1,12 @@
 //! The benchmarks: each measures the engine against a floor in the same run, because absolute
 //! figures of a shared machine mean little. Nothing here asserts; it prints.
 
+mod audio;
 mod engine;
 mod meter;
 
-pub use engine::{EngineArgs, EngineReport, engine};
+pub use audio::Shelves;
+pub use engine::{EngineArgs, EngineReport, Figures, engine};
 
 /// Why a benchmark could not be carried out.
 #[derive(Debug, thiserror::Error)]
@@ -15,6 +17,9 @@ pub enum Error {
     /// The worker.
     #[error("the worker under test failed")]
     Worker(#[from] crate::worker::Error),
+    /// The audio that is spoken could not be made.
+    #[error("the audio of the benchmark could not be made")]
+    Audio(#[from] crate::audio::Error),
     /// A task of the benchmark ended early.
     #[error("a task of the benchmark panicked")]
     Task(#[from] tokio::task::JoinError),

@@ -397,6 +397,21 @@ pub struct BenchEngine {
     /// Workers on the one database
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=16))]
     pub workers: u32,
+    /// Scale of the steps' latencies (script 15 s, speech 20 s, upload 3 s); nought answers at once
+    #[arg(long, value_name = "SCALE", default_value_t = 0.0, value_parser = latency)]
+    pub latency: f64,
+    /// Then once more with so many finished podcasts in the tables; ten million need 18 GB of disk
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub finished: u32,
+    /// Then once more with real MP3s of so many bytes, a spool on disk and an S3 server
+    #[arg(long, value_name = "B", value_parser = clap::value_parser!(u32).range(8_000..=8_000_000))]
+    pub audio_bytes: Option<u32>,
+}
+
+/// A scale of latencies that a benchmark can wait for.
+fn latency(text: &str) -> Result<f64, String> {
+    let scale: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+    if (0.0..=10.0).contains(&scale) { Ok(scale) } else { Err("not from 0 to 10".to_owned()) }
 }
 
 /// `sim …`

@@ -1,5 +1,6 @@
 //! The floor of the benchmarks: the same rows and moves as the engine writes, by hand, one commit
-//! per move and no engine around it; and what the database knows about its own work.
+//! per move and no engine around it; finished rows by the million, for a table as it is after years;
+//! and what the database knows about its own work.
 
 use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::PgPool;
@@ -138,6 +139,137 @@ async fn advance(pool: &PgPool, id: i64, script: &str) -> Result<(), Error> {
     Ok(())
 }
 
+/// Keeps only the first learners active, so that the next night has fewer podcasts.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn keep_learners(pool: &PgPool, learners: i64) -> Result<(), Error> {
+    sqlx::query("/* keep_learners */ update academy.learner set is_active = false where user_id > $1")
+        .bind(learners)
+        .execute(pool)
+        .await
+        .map_err(Error::in_statement("keep_learners"))?;
+    Ok(())
+}
+
+/// Finished podcasts of one date.
+const NIGHT: i64 = 1_000_000;
+
+/// Makes the tables ready for finished podcasts: rows that come whole fill their pages, as rows that
+/// have grown do. Answers with the fill factor that [`end_filling`] gives back.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn begin_filling(pool: &PgPool) -> Result<String, Error> {
+    let failed = Error::in_statement("begin_filling");
+    let begin = async {
+        let fill_factor: String = sqlx::query_scalar(
+            "/* read_fill_factor */ select option_value from pg_class, pg_options_to_table(reloptions)
+             where oid = 'dailycast.daily_podcast'::regclass and option_name = 'fillfactor'",
+        )
+        .fetch_one(pool)
+        .await?;
+        sqlx::raw_sql(
+            "/* begin_filling */
+            alter table dailycast.daily_podcast set (fillfactor = 90);
+            alter table dailycast.daily_podcast disable trigger born_by_the_table",
+        )
+        .execute(pool)
+        .await?;
+        Ok(fill_factor)
+    };
+    begin.await.map_err(failed)
+}
+
+/// Puts finished podcasts with their event lines into the tables, of nights long past. Their scripts
+/// are short, so that ten million of them fit on a small disk: the engine never reads them.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn fill(pool: &PgPool, filled: i64, more: i64) -> Result<(), Error> {
+    sqlx::query(
+        r#"/* fill */
+        with finished as (
+            insert into dailycast.daily_podcast
+                (user_id, date, status, moves, deadline_at, script_text, language, title, topic, ai_model_used,
+                 is_fallback, tts_provider, tts_voice, tts_voice_gender, chunk_plan, audio_sha256, audio_bytes,
+                 duration_seconds, audio_url, object_key, object_etag, finished_at)
+            select n % $3 + 1, current_date - 30 - (n / $3)::integer, 'completed', 4, now(), repeat('A word. ', 16), 'en',
+                   'A title', 'A topic', 'template', false, 'local', 'voice', 'female',
+                   '{"ends": [4096], "round": 1}', repeat('0', 64), 1000000, 240, 's3://bucket/podcasts/' || n,
+                   'podcasts/' || n, repeat('0', 32), now()
+            from generate_series($1::bigint, $1 + $2 - 1) as n
+            returning id
+        )
+        insert into dailycast.podcast_event (podcast_id, event, from_status, to_status, attempt, worker_id, duration_ms)
+        select id, event, from_status, to_status, 1, 1, 1
+        from finished, (values
+            ('enqueued', null, 'pending'), ('script_ready', 'pending', 'script_generated'),
+            ('speech_started', 'script_generated', 'audio_generating'),
+            ('audio_ready', 'audio_generating', 'pending_upload'), ('uploaded', 'pending_upload', 'completed')
+        ) as line (event, from_status, to_status)"#,
+    )
+    .bind(filled)
+    .bind(more)
+    .bind(NIGHT)
+    .execute(pool)
+    .await
+    .map_err(Error::in_statement("fill"))?;
+    Ok(())
+}
+
+/// Makes the tables what they were, and as tidy as they are in the morning after a night.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn end_filling(pool: &PgPool, fill_factor: &str) -> Result<(), Error> {
+    let failed = Error::in_statement("end_filling");
+    let end = async {
+        let mut connection = pool.acquire().await?;
+        // Each by itself: vacuum refuses company.
+        for statement in [
+            "/* end_filling */ set statement_timeout = 0",
+            &format!("/* restore_fill_factor */ alter table dailycast.daily_podcast set (fillfactor = {fill_factor})"),
+            "/* guard_births */ alter table dailycast.daily_podcast enable trigger born_by_the_table",
+            "/* tidy_podcasts */ vacuum (analyze) dailycast.daily_podcast",
+            "/* tidy_events */ vacuum (analyze) dailycast.podcast_event",
+            "/* write_all */ checkpoint",
+            "/* restore_timeout */ reset statement_timeout",
+        ] {
+            sqlx::raw_sql(sqlx::AssertSqlSafe(statement.to_owned())).execute(&mut *connection).await?;
+        }
+        Ok(())
+    };
+    end.await.map_err(failed)
+}
+
+/// The size of the database on disk.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn database_bytes(pool: &PgPool) -> Result<i64, Error> {
+    sqlx::query_scalar("/* database_bytes */ select pg_database_size(current_database())")
+        .fetch_one(pool)
+        .await
+        .map_err(Error::in_statement("database_bytes"))
+}
+
+/// The settings of the server that decide how fast it is, with their units.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn settings(pool: &PgPool) -> Result<Vec<(String, String)>, Error> {
+    sqlx::query_as(
+        "/* server_settings */ select name, current_setting(name) from pg_settings where name in
+            ('fsync', 'synchronous_commit', 'full_page_writes', 'wal_compression', 'data_checksums',
+             'shared_buffers', 'max_wal_size', 'checkpoint_timeout')
+         order by name",
+    )
+    .fetch_all(pool)
+    .await
+    .map_err(Error::in_statement("server_settings"))
+}
+
 /// What the database has done since it was made.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Work {
@@ -145,6 +277,12 @@ pub struct Work {
     pub commits: i64,
     /// Statements that clients sent, `None` without `pg_stat_statements`.
     pub statements: Option<i64>,
+    /// Bytes in the write-ahead log of the whole server.
+    pub wal_bytes: i64,
+    /// Updates of podcasts.
+    pub updates: i64,
+    /// Those of them that touched no index.
+    pub hot_updates: i64,
     /// The server process that answers; its parent is the server.
     pub backend_pid: i32,
 }
@@ -155,8 +293,12 @@ pub struct Work {
 /// [`Error::Database`].
 pub async fn work(pool: &PgPool) -> Result<Work, Error> {
     let failed = Error::in_statement("read_counts");
-    let row: (i64, i32) = sqlx::query_as(
-        "/* read_counts */ select xact_commit, pg_backend_pid() from pg_stat_database where datname = current_database()",
+    let (commits, backend_pid, wal_bytes, updates, hot_updates) = sqlx::query_as(
+        "/* read_counts */
+        select d.xact_commit, pg_backend_pid(), pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint,
+               t.n_tup_upd, t.n_tup_hot_upd
+        from pg_stat_database d, pg_stat_user_tables t
+        where d.datname = current_database() and t.relid = 'dailycast.daily_podcast'::regclass",
     )
     .fetch_one(pool)
     .await
@@ -169,7 +311,7 @@ pub async fn work(pool: &PgPool) -> Result<Work, Error> {
     .fetch_one(pool)
     .await
     .ok();
-    Ok(Work { commits: row.0, statements, backend_pid: row.1 })
+    Ok(Work { commits, statements, wal_bytes, updates, hot_updates, backend_pid })
 }
 
 /// The version of the server.

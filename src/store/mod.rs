@@ -180,6 +180,8 @@ impl Store {
             .connect_lazy_with(options.clone());
         let by_index = options.clone().options([
             ("enable_seqscan", "off"),
+            // A plan made while the queue was short reads all of its index for every batch.
+            ("enable_bitmapscan", "off"),
             ("enable_hashjoin", "off"),
             ("enable_mergejoin", "off"),
             ("jit", "off"),

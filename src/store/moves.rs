@@ -5,7 +5,7 @@
 //! call, and the podcast is missing from the answer. The job follows the row in the same commit:
 //! deleted when the podcast is finished, armed for the new time when it rests.
 
-use std::{collections::HashSet, time::Duration};
+use std::{borrow::Cow, collections::HashSet, time::Duration};
 
 use sqlx::types::Json;
 
@@ -59,9 +59,9 @@ pub struct Move {
     pub duration_ms: i32,
 }
 
-/// The columns of many moves, as the statement takes them.
+/// The columns of many moves, as the statement takes them. Nothing is copied: a script is long.
 #[derive(Default)]
-struct Columns {
+struct Columns<'m> {
     ids: Vec<i64>,
     tokens: Vec<i64>,
     nth: Vec<i32>,
@@ -72,32 +72,32 @@ struct Columns {
     rest_ms: Vec<Option<i64>>,
     attempt: Vec<i32>,
     tried: Vec<i32>,
-    script: Vec<Option<String>>,
-    made: Vec<Json<Artefacts>>,
+    script: Vec<Option<Cow<'m, str>>>,
+    made: Vec<Json<&'m Artefacts>>,
     cost: Vec<i64>,
     error_kind: Vec<Option<&'static str>>,
-    error_message: Vec<Option<String>>,
-    provider: Vec<Option<String>>,
+    error_message: Vec<Option<Cow<'m, str>>>,
+    provider: Vec<Option<&'m str>>,
     duration_ms: Vec<i32>,
-    calls: CallColumns,
+    calls: CallColumns<'m>,
 }
 
 /// The columns of the calls of many moves.
 #[derive(Default)]
-struct CallColumns {
+struct CallColumns<'m> {
     podcast_id: Vec<i64>,
-    provider: Vec<String>,
-    model: Vec<String>,
+    provider: Vec<&'m str>,
+    model: Vec<&'m str>,
     operation: Vec<&'static str>,
-    units: Vec<serde_json::Value>,
+    units: Vec<Json<&'m serde_json::Value>>,
     cost: Vec<i64>,
     latency_ms: Vec<i32>,
     outcome: Vec<&'static str>,
-    request_id: Vec<Option<String>>,
+    request_id: Vec<Option<&'m str>>,
 }
 
-impl Columns {
-    fn of(moves: &[Move]) -> Self {
+impl<'m> Columns<'m> {
+    fn of(moves: &'m [Move]) -> Self {
         let mut columns = Self::default();
         for one in moves {
             columns.push(one);
@@ -105,7 +105,7 @@ impl Columns {
         columns
     }
 
-    fn push(&mut self, one: &Move) {
+    fn push(&mut self, one: &'m Move) {
         self.ids.push(one.lease.podcast_id);
         self.tokens.push(one.lease.token);
         self.nth.push(one.nth);
@@ -120,29 +120,29 @@ impl Columns {
         self.attempt.push(i32::try_from(one.attempt).unwrap_or(i32::MAX));
         self.tried.push(i32::try_from(one.tried).unwrap_or(i32::MAX));
         self.script.push(one.made.script_text.as_deref().map(clean));
-        self.made.push(Json(one.made.clone()));
+        self.made.push(Json(&one.made));
         self.cost.push(one.calls.iter().map(|call| call.cost_micro_usd).sum());
         self.error_kind.push(one.error.as_ref().map(|(kind, _)| kind.as_str()));
         self.error_message.push(one.error.as_ref().map(|(_, words)| clean(words)));
-        self.provider.push(one.provider.clone());
+        self.provider.push(one.provider.as_deref());
         self.duration_ms.push(one.duration_ms);
         for call in &one.calls {
             self.calls.podcast_id.push(one.lease.podcast_id);
-            self.calls.provider.push(call.provider.clone());
-            self.calls.model.push(call.model.clone());
+            self.calls.provider.push(&call.provider);
+            self.calls.model.push(&call.model);
             self.calls.operation.push(call.operation);
-            self.calls.units.push(call.units.clone());
+            self.calls.units.push(Json(&call.units));
             self.calls.cost.push(call.cost_micro_usd);
             self.calls.latency_ms.push(call.latency_ms);
             self.calls.outcome.push(call.outcome);
-            self.calls.request_id.push(call.request_id.clone());
+            self.calls.request_id.push(call.request_id.as_deref());
         }
     }
 }
 
 /// Postgres has no text with a zero byte in it.
-fn clean(text: &str) -> String {
-    text.replace('\0', "")
+fn clean(text: &str) -> Cow<'_, str> {
+    if text.contains('\0') { text.replace('\0', "").into() } else { text.into() }
 }
 
 /// Writes moves of podcasts that `worker_id` holds and answers with the leases that held; the others changed nothing.
@@ -199,7 +199,10 @@ pub async fn write(store: &Store, worker_id: i32, moves: &[Move]) -> Result<Hash
             from move m
             where p.id = m.podcast_id and p.lease_token = m.token and p.status = m.from_status
               and p.moves = m.nth
-            returning p.id, p.finished_at is not null as finished, p.next_attempt_at, m.*
+            -- not the script, which would be copied for each reader of this
+            returning p.id, p.finished_at is not null as finished, p.next_attempt_at, m.rest_ms, m.token, m.event,
+                      m.from_status, m.to_status, m.tried, m.provider, m.duration_ms, m.cost, m.error_kind,
+                      m.error_message
         ), lines as (
             insert into dailycast.podcast_event
                 (podcast_id, event, from_status, to_status, attempt, worker_id, provider, duration_ms,
@@ -214,8 +217,9 @@ pub async fn write(store: &Store, worker_id: i32, moves: &[Move]) -> Result<Hash
                 as c (podcast_id, provider, model, operation, units, cost, latency_ms, outcome, request_id)
             where c.podcast_id in (select id from moved)
         ), done as (
+            -- compared like this the type is in no index: read by it, all of the queue would be read
             delete from apalis.jobs
-            where job_type = $27 and id = any (array(select dailycast.job_id(id) from moved where finished))
+            where job_type || '' = $27 and id = any (array(select dailycast.job_id(id) from moved where finished))
         ), rested as (
             select dailycast.arm_jobs(array_agg(id), array_agg(next_attempt_at), 0) as jobs
             from moved where rest_ms is not null having count(*) > 0
@@ -231,23 +235,23 @@ pub async fn write(store: &Store, worker_id: i32, moves: &[Move]) -> Result<Hash
                 &columns.rest_ms as &[Option<i64>],
                 &columns.attempt,
                 &columns.tried,
-                &columns.script as &[Option<String>],
-                &columns.made as &[Json<Artefacts>],
+                &columns.script as &[Option<Cow<'_, str>>],
+                &columns.made as &[Json<&Artefacts>],
                 &columns.cost,
                 &columns.error_kind as &[Option<&str>],
-                &columns.error_message as &[Option<String>],
-                &columns.provider as &[Option<String>],
+                &columns.error_message as &[Option<Cow<'_, str>>],
+                &columns.provider as &[Option<&str>],
                 &columns.duration_ms,
                 worker_id,
                 &calls.podcast_id,
-                &calls.provider,
-                &calls.model,
+                &calls.provider as &[&str],
+                &calls.model as &[&str],
                 &calls.operation as &[&str],
-                &calls.units,
+                &calls.units as &[Json<&serde_json::Value>],
                 &calls.cost,
                 &calls.latency_ms,
                 &calls.outcome as &[&str],
-                &calls.request_id as &[Option<String>],
+                &calls.request_id as &[Option<&str>],
                 QUEUE,
                 &columns.nth,
             )

@@ -55,8 +55,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 const REFUSED_REST: Duration = Duration::from_secs(60);
 const MOST_REFUSALS: u32 = 3;
 
-/// What became of a move.
-pub type Written = Result<(), LeaseLost>;
+/// What became of a move: what it made, given back, or nothing.
+pub type Written = Result<Artefacts, LeaseLost>;
 
 /// A handle to the writer; cheap to clone. The writer ends when the last handle is gone and
 /// everything it was given is written.
@@ -88,7 +88,8 @@ impl Writer {
         (Self { desks }, writing)
     }
 
-    /// Writes one move; returns when it is committed, or known not to be.
+    /// Writes one move; returns when it is committed, or known not to be. Answers with what the
+    /// move made, so that nobody copies a script to keep it.
     ///
     /// # Errors
     /// [`LeaseLost`] when the row did not have this token and status any more.
@@ -128,8 +129,8 @@ impl Desk {
             let (batch, answers): (Vec<Move>, Vec<_>) = gathered.drain(..).unzip();
             let held = self.write(&batch).await;
             self.set_failing(false);
-            for (one, answer) in batch.iter().zip(answers) {
-                let written = if held.contains(&one.lease) { Ok(()) } else { Err(LeaseLost(one.lease)) };
+            for (one, answer) in batch.into_iter().zip(answers) {
+                let written = if held.contains(&one.lease) { Ok(one.made) } else { Err(LeaseLost(one.lease)) };
                 // Who asked may have been cancelled meanwhile; the row says what happened.
                 let _ = answer.send(written);
             }

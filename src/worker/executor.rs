@@ -86,11 +86,11 @@ impl<W: Work> Executor<W> {
             };
             let next = plan_move(&podcast, outcome, calls, &circumstances, started.elapsed());
             log_attempt(&podcast, &next);
-            let (then, to, attempt, made) = (next.then, next.to, next.attempt, next.made.clone());
-            if self.writer.write(next).await.is_err() {
+            let (then, to, attempt) = (next.then, next.to, next.attempt);
+            let Ok(made) = self.writer.write(next).await else {
                 tracing::warn!(podcast.id = podcast.id, podcast.status = %podcast.status, "the lease was lost, what this attempt made is dropped");
                 return;
-            }
+            };
             if to.is_final() && to != Status::Failed {
                 self.work.clean_up(podcast.id).await;
             }

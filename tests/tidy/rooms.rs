@@ -11,7 +11,7 @@ use super::{
 const ROOMS: &[(&str, &[&str])] = &[
     ("main", &["cli"]),
     ("cli", &[EVERY]),
-    ("bench", &["machine", "podcast", "store", "worker"]),
+    ("bench", &["audio", "machine", "podcast", "provider", "step", "store", "worker"]),
     ("http", &["alert", "clock", "config", "learner", "machine", "podcast", "provider", "store", "telemetry"]),
     (
         "worker",
