@@ -33,6 +33,14 @@ prepare *options:
 fuzz target seconds="600" *options:
     tests/fuzz/run {{ target }} {{ seconds }} {{ options }}
 
+# Nights in which something goes wrong, with real processes.
+faults:
+    cargo test --test all faults::
+
+# 10,000 podcasts with 200 kills and every fault; lasts for many minutes. DAILYCAST_FAULTS_SEED repeats one.
+soak:
+    cargo test --release --test all -- --ignored --nocapture a_night_of_10000_learners
+
 # A night of 2,000 learners as slow as a real one, with a fifth of faults; lasts for many minutes.
 vendors-night:
     cargo test --release --test all -- --ignored --nocapture a_night_of_2000_learners

@@ -1,7 +1,8 @@
 //! The long-lived processes: `run`, `serve` and `work`.
 //!
 //! Everything that can be wrong is found before anything starts: the port is taken first, then the
-//! database, its migrations, the academy's views and the neighbours are looked at.
+//! database, its migrations, the academy's views and the neighbours' settings are looked at. Only
+//! the store of episodes is asked while podcasts are made already.
 
 use std::sync::Arc;
 
@@ -16,7 +17,9 @@ use super::{
 };
 use crate::{
     clock::SystemClock,
+    config::Config,
     http::{self, App, Bound, SigningKey},
+    provider::object_store::ObjectStore,
     store::{Store, academy, listeners},
     worker::{self, fleet::Fleet, shutdown::Shutdown, steps::Steps},
 };
@@ -87,20 +90,28 @@ async fn ready(context: &Context) -> anyhow::Result<Store> {
 
 async fn worker_of(context: &Context, store: &Store) -> anyhow::Result<(worker::Settings, Arc<Steps>, Arc<Fleet>)> {
     let workflow = context.workflow()?;
-    if let Err(failure) = neighbours::object_store(&context.config)?.ready().await {
-        // It may be back before the first upload, and until then the audio is safe in the spool.
+    // What is wrong with its settings is told at once. The store itself may be away or not answer:
+    // that must hold up no podcast.
+    let episodes = neighbours::object_store(&context.config)?;
+    tokio::spawn(look_at_the_store(episodes, context.config.clone()));
+    let settings = neighbours::worker_settings(&context.config, &workflow);
+    let fleet = neighbours::fleet(&context.config, store.clone(), &workflow);
+    let steps = neighbours::steps(&context.config, store.clone(), workflow, Arc::<Fleet>::clone(&fleet)).await?;
+    Ok((settings, Arc::new(steps), fleet))
+}
+
+/// Tells when the store is not ready; else sees that old episodes expire there. It may be back before
+/// the first upload, and until then the audio is safe in the spool.
+async fn look_at_the_store(episodes: Arc<dyn ObjectStore>, config: Config) {
+    if let Err(failure) = episodes.ready().await {
         tracing::warn!(
             error.kind = failure.kind.as_str(),
             error.message = failure.message,
             "the store of episodes is not ready"
         );
-    } else {
-        neighbours::expire_episodes(&context.config).await?;
+    } else if let Err(error) = neighbours::expire_episodes(&config).await {
+        tracing::warn!(error = format!("{error:#}"), "old episodes may not expire in the bucket");
     }
-    let settings = neighbours::worker_settings(&context.config, &workflow);
-    let fleet = neighbours::fleet(&context.config, store.clone(), &workflow);
-    let steps = neighbours::steps(&context.config, store.clone(), workflow, Arc::<Fleet>::clone(&fleet)).await?;
-    Ok((settings, Arc::new(steps), fleet))
 }
 
 fn stop_on_signals() -> anyhow::Result<Shutdown> {

@@ -18,12 +18,13 @@ use std::{
     num::NonZeroUsize,
     ops::Range,
     sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
 };
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use serde_json::json;
-use tokio::sync::Semaphore;
+use tokio::{sync::Semaphore, time::sleep};
 
 use super::call::{Answered, Calls, Missed, Wanted};
 use crate::{
@@ -40,6 +41,13 @@ pub use split::split;
 
 /// Chunks of one podcast that are spoken at the same time, unless the caller says otherwise.
 pub const CONCURRENCY: NonZeroUsize = NonZeroUsize::new(4).expect("four is not zero");
+
+/// Room that is set aside for a second of speech: 48 kbit/s, and a quarter more for slow voices.
+const BYTES_PER_SECOND: u64 = 7_500;
+
+/// How long a paid chunk is held for which the disk has no room, and how often it is tried.
+const WAIT_FOR_ROOM: Duration = Duration::from_secs(60);
+const LOOK_FOR_ROOM: Duration = Duration::from_secs(1);
 
 /// A voice that could speak the podcast, at its provider.
 pub struct Candidate<'a> {
@@ -135,6 +143,11 @@ impl Speech<'_> {
         let Some(plan) = self.plan(podcast, script) else {
             return Outcome::done(Event::AudioLost, Artefacts::default());
         };
+        // What is paid for must find room, so the room is asked for first.
+        let _room = match self.spool.reserve(podcast.id, plan.bytes()).await {
+            Ok(room) => room,
+            Err(failure) => return Outcome::failed(failure),
+        };
         let made = match self.speak_chunks(&plan).await {
             Ok(()) => self.finish(&plan).await,
             Err(trouble) => Err(trouble),
@@ -209,11 +222,24 @@ impl Speech<'_> {
             Missed::Refused(refusal) => Trouble::Refused(refusal),
             Missed::Barred => Trouble::Other(lease_in_doubt()),
         })?;
-        self.spool.put_chunk(plan.name(index), mp3).await.map_err(Trouble::Other)
+        self.put(plan.name(index), mp3).await.map_err(Trouble::Other)
     }
 
-    /// True when the spool does not have the chunk, or only a damaged one. Whether there is room for
-    /// speech is asked before a podcast's first chunk; what was begun may be finished.
+    /// Keeps a chunk. It is paid for: when somebody else has filled the disk, it is held for a while.
+    async fn put(&self, name: ChunkName, mp3: Bytes) -> Result<(), Failure> {
+        let mut waited = Duration::ZERO;
+        loop {
+            match self.spool.put_chunk(name, mp3.clone()).await {
+                Err(failure) if failure.kind == FailureKind::SpoolFull && waited < WAIT_FOR_ROOM => {
+                    sleep(LOOK_FOR_ROOM).await;
+                    waited += LOOK_FOR_ROOM;
+                }
+                kept => return kept,
+            }
+        }
+    }
+
+    /// True when the spool does not have the chunk, or only a damaged one.
     async fn missing(&self, plan: &Plan<'_>, index: usize) -> Result<bool, Failure> {
         let kept = self.spool.chunk(plan.name(index)).await?;
         Ok(kept.is_none_or(|mp3| check(&mp3, plan.text(index), plan.candidate).is_err()))
@@ -290,6 +316,12 @@ impl Plan<'_> {
     /// What is spoken in a chunk; empty when it holds nothing but blanks.
     fn text(&self, index: usize) -> &str {
         self.chunks.get(index).and_then(|chunk| self.script.get(chunk.clone())).unwrap_or_default().trim()
+    }
+
+    /// About what chunks and episode will take in the spool.
+    fn bytes(&self) -> u64 {
+        let spoken: Duration = (0..self.chunks.len()).map(|index| pace::usual(self.text(index))).sum();
+        2 * BYTES_PER_SECOND * (spoken.as_secs() + 1)
     }
 
     const fn name(&self, index: usize) -> ChunkName {

@@ -1,54 +1,6 @@
-//! `kill -9` at random, and who takes over.
-
-use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
+//! `kill -9`, and who takes over; `soak.rs` kills at random.
 
 use crate::support::{ground::Ground, until};
-
-const LEARNERS: i64 = 1_000;
-
-const KILLS: usize = 10;
-
-/// Podcasts of one worker in flight at most, and chunks of each.
-const IN_FLIGHT: i64 = 16 * 4;
-
-/// The night is killed at the same points again with `DAILYCAST_FAULTS_SEED`.
-fn seed() -> u64 {
-    let given = std::env::var("DAILYCAST_FAULTS_SEED").ok();
-    given.map_or_else(rand::random, |seed| seed.parse().expect("DAILYCAST_FAULTS_SEED is a number"))
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_night_of_1000_learners_survives_ten_random_kills() {
-    let seed = seed();
-    eprintln!("DAILYCAST_FAULTS_SEED={seed}");
-    let mut chance = StdRng::seed_from_u64(seed);
-    let mut ground = Ground::new(1_000).await;
-    ground.shorten_episodes();
-    ground.start_night().await;
-    let mut workers = vec![ground.worker("one"), ground.worker("two")];
-    let mut points: Vec<i64> = (0..KILLS).map(|_| chance.random_range(0..LEARNERS * 8 / 10)).collect();
-    points.sort_unstable();
-    for point in points {
-        ground.until_at_least(point, "finished_at is not null").await;
-        let victim = workers.swap_remove(chance.random_range(0..workers.len()));
-        ground.until_busy(&victim).await;
-        victim.kill().await;
-        workers.push(ground.worker("heir"));
-    }
-    ground.until_finished().await;
-    for worker in workers {
-        ground.stop(worker).await;
-    }
-    ground.tidy().await;
-    ground.assert_all_is_well(LEARNERS).await;
-
-    // A kill may cost the lines of the calls in flight; nothing is ever told twice.
-    let (planned, told) = ground.chunks().await;
-    let rescued = ground.count("podcast_event", "event = 'rescued'").await;
-    eprintln!("{KILLS} kills, {rescued} podcasts rescued, {planned} chunks planned, {told} in the ledger");
-    assert!(rescued > 0);
-    assert!((planned - IN_FLIGHT * KILLS as i64..=planned).contains(&told));
-}
 
 /// Nothing but the death of the process, proved on its own host, lets anybody take its podcasts:
 /// the lease lasts an hour.

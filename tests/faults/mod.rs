@@ -9,6 +9,8 @@ mod demo;
 mod jobs;
 mod kills;
 mod server;
+mod soak;
+mod spool;
 mod start;
 mod statements;
 mod stops;

@@ -1,6 +1,14 @@
 //! The store of episodes is away: the audio waits in the spool, and nothing is spoken again.
 
-use crate::support::ground::Ground;
+use futures_util::{StreamExt as _, stream};
+use sha2::{Digest as _, Sha256};
+
+use crate::support::{
+    filter::{Fault, Filter},
+    ground::Ground,
+    process::Process,
+    until, web,
+};
 
 const LEARNERS: i64 = 12;
 
@@ -37,4 +45,94 @@ async fn ids(ground: &Ground) -> Vec<String> {
         .fetch_all(ground.pool())
         .await
         .unwrap()
+}
+
+/// Nights of one fault each at the same time; they wait more than they work.
+const AT_ONCE: usize = 4;
+
+/// Learners of each of them.
+const FEW: i64 = 2;
+
+/// Whatever a store does to an upload: the row waits, the learner hears the episode all the same, and
+/// it is stored by itself when the store is well.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_that_a_store_does_loses_an_episode() {
+    stream::iter(Fault::ALL).map(survives).buffer_unordered(AT_ONCE).collect::<()>().await;
+}
+
+async fn survives(fault: Fault) {
+    let mut ground = Ground::new(FEW as u32).await;
+    ground.shorten_episodes();
+    ground.shorten_waits();
+    let filter = ground.behind_a_filter(1).await;
+    filter.strike_at(fault, "PUT /episodes/podcasts", 0);
+    ground.start_night().await;
+    let worker = ground.worker("patient");
+    if fault == Fault::WrongTag {
+        // What is stored is right, and the store says so when it is asked again.
+        ground.until_finished().await;
+        assert_eq!(ground.count("podcast_event", "event = 'attempt_failed'").await, 0);
+    } else {
+        waits_and_plays(&ground, &filter, fault).await;
+    }
+    filter.clear();
+    ground.until_finished().await;
+    ends_well(&ground, worker).await;
+}
+
+async fn waits_and_plays(ground: &Ground, filter: &Filter, fault: Fault) {
+    let kinds = if fault.holds() { "'timeout'" } else { "'storage_unavailable', 'key_refused'" };
+    let waiting = format!("status = 'pending_upload' and attempt > 0 and error_kind in ({kinds})");
+    ground.until_at_least(FEW, &waiting).await;
+    let (server, address) = ground.server().await;
+    let learners: Vec<(String, String)> = sqlx::query_as(
+        "select key, p.audio_sha256 from academy.learner_token t join dailycast.daily_podcast p using (user_id)",
+    )
+    .fetch_all(ground.pool())
+    .await
+    .unwrap();
+    assert_eq!(learners.len() as i64, FEW);
+    for (token, sha256) in learners {
+        assert_eq!(heard(&address, &token).await, sha256, "{fault:?}");
+    }
+    assert!(filter.met() as i64 >= FEW);
+    assert_eq!(ground.count("daily_podcast", "finished_at is not null").await, 0, "{fault:?}");
+    ground.stop(server).await;
+}
+
+/// The checksum of what the API plays to a learner today.
+async fn heard(address: &str, token: &str) -> String {
+    let web = web().build().unwrap();
+    let today = web.get(format!("{address}/api/dailycast/today/")).header("authorization", format!("Token {token}"));
+    let today: serde_json::Value = today.send().await.unwrap().json().await.unwrap();
+    assert_eq!(today["status"], "pending_upload");
+    let audio = web.get(today["podcast"]["audio_url"].as_str().unwrap()).send().await.unwrap();
+    assert_eq!(audio.status(), 200);
+    hex::encode(Sha256::digest(audio.bytes().await.unwrap()))
+}
+
+async fn ends_well(ground: &Ground, worker: Process) {
+    ground.stop(worker).await;
+    ground.assert_all_is_well(FEW).await;
+    let (planned, told) = ground.chunks().await;
+    assert_eq!(told, planned);
+}
+
+/// A store that takes requests and answers none holds up no worker that starts: its podcasts are
+/// spoken meanwhile.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_answers_nothing_holds_up_no_start() {
+    let mut ground = Ground::new(FEW as u32).await;
+    ground.shorten_episodes();
+    ground.shorten_waits();
+    let filter = ground.behind_a_filter(1).await;
+    filter.strike(&[Fault::Hold], 1.0);
+    ground.start_night().await;
+    let worker = ground.worker("patient");
+    ground.until_at_least(FEW, "status = 'pending_upload'").await;
+    assert!(!worker.log().contains("the store of episodes is not ready"), "it still waits for the first answer");
+    until("an upload was broken off", async || ground.count("daily_podcast", "error_kind = 'timeout'").await > 0).await;
+    filter.clear();
+    ground.until_finished().await;
+    ends_well(&ground, worker).await;
 }

@@ -12,7 +12,7 @@ use super::vendors::assert_only_who_failed_everywhere_fell_back;
 use crate::support::{checker, ground::Ground, process::Process, until, until_within};
 
 /// What goes wrong beside outages: of each writer's and each speaker's calls about a fifth.
-const FAULTS: &str = r#"
+pub(super) const FAULTS: &str = r#"
 seed = 3
 fault = [
     { operation = "script", share = 0.03, by = "prompt", spoil = "refused" },
@@ -89,7 +89,7 @@ fn memory(worker: &Process) -> String {
 }
 
 /// What a log has beyond the usual, and how often.
-fn warnings(log: &str) -> BTreeMap<String, u32> {
+pub(super) fn warnings(log: &str) -> BTreeMap<String, u32> {
     let mut counts = BTreeMap::new();
     // The last line may not be whole yet.
     let lines = log.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());

@@ -110,6 +110,23 @@ async fn a_full_spool_refuses_and_recovers() {
     spool.put_episode(2, mp3(1)).await.unwrap();
 }
 
+/// Room that is set aside is nobody else's, becomes less as it is written, and is given back. What has
+/// begun may have the last eighth.
+#[tokio::test]
+async fn room_is_set_aside_before_it_is_paid_for() {
+    let folder = Folder::new();
+    let spool = DiskSpool::open(&folder.0, 1_000).unwrap();
+    let first = spool.reserve(1, 500).await.unwrap();
+    assert_eq!(spool.reserve(2, 500).await.unwrap_err().kind, FailureKind::SpoolFull);
+    spool.put_episode(1, mp3(400 - SEAL as usize)).await.unwrap();
+    let _second = spool.reserve(2, 300).await.unwrap();
+    assert_eq!(spool.reserve(3, 100).await.unwrap_err().kind, FailureKind::SpoolFull);
+    assert!(spool.has_room().await, "who was refused has nothing set aside");
+    drop(first);
+    let _first = spool.reserve(1, 600).await.unwrap();
+    assert!(!spool.has_room().await);
+}
+
 /// Another process of this host forgets; the sweep's look at the folder sets the count right.
 #[tokio::test]
 async fn the_count_follows_what_others_do() {

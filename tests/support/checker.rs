@@ -1,6 +1,6 @@
 //! What must hold when a night is over, whatever happened during it.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
 use aws_sdk_s3::{
     Client, Config,
@@ -11,8 +11,14 @@ use dailycast::{
     machine::{Status, replay},
     sim::{Billed, Count, Operation, Vendor},
 };
+use futures_util::{StreamExt as _, stream};
 use sha2::{Digest, Sha256};
 use sqlx::PgPool;
+
+use super::until;
+
+/// Episodes that are read and decoded at the same time.
+const AT_ONCE: usize = 8;
 
 /// Everything that is wrong, one sentence each; empty when all is well.
 pub async fn violations(pool: &PgPool) -> Vec<String> {
@@ -56,6 +62,20 @@ const QUERIES: &[(&str, &str)] = &[
                                 where r.podcast_id = podcast_event.podcast_id
                                   and (r.event = 'requeued' or r.event = 'audio_lost' and podcast_event.event = 'audio_ready'))",
     ),
+    ("finished without a time, or with audio missing",
+        "select id::text from dailycast.daily_podcast where status in ('completed', 'completed_with_fallback')
+         and (finished_at is null or object_key is null or object_etag is null or audio_url is null
+              or audio_sha256 is null or audio_bytes is null or duration_seconds is null)",
+    ),
+    (
+        "a chunk was paid for twice",
+        "select p.id::text from dailycast.daily_podcast p
+         where (p.chunk_plan->>'round')::int = 1
+         and not exists (select from dailycast.podcast_event e where e.podcast_id = p.id
+                         and (e.event in ('audio_lost', 'requeued') or e.provider = 'spool'))
+         and (select count(*) from dailycast.provider_call c where c.podcast_id = p.id
+              and operation = 'speech' and outcome = 'ok') > jsonb_array_length(p.chunk_plan->'ends')",
+    ),
     (
         "cost of the row is not the sum of its calls",
         "select p.id::text from dailycast.daily_podcast p
@@ -95,6 +115,50 @@ pub async fn assert_ledger_is_the_bill(pool: &PgPool, usage: &BTreeMap<Vendor, C
     assert_eq!(ledger(pool).await, bills, "our ledger, and the vendors' bills");
 }
 
+/// What the ledger lacks of the vendors' bills after calls were broken off.
+#[derive(Debug, Clone, Copy)]
+pub struct Lost {
+    /// Calls that the vendors were asked for.
+    pub calls: i64,
+    /// Calls that are in no ledger.
+    pub untold: i64,
+}
+
+/// The same when workers were killed: no vendor is told to have been called more often than it was,
+/// and at most `bound` calls are in no ledger.
+pub async fn assert_ledger_lacks_at_most(pool: &PgPool, usage: &BTreeMap<Vendor, Count>, bound: i64) -> Lost {
+    let told: BTreeMap<String, Bill> = ledger(pool).await.into_iter().map(|bill| (bill.0.clone(), bill)).collect();
+    let mut lost = Lost { calls: 0, untold: 0 };
+    for (vendor, count) in usage {
+        let listed = count.by_operation.get(&Operation::List).copied().unwrap_or_default();
+        let called = i64::try_from(count.calls - listed).unwrap();
+        let (_, calls, read, written, spoken) = told.get(vendor.as_str()).cloned().unwrap_or_default();
+        let most = |known: u64, lost: u64| i64::try_from(known + lost).unwrap();
+        let name = vendor.as_str();
+        assert!(calls <= called, "{name} was called {called} times, the ledger has {calls}");
+        assert!(read <= most(count.billed.input_tokens, count.lost.input_tokens), "tokens read of {name}");
+        assert!(written <= most(count.billed.output_tokens, count.lost.output_tokens), "tokens written of {name}");
+        assert!(spoken <= most(count.billed.characters, count.lost.characters), "characters of {name}");
+        lost.calls += called;
+        lost.untold += called - calls;
+    }
+    assert!(lost.untold <= bound, "{} calls are in no ledger, at most {bound} were under way", lost.untold);
+    lost
+}
+
+/// Panics unless the spool is empty and nobody holds an advisory lock. A session that just ended
+/// has its locks a moment longer.
+pub async fn assert_nothing_is_left(pool: &PgPool, spool: &Path) {
+    let left: Vec<_> = std::fs::read_dir(spool).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(left.is_empty(), "{} left in the spool: {:?}", left.len(), &left[..left.len().min(10)]);
+    let held = "select count(*) from pg_locks where locktype = 'advisory'
+                and database = (select oid from pg_database where datname = current_database())";
+    until("nobody holds an advisory lock", async || {
+        sqlx::query_scalar::<_, i64>(held).fetch_one(pool).await.unwrap() == 0
+    })
+    .await;
+}
+
 /// A finished episode, as its row tells of it.
 #[derive(sqlx::FromRow)]
 struct Episode {
@@ -128,19 +192,33 @@ pub async fn assert_every_episode_is_stored(pool: &PgPool, endpoint: &str, bucke
         let key = &episode.object_key;
         assert_eq!(stored.remove(key).as_ref(), Some(&episode.object_etag), "the ETag of {key}");
         assert_eq!(episode.audio_url, format!("s3://{bucket}/{key}"));
-        let object = client.get_object().bucket(bucket).key(key).send().await.unwrap();
-        assert_sound(episode, &object.body.collect().await.unwrap().to_vec());
     }
     assert!(stored.is_empty(), "objects that no row knows: {:?}", stored.keys());
+    // As tasks, so that decoding uses all cores.
+    let mut checked = stream::iter(episodes)
+        .map(|episode| {
+            let (client, bucket) = (client.clone(), bucket.to_owned());
+            tokio::spawn(async move {
+                let object = client.get_object().bucket(bucket).key(&episode.object_key).send().await.unwrap();
+                let mp3 = object.body.collect().await.unwrap().to_vec();
+                assert_sound(&episode, &mp3);
+            })
+        })
+        .buffer_unordered(AT_ONCE);
+    while let Some(checked) = checked.next().await {
+        checked.unwrap();
+    }
 }
 
 fn assert_sound(episode: &Episode, mp3: &[u8]) {
     let key = &episode.object_key;
     assert_eq!(i64::try_from(mp3.len()).unwrap(), episode.audio_bytes, "bytes of {key}");
     assert_eq!(hex::encode(Sha256::digest(mp3)), episode.audio_sha256, "checksum of {key}");
-    let lasts = audio::scan(mp3, audio::Limits::rate(audio::SAMPLE_RATE)).unwrap().duration().as_secs_f64();
+    let scan = audio::scan(mp3, audio::Limits::rate(audio::SAMPLE_RATE)).unwrap();
+    let lasts = scan.duration().as_secs_f64();
     let told = f64::from(episode.duration_seconds);
     assert!((lasts - told).abs() <= 1.0, "{key} lasts {lasts} s and its row says {told} s");
+    assert!(!audio::decode::is_silent(mp3, &scan).unwrap(), "{key} is silent");
 }
 
 fn client(endpoint: &str, (id, secret): &(String, String)) -> Client {

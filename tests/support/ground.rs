@@ -27,6 +27,7 @@ use tokio::process::Command;
 use super::{
     Folder, checker,
     database::TestDatabase,
+    filter::Filter,
     process::Process,
     proxy::{Proxy, Target},
     until,
@@ -124,6 +125,20 @@ impl Ground {
         self.rewrite("daily_podcast.toml", &short);
     }
 
+    /// Makes the waits after a failure moments, and breaks off an upload that is not answered.
+    pub fn shorten_waits(&mut self) {
+        let quick = [
+            ("first_delay = \"30s\"", "first_delay = \"1s\""),
+            ("first_delay = \"5m\"", "first_delay = \"1s\""),
+            ("max_delay = \"10m\"", "max_delay = \"4s\""),
+            ("max_delay = \"15m\"", "max_delay = \"4s\""),
+            ("max_delay = \"20m\"", "max_delay = \"4s\""),
+            ("time_limit = \"2m\"", "time_limit = \"3s\""),
+            ("usual_time = \"5s\"", "usual_time = \"2s\""),
+        ];
+        self.rewrite("daily_podcast.toml", &quick);
+    }
+
     /// Changes words in a file of the workflow, for all processes that are started from now on.
     pub fn rewrite(&mut self, file: &str, changes: &[(&str, &str)]) {
         let dir = self.folder.0.join("workflows");
@@ -160,6 +175,14 @@ impl Ground {
         let proxy = Proxy::to(Target::cluster(dir.replace("%2F", "/"))).await;
         self.set("database.url", &format!("postgres://app@127.0.0.1:{}/{name}", proxy.port()));
         proxy
+    }
+
+    /// Leads all processes that are started from now on to the store of episodes by a way that can
+    /// be spoiled.
+    pub async fn behind_a_filter(&mut self, seed: u64) -> Filter {
+        let filter = Filter::to(self.s3_address, seed).await;
+        self.set("storage.s3.endpoint_url", &filter.url());
+        filter
     }
 
     pub fn pool(&self) -> &PgPool {
@@ -230,6 +253,21 @@ impl Ground {
         Process::start(command, name, self.folder.0.join(format!("{number}-{name}.log")))
     }
 
+    /// Starts a server of the API, and tells its address without a slash at the end.
+    pub async fn server(&self) -> (Process, String) {
+        let log = self.folder.0.join("serve.log");
+        let server = Process::start(self.command(&["serve", "--listen", "127.0.0.1:0"]), "server", log);
+        let address = || {
+            let log = server.log();
+            let line = log.lines().find(|line| line.contains("\"http.address\""))?;
+            let line: serde_json::Value = serde_json::from_str(line).ok()?;
+            Some(format!("http://{}", line["http.address"].as_str()?))
+        };
+        until("the server serves", async || address().is_some()).await;
+        let address = address().unwrap();
+        (server, address)
+    }
+
     /// How many rows a table has that meet a condition.
     pub async fn count(&self, table: &str, condition: &str) -> i64 {
         let query = format!("select count(*) from dailycast.{table} where {condition}");
@@ -258,9 +296,14 @@ impl Ground {
 
     /// What was planned to be spoken, and what the ledger says was spoken, in chunks.
     pub async fn chunks(&self) -> (i64, i64) {
-        let planned = "select coalesce(sum(jsonb_array_length(chunk_plan->'ends')), 0) from dailycast.daily_podcast";
-        let planned = sqlx::query_scalar(planned).fetch_one(self.pool()).await.unwrap();
+        let planned = self.sum_of_chunks("true").await;
         (planned, self.count("provider_call", "operation = 'speech'").await)
+    }
+
+    /// Chunks of all podcasts that meet a condition.
+    pub async fn sum_of_chunks(&self, condition: &str) -> i64 {
+        let sum = "select coalesce(sum(jsonb_array_length(chunk_plan->'ends')), 0) from dailycast.daily_podcast where";
+        sqlx::query_scalar(AssertSqlSafe(format!("{sum} {condition}"))).fetch_one(self.pool()).await.unwrap()
     }
 
     /// Waits until no podcast is unfinished.
@@ -289,8 +332,7 @@ impl Ground {
         assert_eq!(self.count("worker", "stopped_at is null").await, 0, "workers that nobody has signed off");
         let endpoint = format!("http://{}", self.s3_address);
         checker::assert_every_episode_is_stored(self.pool(), &endpoint, BUCKET, &self.s3_keys).await;
-        let left: Vec<_> = fs::read_dir(self.spool()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-        assert!(left.is_empty(), "left in the spool: {left:?}");
+        checker::assert_nothing_is_left(self.pool(), &self.spool()).await;
     }
 
     /// Tells a worker to stop and waits until it has, in order.

@@ -11,6 +11,7 @@ use std::{
 pub mod checker;
 pub mod database;
 pub mod engine;
+pub mod filter;
 pub mod gate;
 pub mod ground;
 pub mod postgres;

@@ -27,6 +27,7 @@ use aws_sdk_s3::{
 use aws_smithy_http_client::tls;
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
+use md5::Md5;
 use sha2::{Digest, Sha256};
 
 use super::{ObjectStore, StoredObject};
@@ -176,15 +177,22 @@ impl S3Store {
 
 #[async_trait]
 impl ObjectStore for S3Store {
+    /// An ETag that is not the MD5 of the bytes may be that of an encrypted object, or a wrong answer:
+    /// then the store is asked what it has.
+    ///
     /// The key belongs to one podcast, and who puts holds its lease. So another object under it is
     /// an older recording of the same podcast, whose upload was never written down: it is replaced.
     async fn put_once(&self, key: &str, mp3: Bytes) -> Result<StoredObject, Failure> {
-        let sha256 = hex::encode(Sha256::digest(&mp3));
+        let (sha256, md5) = (hex::encode(Sha256::digest(&mp3)), hex::encode(Md5::digest(&mp3)));
         let mut only_if_absent = true;
         let mut refused = None;
         for _ in 0..PUTS {
             match self.put(key, &mp3, &sha256, only_if_absent).await {
-                Ok(etag) => return Ok(self.stored(key, etag)),
+                Ok(etag) if etag == md5 => return Ok(self.stored(key, etag)),
+                Ok(_) => {
+                    let same = self.same(key, &mp3, &sha256).await.map_err(Refusal::into_failure)?;
+                    return same.map(|etag| self.stored(key, etag)).ok_or_else(not_kept);
+                }
                 Err(refusal) if refusal.status == Some(412) => {
                     if let Some(etag) = self.same(key, &mp3, &sha256).await.map_err(Refusal::into_failure)? {
                         return Ok(self.stored(key, etag));
@@ -298,6 +306,11 @@ impl<E: ProvideErrorMetadata> From<SdkError<E>> for Refusal {
 fn name(text: &str) -> Option<String> {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.=/+:".contains(&byte);
     ((1..=LONGEST_NAME).contains(&text.len()) && text.bytes().all(is_plain)).then(|| text.to_owned())
+}
+
+fn not_kept() -> Failure {
+    let message = "the object store said that it took the episode, and does not have it";
+    Failure::new(FailureKind::StorageUnavailable, message).at("s3")
 }
 
 fn unquoted(etag: Option<&str>) -> String {

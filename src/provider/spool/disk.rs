@@ -4,15 +4,20 @@
 //! was full or the machine lost power, is as good as absent: the chunk is spoken again. Files are
 //! written beside their place, synced and moved there, so a name always means a whole file.
 //!
+//! Room is set aside before speech is paid for, and what has room set aside is written even past
+//! `max_bytes`: another process may have counted on the same bytes. What the disk itself has left
+//! is asked each time.
+//!
 //! Several processes of one host may share the folder. Each counts what it writes and what it
 //! forgets; [`Spool::podcasts`], which the sweep calls, looks at the folder and sets the count right.
 
 use std::{
+    collections::HashMap,
     fs::{self, File},
     io::{self, ErrorKind, Write},
     path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -22,7 +27,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
-use super::{ChunkName, Spool};
+use super::{ChunkName, Reserved, Spool};
 use crate::{machine::FailureKind, podcast::Failure};
 
 /// Begins the reference of an episode.
@@ -36,6 +41,9 @@ const UNFINISHED: &str = ".new-";
 
 /// A file is written in moments; one this old was left behind.
 const ABANDONED: Duration = Duration::from_secs(60 * 60);
+
+/// Bytes of the disk that stay free: folders and names take some, too.
+const MARGIN: u64 = 256 * 1024;
 
 /// Bytes at the end of a file that vouch for the others: length (8) and SHA-256 (32).
 const SEAL: usize = 8 + 32;
@@ -51,6 +59,20 @@ struct Room {
     here: String,
     max_bytes: u64,
     used_bytes: AtomicU64,
+    /// Bytes that are set aside for podcasts and not yet written.
+    promised: Mutex<HashMap<i64, u64>>,
+}
+
+/// Room set aside for a podcast; given back when this is dropped.
+struct Promise {
+    room: Arc<Room>,
+    podcast_id: i64,
+}
+
+impl Drop for Promise {
+    fn drop(&mut self) {
+        self.room.promised().remove(&self.podcast_id);
+    }
 }
 
 impl DiskSpool {
@@ -61,7 +83,8 @@ impl DiskSpool {
     /// When the folder cannot be made, read or written.
     pub fn open(dir: &Path, max_bytes: u64) -> io::Result<Self> {
         fs::create_dir_all(dir)?;
-        let room = Room { dir: dir.to_owned(), here: here(), max_bytes, used_bytes: AtomicU64::new(0) };
+        let used_bytes = AtomicU64::new(0);
+        let room = Room { dir: dir.to_owned(), here: here(), max_bytes, used_bytes, promised: Mutex::default() };
         room.drop_unfinished()?;
         room.count()?;
         Ok(Self(Arc::new(room)))
@@ -90,6 +113,13 @@ impl DiskSpool {
 
 #[async_trait]
 impl Spool for DiskSpool {
+    async fn reserve(&self, podcast_id: i64, bytes: u64) -> Result<Reserved, Failure> {
+        let own = Arc::clone(&self.0);
+        // The promise is made in there, so that it ends when nobody waits for the answer any more.
+        let promise = move |room: &Room| room.reserve(podcast_id, bytes).map(|()| Promise { room: own, podcast_id });
+        self.off_thread("set room aside in", promise).await.map(Reserved::until_dropped)
+    }
+
     async fn put_chunk(&self, name: ChunkName, mp3: Bytes) -> Result<(), Failure> {
         self.off_thread("write to", move |room| room.put(name.podcast_id, &chunk_file(name), &mp3)).await
     }
@@ -118,9 +148,8 @@ impl Spool for DiskSpool {
         self.off_thread("list", Room::count).await
     }
 
-    /// False from seven eighths on: podcasts whose speech has begun still need the rest.
     async fn has_room(&self) -> bool {
-        self.used_bytes() < self.0.max_bytes / 8 * 7
+        self.off_thread("ask for room in", |room| room.expect_room(0, room.for_new())).await.is_ok()
     }
 }
 
@@ -136,10 +165,47 @@ impl Room {
         self.dir.join(podcast_id.to_string())
     }
 
+    fn promised(&self) -> MutexGuard<'_, HashMap<i64, u64>> {
+        // Numbers are whole between any two statements.
+        self.promised.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What podcasts without anything here may fill: those whose speech has begun need the rest.
+    const fn for_new(&self) -> u64 {
+        self.max_bytes / 8 * 7
+    }
+
+    /// Sets aside what is not written yet of `bytes`.
+    fn reserve(&self, podcast_id: i64, bytes: u64) -> io::Result<()> {
+        let kept = size_of(&self.of(podcast_id))?;
+        let missing = bytes.saturating_sub(kept);
+        let most = if kept == 0 { self.for_new() } else { self.max_bytes };
+        // Said before it is looked at, so that of two who come at once one sees the other.
+        self.promised().insert(podcast_id, missing);
+        self.expect_room(missing, most).inspect_err(|_| {
+            self.promised().remove(&podcast_id);
+        })
+    }
+
+    /// Fails unless `bytes`, which are promised already, find room below `most` and on the disk.
+    fn expect_room(&self, bytes: u64, most: u64) -> io::Result<()> {
+        let promised: u64 = self.promised().values().sum();
+        if self.used_bytes.load(Ordering::Relaxed) + promised >= most {
+            let message = format!("there is no room for {bytes} more bytes below spool.max_bytes");
+            return Err(io::Error::new(ErrorKind::QuotaExceeded, message));
+        }
+        let disk = rustix::fs::statvfs(&self.dir)?;
+        if disk.f_bavail.saturating_mul(disk.f_frsize) < promised + MARGIN {
+            return Err(io::Error::new(ErrorKind::StorageFull, format!("the disk has no room for {bytes} more bytes")));
+        }
+        Ok(())
+    }
+
     fn put(&self, podcast_id: i64, name: &str, mp3: &[u8]) -> io::Result<()> {
         let size = (mp3.len() + SEAL) as u64;
         let used = self.used_bytes.fetch_add(size, Ordering::Relaxed);
-        if used + size > self.max_bytes {
+        let is_promised = self.promised().contains_key(&podcast_id);
+        if used + size > self.max_bytes && !is_promised {
             self.release(size);
             return Err(io::Error::new(ErrorKind::QuotaExceeded, "spool.max_bytes is reached"));
         }
@@ -147,6 +213,9 @@ impl Room {
         let replaced = fs::metadata(dir.join(name)).map_or(0, |old| old.len());
         let placed = self.place(&dir, name, mp3);
         self.release(if placed.is_ok() { replaced } else { size });
+        if placed.is_ok() {
+            self.promised().entry(podcast_id).and_modify(|promised| *promised = promised.saturating_sub(size));
+        }
         placed
     }
 

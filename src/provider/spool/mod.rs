@@ -1,5 +1,7 @@
 //! Where audio waits for its upload: spoken chunks, then the finished episode.
 
+use std::any::Any;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 
@@ -20,10 +22,40 @@ pub struct ChunkName {
     pub index: usize,
 }
 
+/// Room that is set aside for a podcast until this is dropped.
+pub struct Reserved(Option<Box<dyn Any + Send + Sync>>);
+
+impl Reserved {
+    /// Nothing is set aside, since there is always room.
+    pub const fn nothing() -> Self {
+        Self(None)
+    }
+
+    /// Set aside until `kept` is dropped.
+    pub fn until_dropped(kept: impl Any + Send + Sync) -> Self {
+        Self(Some(Box::new(kept)))
+    }
+}
+
+impl std::fmt::Debug for Reserved {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Reserved").field(&self.0.is_some()).finish()
+    }
+}
+
 /// Durable room for audio that is not yet uploaded. What a method has answered with `Ok` survives
 /// a crash of this host's processes.
 #[async_trait]
 pub trait Spool: Send + Sync {
+    /// Sets room aside for all that a podcast will bring, before any of it is paid for. `bytes` are
+    /// those of its chunks and episode, what is kept already among them.
+    ///
+    /// # Errors
+    /// `spool_full` when there is not so much room, `unavailable` when that cannot be told.
+    async fn reserve(&self, _podcast_id: i64, _bytes: u64) -> Result<Reserved, Failure> {
+        Ok(Reserved::nothing())
+    }
+
     /// Keeps a chunk, replacing one of the same name.
     ///
     /// # Errors
