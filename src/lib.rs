@@ -24,10 +24,11 @@
 //! | [`podcast`], [`learner`], [`clock`] | plain data that many rooms share; the time as an argument | `machine` |
 //! | [`workflow`] | what `workflows/` says, parsed and checked as a whole | `machine` |
 //! | [`audio`] | MP3: scan, join, measure, tag, encode, loudness | nothing |
-//! | [`provider`] | the outside: who writes, speaks, keeps; the spool; the breaker | `podcast`, `audio` |
+//! | [`provider`] | the outside: who writes, speaks, keeps, is told; the spool; the breaker | `podcast`, `audio` |
 //! | [`step`] | the work of each status: collect, script, speech, upload | `provider`, `workflow`, `audio` |
 //! | [`store`] | every SQL statement | `machine`, `podcast`, `learner` |
-//! | [`worker`] | the engine: queue on apalis, executor, heartbeat, scheduler, sweep, the fleet's gate | `store`, `step` |
+//! | [`alert`] | what is raised, once per cause, and how it reaches an operator | `store`, `provider` |
+//! | [`worker`] | the engine: queue on apalis, executor, heartbeat, scheduler, sweep, the fleet's gate | `store`, `step`, `alert` |
 //! | [`http`] | the API; `routes.rs` has every address | `store`, `provider` |
 //! | [`local`] | what makes one machine enough: Postgres, S3 server, sample academy | nothing |
 //! | [`config`], [`telemetry`] | settings; logs | |
@@ -58,7 +59,10 @@
 //! | requeue | an operator's wish that a podcast go on |
 //! | stuck | not finished, and nothing will move it |
 //! | plan | the learner's subscription |
+//! | alert, cause, subject | what an operator is told, the one thing that is wrong, what it is about |
+//! | sink, delivery | a webhook or a mailbox, what one sink is to be told of one alert |
 
+pub mod alert;
 pub mod audio;
 pub mod bench;
 pub mod cli;

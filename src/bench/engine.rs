@@ -484,6 +484,7 @@ fn settings(number: usize, concurrency: usize) -> Settings {
         crash_limit: 3,
         schedule: None,
         retention_days: 30_000,
+        alerts: None,
     }
 }
 

@@ -61,7 +61,7 @@ pub enum Command {
     /// Look at the providers, or open and close their breakers
     #[command(subcommand)]
     Provider(Provider),
-    /// Look at alerts, or take note of them
+    /// Look at alerts, take note of them, or try out who is told
     #[command(subcommand)]
     Alert(Alert),
     /// What was spent, or what a month will cost
@@ -246,6 +246,8 @@ pub enum Alert {
     List(AlertList),
     /// Take note of alerts
     Ack(AlertAck),
+    /// Send a trial message to every sink, and say what came of it
+    Test,
 }
 
 /// Flags of `alert list`.

@@ -17,7 +17,7 @@ use super::{
     night::{self, Progress},
     output,
     run::{app, both},
-    sim,
+    sim, sinks,
 };
 use crate::{
     config::{Secret, SpoolKind},
@@ -72,7 +72,8 @@ pub async fn run(args: args::Demo, mut context: Context) -> anyhow::Result<Exit>
     let shutdown = Shutdown::new();
     shutdown.on_signals().context("cannot listen for signals")?;
 
-    let settings = neighbours::worker_settings(&context.config, &workflow);
+    let mut settings = neighbours::worker_settings(&context.config, &workflow);
+    settings.alerts = Some(sinks::settings(&context.config)?);
     let schedule = neighbours::schedule(&context.config);
     let fleet = neighbours::fleet(&context.config, ground.store.clone(), &workflow);
     let gate = Arc::<Fleet>::clone(&fleet);

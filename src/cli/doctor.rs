@@ -1,6 +1,7 @@
 //! `doctor`: what is wrong with this set-up, and how to mend it. One line per check; a check that
 //! needs another one that failed is left out. Providers are asked only with `--online`.
 
+mod alerts;
 mod online;
 pub mod voices;
 
@@ -105,7 +106,10 @@ pub async fn run(args: args::Doctor, context: Context) -> anyhow::Result<Exit> {
         }
     };
     match context.database().await {
-        Ok(store) => database(&store, config, &mut report).await,
+        Ok(store) => {
+            database(&store, config, &mut report).await;
+            alerts::deliveries(&store, &mut report).await;
+        }
         Err(error) => {
             let cause = error.root_cause().to_string();
             let mend = "set DATABASE_URL to a Postgres that runs; `dailycast demo` needs none";
@@ -116,6 +120,7 @@ pub async fn run(args: args::Doctor, context: Context) -> anyhow::Result<Exit> {
     spool(config, &mut report).await;
     speech(config, &mut report).await;
     keys(config, &mut report);
+    alerts::sinks(config, args.online, &mut report).await;
     if let Some(workflow) = &workflow {
         let today = neighbours::schedule(config).date(SystemClock.now());
         writers(config, workflow, today, &mut report);

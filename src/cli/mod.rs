@@ -23,6 +23,7 @@ mod night;
 mod podcast;
 mod provider;
 mod run;
+mod sinks;
 mod workflow;
 mod writers;
 

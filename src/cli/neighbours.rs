@@ -254,5 +254,6 @@ pub fn worker_settings(config: &Config, workflow: &Workflow) -> worker::Settings
         crash_limit: workflow.crash_limit,
         schedule: Some(schedule(config)),
         retention_days: i32::try_from(config.storage.retention_days).unwrap_or(i32::MAX),
+        alerts: None,
     }
 }

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     context::Context,
     exit::{Advice, Exit},
-    neighbours,
+    neighbours, sinks,
 };
 use crate::{
     clock::SystemClock,
@@ -94,7 +94,8 @@ async fn worker_of(context: &Context, store: &Store) -> anyhow::Result<(worker::
     // that must hold up no podcast.
     let episodes = neighbours::object_store(&context.config)?;
     tokio::spawn(look_at_the_store(episodes, context.config.clone()));
-    let settings = neighbours::worker_settings(&context.config, &workflow);
+    let mut settings = neighbours::worker_settings(&context.config, &workflow);
+    settings.alerts = Some(sinks::settings(&context.config)?);
     let fleet = neighbours::fleet(&context.config, store.clone(), &workflow);
     let steps = neighbours::steps(&context.config, store.clone(), workflow, Arc::<Fleet>::clone(&fleet)).await?;
     Ok((settings, Arc::new(steps), fleet))

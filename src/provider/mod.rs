@@ -1,6 +1,7 @@
-//! The outside world: who writes, who speaks, where audio waits and where it is kept. Each kind
-//! of neighbour is a trait here, so that a step never knows whom it talks to.
+//! The outside world: who writes, who speaks, where audio waits and where it is kept, who is
+//! told of alerts. Each kind of neighbour is a trait here, so that a step never knows whom it talks to.
 
+pub mod alert_sink;
 pub mod breaker;
 pub mod gate;
 pub mod http;

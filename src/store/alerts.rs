@@ -1,5 +1,9 @@
 //! Alerts: what an operator should know, raised once per cause. While one is open, the same cause
-//! again only counts.
+//! again only counts; soon after it was resolved, the same cause opens it again instead of a new
+//! one, so that what comes and goes is one alert.
+//!
+//! What would surprise: the deliveries of news are written by a trigger of the table, in the same
+//! transaction; sending them is [`super::deliveries`].
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -21,7 +25,7 @@ pub enum Notice {
         subject: String,
         /// What happened and what to do. No secrets, no learner data.
         message: String,
-        /// How often it was seen since it was told last.
+        /// How often it was seen since it was told last; nought when only the words are new.
         times: i64,
     },
     /// The cause is gone.
@@ -86,11 +90,21 @@ async fn raise(
     let message: String = message.chars().take(LONGEST_MESSAGE).collect();
     sqlx::query_scalar!(
         r#"/* raise_alert */
-        insert into dailycast.alert as a (kind, subject, message, times) values ($1, $2, $3, $4)
-        on conflict (kind, subject) where resolved_at is null
-        do update set times = a.times + excluded.times, last_at = now(), message = excluded.message
-        -- an updated row has a transaction in xmax, a new one has none
-        returning xmax = 0 as "is_new!""#,
+        with reopened as (
+            update dailycast.alert
+            set resolved_at = null, times = times + $4, last_at = now(), message = $3
+            where id = (select max(id) from dailycast.alert where kind = $1 and subject = $2)
+              and resolved_at > now() - dailycast.alert_calm()
+            returning id
+        ), raised as (
+            insert into dailycast.alert as a (kind, subject, message, times)
+            select $1, $2, $3, $4 where not exists (select from reopened)
+            on conflict (kind, subject) where resolved_at is null
+            do update set times = a.times + excluded.times, last_at = now(), message = excluded.message
+            -- an updated row has a transaction in xmax, a new one has none
+            returning xmax = 0 as is_new
+        )
+        select coalesce((select is_new from raised), false) as "is_new!""#,
         kind,
         subject,
         message,
@@ -120,6 +134,24 @@ pub async fn write(store: &Store, notices: Vec<Notice>) -> Result<Vec<Notice>, E
     let failed = Error::in_statement("raise_alert");
     let connection = store.connection().await.map_err(Error::connecting)?;
     connection.answer(async |connection| tell(connection, notices).await).await.map_err(failed)
+}
+
+/// The alerts of these kinds whose cause is still there.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn open(pool: &PgPool, kinds: &[&str]) -> Result<Vec<Alert>, Error> {
+    let kinds: Vec<String> = kinds.iter().map(|kind| (*kind).to_owned()).collect();
+    sqlx::query_as!(
+        Alert,
+        r#"/* open_alerts */
+        select id, kind, subject, message, times, raised_at, last_at, resolved_at, acknowledged_at, acknowledged_by
+        from dailycast.alert where resolved_at is null and kind = any($1)"#,
+        &kinds,
+    )
+    .fetch_all(pool)
+    .await
+    .map_err(Error::in_statement("open_alerts"))
 }
 
 /// Alerts: the open ones, or `all`, open ones first, the newest first.

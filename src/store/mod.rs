@@ -13,6 +13,7 @@ pub mod academy;
 pub mod alerts;
 pub mod claim;
 pub mod costs;
+pub mod deliveries;
 pub mod floor;
 pub mod listeners;
 pub mod moves;
@@ -21,6 +22,7 @@ pub mod podcasts;
 pub mod providers;
 pub mod server;
 pub mod sweep;
+pub mod watch;
 pub mod workers;
 pub mod writer;
 

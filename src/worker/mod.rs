@@ -5,7 +5,7 @@
 //! apalis; the [`executor`], which walks each claimed podcast from status to status; the writer
 //! (in `store`), through which all their moves share commits; the [`heartbeat`], which keeps the
 //! claims alive and proves that the process is; and, in the one worker that leads, the
-//! [`scheduler`] and the [`sweeper`]. Before the vendors stands one gate for the whole [`fleet`].
+//! [`scheduler`], the [`sweeper`] and those who look after alerts. Before the vendors stands one gate for the whole [`fleet`].
 //!
 //! A worker that was declared dead (it was stopped, or cut off, for longer than its lease) drops
 //! what it has in hand, whose rows others hold by now, and begins anew under a new registration.
@@ -32,6 +32,7 @@ use tokio::task::JoinSet;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use crate::{
+    alert,
     machine::{RetryPolicy, Status},
     podcast::{Attempt, Outcome, Podcast},
     store::{
@@ -107,6 +108,8 @@ pub struct Settings {
     pub schedule: Option<Schedule>,
     /// How long finished podcasts are kept, in days.
     pub retention_days: i32,
+    /// What is watched for and who is told; `None` when this worker does neither.
+    pub alerts: Option<alert::Settings>,
 }
 
 impl Settings {
@@ -165,6 +168,7 @@ async fn live<W: Work>(store: &Store, settings: &Settings, work: &Arc<W>, shutdo
     helpers.spawn(sweep.clone().mend(ending.clone()));
     helpers.spawn(sweep.tidy(Arc::clone(work), ending.clone()));
     helpers.spawn(scheduler::run(store.clone(), settings.clone(), Arc::clone(&live), ending.clone()));
+    look_after_alerts(&mut helpers, store, settings, &live, &ending);
     helpers.spawn(sweeper::audit(store.clone(), worker_id, AUDIT, held.clone(), ending.clone()));
 
     let chance = || rand::random_range(0.0..1.0);
@@ -190,6 +194,25 @@ async fn live<W: Work>(store: &Store, settings: &Settings, work: &Arc<W>, shutdo
     }
     tracing::info!(worker.id = worker_id, "worker stopped");
     Ok(verdict)
+}
+
+/// Watches for alerts and sends them, in the worker that leads.
+fn look_after_alerts(
+    helpers: &mut JoinSet<()>,
+    store: &Store,
+    settings: &Settings,
+    live: &Arc<Liveness>,
+    ending: &CancellationToken,
+) {
+    let Some(alerts) = &settings.alerts else { return };
+    let leads = || {
+        let live = Arc::clone(live);
+        move || live.leads() && live.may_call()
+    };
+    let schedule = settings.schedule.clone();
+    let last_night = move |now| schedule.as_ref()?.over(now);
+    helpers.spawn(alert::deliver(store.clone(), alerts.clone(), leads(), ending.clone()));
+    helpers.spawn(alert::watch(store.clone(), alerts.clone(), last_night, leads(), ending.clone()));
 }
 
 /// Serves until it is over, and ends it when one of the tasks beside it breaks: a worker that does

@@ -54,6 +54,12 @@ impl Schedule {
         })
     }
 
+    /// The date of the newest night, if its deadline is past at `now`.
+    pub fn over(&self, now: DateTime<Utc>) -> Option<NaiveDate> {
+        let start = self.cron.find_previous_occurrence(&now.with_timezone(&self.zone), true).ok()?;
+        (self.deadline_after(start.with_timezone(&Utc)) <= now).then(|| start.date_naive())
+    }
+
     /// When the next night starts.
     pub fn next(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let local = now.with_timezone(&self.zone);

@@ -1,6 +1,7 @@
 //! Whole nights with real processes of the program, real audio and a real object store, while
 //! something goes wrong. After each of them the same must hold (`support/checker.rs`).
 
+mod alerts;
 mod boundaries;
 mod calls;
 mod clocks;

@@ -1,5 +1,6 @@
 //! The neighbours: who speaks and keeps audio, and what is made of their answers.
 
+mod alert_sink;
 pub mod audio;
 mod breaker;
 mod cloudfront;

@@ -56,6 +56,7 @@ fn every_promised_verb_is_understood() {
         "provider close polly",
         "alert list --all",
         "alert ack 1 2",
+        "alert test",
         "cost --month 2026-11 --by plan --json",
         "cost --json estimate --learners 1000 --plan-mix free=70,premium=25,enterprise=5 --month 2026-12",
         "doctor",

@@ -66,3 +66,14 @@ async fn the_claim_and_the_writer_find_rows_by_index_whatever_the_tables_hold() 
         }
     }
 }
+
+#[tokio::test]
+async fn what_the_rules_of_alerts_ask_is_found_by_index() {
+    let night = TestNight::new().await;
+    for name in ["watched_failures", "watched_finished", "watched_late", "watched_stuck", "watched_spools"] {
+        let plan = plan(night.store.hot(), name).await;
+        for table in ["daily_podcast", "podcast_event", "jobs"] {
+            assert!(!plan.contains(&format!("Seq Scan on {table}")), "{name} reads all of {table}:\n{plan}");
+        }
+    }
+}

@@ -125,6 +125,7 @@ pub fn settings() -> Settings {
         crash_limit: 3,
         schedule: None,
         retention_days: 30,
+        alerts: None,
     }
 }
 

@@ -14,6 +14,7 @@ pub mod engine;
 pub mod filter;
 pub mod gate;
 pub mod ground;
+pub mod post;
 pub mod postgres;
 pub mod process;
 pub mod proxy;

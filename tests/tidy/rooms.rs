@@ -44,6 +44,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("aws_", &["src/provider/"]),
     ("clap", &["src/cli/", "src/main.rs"]),
     ("indicatif", &["src/cli/"]),
+    ("lettre", &["src/provider/alert_sink/"]),
     ("minijinja", &["src/workflow/"]),
     ("poem", &["src/http/", "src/sim/"]),
     ("reqwest", &["src/provider/"]),

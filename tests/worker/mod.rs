@@ -1,5 +1,6 @@
 //! The engine at work, the steps it runs, and the files that say how.
 
+mod alerts;
 mod apalis_defects;
 mod chain;
 mod elsewhere;

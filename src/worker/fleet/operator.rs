@@ -5,8 +5,9 @@ use std::{collections::BTreeMap, time::Duration};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use super::{row, sync::shout};
+use super::row;
 use crate::{
+    alert::shout,
     provider::breaker::Door,
     store::{
         self, Store,

@@ -16,6 +16,7 @@ use super::{
     row,
 };
 use crate::{
+    alert::shout,
     provider::breaker::Change,
     store::{
         self,
@@ -233,19 +234,5 @@ fn log(state: &State, change: Change, message: &str) {
             "breaker opened"
         ),
         Change::Closed => tracing::info!(provider = state.provider, "breaker closed"),
-    }
-}
-
-/// One line per alert that is news.
-pub(super) fn shout(news: &[Notice]) {
-    for notice in news {
-        match notice {
-            Notice::Raise { kind, subject, message, .. } => {
-                tracing::warn!(alert.kind = kind, alert.subject = subject, alert.message = message, "alert raised");
-            }
-            Notice::Resolve { kind, subject } => {
-                tracing::info!(alert.kind = kind, alert.subject = subject, "alert resolved");
-            }
-        }
     }
 }
