@@ -15,6 +15,8 @@
 //!    podcasts become due again; what no job would move gets one.
 //! 6. **Listen** ([`http`]). The row of today answers the learner; the audio comes from the object
 //!    store, or from the spool while its upload waits.
+//! 7. **Go** ([`worker::keeper`], [`store::retention`], [`store::erasure`]). After its days, or with
+//!    its learner, a podcast goes, and everything that hangs on it.
 //!
 //! # The rooms
 //!
@@ -58,6 +60,8 @@
 //! | night | all podcasts of one date |
 //! | requeue | an operator's wish that a podcast go on |
 //! | stuck | not finished, and nothing will move it |
+//! | prune | deleting what is older than the retention |
+//! | erasure, missed | deleting all that is kept of a learner; not found in the academy, which proves little |
 //! | plan | the learner's subscription |
 //! | alert, cause, subject | what an operator is told, the one thing that is wrong, what it is about |
 //! | sink, delivery | a webhook or a mailbox, what one sink is to be told of one alert |

@@ -7,6 +7,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::Flag;
 
+mod learner;
+
+pub use learner::{Learner, LearnerErase};
+
 /// A personal podcast for every learner, every night.
 #[derive(Debug, Parser)]
 #[command(name = "dailycast", version, about, max_term_width = 100)]
@@ -64,6 +68,9 @@ pub enum Command {
     /// Look at alerts, take note of them, or try out who is told
     #[command(subcommand)]
     Alert(Alert),
+    /// Erase what is kept of learners
+    #[command(subcommand)]
+    Learner(Learner),
     /// What was spent, or what a month will cost
     Cost(Cost),
     /// Check the set-up and say how to mend it

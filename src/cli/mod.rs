@@ -18,6 +18,7 @@ mod alert;
 mod bench;
 mod cost;
 mod demo;
+mod learner;
 mod migrate;
 mod night;
 mod podcast;
@@ -66,6 +67,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Podcast(args) => podcast::run(args, context).await,
         Command::Provider(args) => provider::run(args, context).await,
         Command::Alert(args) => alert::run(args, context).await,
+        Command::Learner(args) => learner::run(args, context).await,
         Command::Doctor(args) => doctor::run(args, context).await,
         Command::Cost(args) => cost::run(args, context).await,
         Command::Academy(args) => academy::run(args, context).await,

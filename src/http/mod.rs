@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Days, NaiveDate, Utc};
 use poem::{Server, listener::TcpAcceptor};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -83,6 +83,17 @@ pub struct App {
 }
 
 impl App {
+    /// The date of today: that of the night in its zone.
+    fn today(&self, now: DateTime<Utc>) -> NaiveDate {
+        now.with_timezone(&self.settings.time_zone).date_naive()
+    }
+
+    /// The newest date whose episodes can no longer be heard.
+    fn expired(&self, now: DateTime<Utc>) -> NaiveDate {
+        let days = Days::new(self.settings.retention_days.into());
+        self.today(now).checked_sub_days(days).unwrap_or(NaiveDate::MIN)
+    }
+
     /// The window of addresses that are signed now.
     fn window(&self, now: DateTime<Utc>) -> Window {
         Window::at(now, self.settings.url_ttl, self.store.signs_until())
@@ -98,6 +109,8 @@ pub struct Settings {
     pub time_zone: chrono_tz::Tz,
     /// How long a signed address lives at most; it lives at least half as long.
     pub url_ttl: Duration,
+    /// Days that an episode can be heard, from its date on: the store may drop it after that.
+    pub retention_days: u32,
     /// Origins whose pages may call with credentials.
     pub cors_origins: Vec<String>,
 }
@@ -113,6 +126,7 @@ impl Settings {
             public_url: config.http.public_url.clone().unwrap_or_else(|| format!("http://{address}")),
             time_zone: config.night.time_zone,
             url_ttl: config.storage.url_ttl,
+            retention_days: config.storage.retention_days,
             cors_origins: config.http.cors_origins.clone(),
         }
     }

@@ -10,14 +10,22 @@ use sha2::{Digest, Sha256};
 use crate::{
     machine::{Event, FailureKind},
     podcast::{Artefacts, Bill, Failure, Outcome, Podcast},
-    provider::{object_store::ObjectStore, spool::Spool},
+    provider::{
+        object_store::{ObjectStore, lifecycle},
+        spool::Spool,
+    },
 };
 
 use super::call::{Answered, Calls, Missed, Wanted};
 
 /// The key of an episode in its bucket: the same for every attempt.
 pub fn object_key(podcast: &Podcast) -> String {
-    format!("podcasts/{}/{}_{}.mp3", podcast.user_id, podcast.date, podcast.id)
+    format!("{}{}_{}.mp3", prefix_of(podcast.user_id), podcast.date, podcast.id)
+}
+
+/// What the keys of all episodes of a learner begin with, and of nobody else's.
+pub fn prefix_of(user_id: i64) -> String {
+    format!("{}{user_id}/", lifecycle::PREFIX)
 }
 
 /// Uploads once. `put_cost` is the price of one put in millionths of a US dollar. The store stands

@@ -3,7 +3,8 @@
 //! Money and units of a call count for the date of its podcast, whenever the call was made. A sum
 //! reads every call of the month, mostly the whole table in one go, and groups them in little
 //! memory: a few seconds for a million podcasts, of which an index would save nothing. What the
-//! retention has pruned is not in any sum.
+//! retention has pruned is not in any sum. What was spent on learners who were erased is, without
+//! a word of whom; their podcasts are no longer counted.
 
 use chrono::{Months, NaiveDate};
 use sqlx::PgPool;
@@ -66,17 +67,28 @@ pub async fn month(pool: &PgPool, first: NaiveDate) -> Result<Month, Error> {
     let spent = sqlx::query_as!(
         Spent,
         r#"/* sum_calls_of_month */
-        select p.date, p.plan, c.provider, c.model, count(*) as "calls!",
-               count(*) filter (where c.outcome <> 'ok') as "failed!",
-               coalesce(sum((c.units->>'input_tokens')::numeric), 0)::bigint as "input_tokens!",
-               coalesce(sum((c.units->>'output_tokens')::numeric), 0)::bigint as "output_tokens!",
-               coalesce(sum((c.units->>'characters')::numeric), 0)::bigint as "characters!",
-               coalesce(sum((c.units->>'requests')::numeric), 0)::bigint as "requests!",
-               sum(c.cost_micro_usd)::bigint as "cost_micro_usd!"
-        from dailycast.daily_podcast p join dailycast.provider_call c on c.podcast_id = p.id
-        where p.date >= $1 and p.date < $2
-        group by p.date, p.plan, c.provider, c.model
-        order by p.date, p.plan, c.provider, c.model"#,
+        select date as "date!", plan as "plan!", provider as "provider!", model as "model!", sum(calls)::bigint as "calls!",
+               sum(failed)::bigint as "failed!", sum(input_tokens)::bigint as "input_tokens!",
+               sum(output_tokens)::bigint as "output_tokens!", sum(characters)::bigint as "characters!",
+               sum(requests)::bigint as "requests!", sum(cost_micro_usd)::bigint as "cost_micro_usd!"
+        from (
+            select p.date, p.plan, c.provider, c.model, count(*) as calls,
+                   count(*) filter (where c.outcome <> 'ok') as failed,
+                   coalesce(sum((c.units->>'input_tokens')::numeric), 0) as input_tokens,
+                   coalesce(sum((c.units->>'output_tokens')::numeric), 0) as output_tokens,
+                   coalesce(sum((c.units->>'characters')::numeric), 0) as characters,
+                   coalesce(sum((c.units->>'requests')::numeric), 0) as requests,
+                   sum(c.cost_micro_usd) as cost_micro_usd
+            from dailycast.daily_podcast p join dailycast.provider_call c on c.podcast_id = p.id
+            where p.date >= $1 and p.date < $2
+            group by p.date, p.plan, c.provider, c.model
+            union all
+            select date, plan, provider, model, calls, failed, input_tokens, output_tokens, characters, requests,
+                   cost_micro_usd
+            from dailycast.erased_spending where date >= $1 and date < $2
+        ) spent
+        group by date, plan, provider, model
+        order by date, plan, provider, model"#,
         first,
         end,
     )

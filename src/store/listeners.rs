@@ -59,11 +59,12 @@ pub struct Today {
     pub latest: Option<Episode>,
 }
 
-/// Reads what `user_id` finds on `date`.
+/// Reads what `user_id` finds on `date`, of the dates after `expired`: what is older is about to go,
+/// or gone from the store already.
 ///
 /// # Errors
 /// [`Error::Database`]; [`Error::Unreadable`] for a status of a newer version.
-pub async fn today(db: &PgPool, user_id: i64, date: NaiveDate) -> Result<Today, Error> {
+pub async fn today(db: &PgPool, user_id: i64, date: NaiveDate, expired: NaiveDate) -> Result<Today, Error> {
     let rows = sqlx::query!(
         r#"/* today */
         (select id as "id!", date as "date!", status as "status!", title, topic, script_text, language, ai_model_used,
@@ -74,11 +75,12 @@ pub async fn today(db: &PgPool, user_id: i64, date: NaiveDate) -> Result<Today, 
         (select id, date, status, title, topic, script_text, language, ai_model_used,
                 tts_provider, tts_voice_gender, is_fallback, duration_seconds, object_key, updated_at
            from dailycast.daily_podcast
-          where user_id = $1 and is_active and date < $2 and status in ('completed', 'completed_with_fallback')
+          where user_id = $1 and is_active and date < $2 and date > $3 and status in ('completed', 'completed_with_fallback')
           order by date desc
           limit 1)"#,
         user_id,
         date,
+        expired,
     )
     .fetch_all(db)
     .await
@@ -123,18 +125,19 @@ pub struct Audio {
     pub sha256: Option<String>,
 }
 
-/// Reads where the audio of a podcast is; `None` when there is no such podcast. One that was
-/// replaced is still found, so that whoever listens to it may go on.
+/// Reads where the audio of a podcast is; `None` when there is no such podcast after the date
+/// `expired`. One that was replaced is still found, so that whoever listens to it may go on.
 ///
 /// # Errors
 /// As [`today`].
-pub async fn audio(db: &PgPool, id: i64) -> Result<Option<Audio>, Error> {
+pub async fn audio(db: &PgPool, id: i64, expired: NaiveDate) -> Result<Option<Audio>, Error> {
     let row = sqlx::query!(
         r#"/* audio */
         select user_id, status, object_key, spool_ref, audio_sha256
           from dailycast.daily_podcast
-         where id = $1"#,
+         where id = $1 and date > $2"#,
         id,
+        expired,
     )
     .fetch_optional(db)
     .await

@@ -1,10 +1,9 @@
 //! What the sweep mends: podcasts that nobody would move, in small steps.
 //!
 //! Jobs only nudge, so a lost job must not matter. These statements walk the unfinished rows in
-//! pages and give a job to each that has none, held or not, and free rows that name a worker which is no longer
-//! there. The finished past is pruned page by page as well.
+//! pages and give a job to each that has none, held or not, and free rows that name a worker which
+//! is no longer there.
 
-use chrono::NaiveDate;
 use sqlx::PgPool;
 
 use super::{Error, QUEUE, Store};
@@ -90,52 +89,6 @@ pub async fn mend_page(store: &Store, after: i64, size: i64) -> Result<Page, Err
     .await
     .map_err(Error::in_statement("mend_unfinished"))?;
     Ok(Page { next_after: row.last.filter(|_| row.seen == size), freed: row.freed, armed: row.armed })
-}
-
-/// What one commit pruned.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Pruned {
-    /// Podcasts that went.
-    pub podcasts: i64,
-    /// The last of them. The next page begins behind it, not at index entries of rows that are
-    /// gone.
-    pub last: Option<(NaiveDate, i64)>,
-}
-
-/// Deletes up to `size` rows of dates more than `days` days ago, with their events and calls,
-/// beginning behind a row.
-///
-/// # Errors
-/// [`Error::Database`].
-pub async fn prune(pool: &PgPool, days: i32, size: i64, behind: Option<(NaiveDate, i64)>) -> Result<Pruned, Error> {
-    let (date, id) = behind.unwrap_or_default();
-    let row = sqlx::query!(
-        r#"/* prune_podcasts */
-        with old as (
-            delete from dailycast.daily_podcast
-            where id = any (array(
-                select id from dailycast.daily_podcast
-                where date < (now() - make_interval(days => $1))::date and (date, id) > ($3, $4)
-                  and finished_at is not null
-                order by date, id limit $2))
-            returning id, date
-        ), events as (
-            delete from dailycast.podcast_event where podcast_id = any (array(select id from old))
-        ), calls as (
-            delete from dailycast.provider_call where podcast_id = any (array(select id from old))
-        )
-        select count(*) as "podcasts!", (array_agg(date order by date desc, id desc))[1] as date,
-               (array_agg(id order by date desc, id desc))[1] as id
-        from old"#,
-        days,
-        size,
-        date,
-        id,
-    )
-    .fetch_one(pool)
-    .await
-    .map_err(Error::in_statement("prune_podcasts"))?;
-    Ok(Pruned { podcasts: row.podcasts, last: row.date.zip(row.id) })
 }
 
 /// Of these podcasts, the ones that are finished or gone: what the spool still has of them can go.

@@ -5,7 +5,8 @@
 //! apalis; the [`executor`], which walks each claimed podcast from status to status; the writer
 //! (in `store`), through which all their moves share commits; the [`heartbeat`], which keeps the
 //! claims alive and proves that the process is; and, in the one worker that leads, the
-//! [`scheduler`], the [`sweeper`] and those who look after alerts. Before the vendors stands one gate for the whole [`fleet`].
+//! [`scheduler`], the [`sweeper`], the [`keeper`] and those who look after alerts. Before the vendors
+//! stands one gate for the whole [`fleet`].
 //!
 //! A worker that was declared dead (it was stopped, or cut off, for longer than its lease) drops
 //! what it has in hand, whose rows others hold by now, and begins anew under a new registration.
@@ -15,6 +16,7 @@ pub mod fleet;
 pub mod heartbeat;
 pub mod held;
 pub mod host;
+pub mod keeper;
 pub mod liveness;
 pub mod queue;
 pub mod scheduler;
@@ -34,7 +36,7 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use crate::{
     alert,
     machine::{RetryPolicy, Status},
-    podcast::{Attempt, Outcome, Podcast},
+    podcast::{Attempt, Failure, Outcome, Podcast},
     store::{
         self, Store, chain, claim, workers,
         writer::{Supervision, Writer},
@@ -86,6 +88,12 @@ pub trait Work: Send + Sync + 'static {
 
     /// Podcasts of which something is left that [`Work::clean_up`] would throw away.
     fn leftovers(&self) -> impl Future<Output = Vec<i64>> + Send;
+
+    /// Deletes every object that is kept of a learner and says how many those were. May be called
+    /// again. Where nothing is kept outside the database there is nothing to do.
+    fn delete_objects_of(&self, _user_id: i64) -> impl Future<Output = Result<u64, Failure>> + Send {
+        std::future::ready(Ok(0))
+    }
 }
 
 /// How a worker works.

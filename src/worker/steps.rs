@@ -183,4 +183,8 @@ impl Work for Steps {
             Vec::new()
         })
     }
+
+    async fn delete_objects_of(&self, user_id: i64) -> Result<u64, Failure> {
+        self.neighbours.object_store.delete_below(&upload::prefix_of(user_id)).await
+    }
 }

@@ -2,7 +2,7 @@
 //!
 //! Every worker audits what it itself holds and looks for dead ones: the one that leads may be
 //! the one that hangs. The rest is done by the leader, which may change at any moment: everything
-//! here may happen twice at once without harm.
+//! here may happen twice at once without harm. What is thrown away is the `keeper`'s.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,13 +12,13 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     machine::{Event, FailureKind, Lease, Status},
     store::{
-        self, Store, alerts, chain, claim,
+        self, Store, chain, claim,
         podcasts::{OperatorMove, write_operator_moves},
         sweep, workers,
     },
 };
 
-use super::{Settings, Work, fleet::SILENT_KINDS, held::Held, host, liveness::Liveness};
+use super::{Settings, held::Held, host, liveness::Liveness};
 
 /// How often dead workers are looked for.
 const LOOK: Duration = Duration::from_millis(500);
@@ -30,14 +30,6 @@ const NEXT_PAGE: Duration = Duration::from_secs(1);
 
 /// Unfinished podcasts looked at in one page.
 const PAGE: i64 = 20_000;
-
-/// How often old rows are pruned and leftovers of finished podcasts are thrown away.
-const TIDY: Duration = Duration::from_secs(60);
-
-/// Podcasts pruned in one commit, the pause between two commits, and the commits of one round.
-const PRUNE: i64 = 1_000;
-const PRUNE_PAUSE: Duration = Duration::from_millis(50);
-const PRUNE_PAGES: usize = 200;
 
 /// The longest wait for a part of the sweep: a little more than the server gives a statement, so
 /// that only a connection which died unnoticed takes that long.
@@ -61,7 +53,7 @@ pub struct Sweep {
 }
 
 /// Does a part of the sweep. One that fails, or is never answered, is tried again with the next.
-async fn attempt(what: &str, part: impl Future<Output = Result<(), store::Error>>) {
+pub(super) async fn attempt(what: &str, part: impl Future<Output = Result<(), store::Error>>) {
     match tokio::time::timeout(PATIENCE, part).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::warn!(error = chain(&error), what, "the sweep will try again"),
@@ -81,23 +73,6 @@ impl Sweep {
             if self.live.leads() && Instant::now() >= next_mend {
                 attempt("mend unfinished podcasts", self.mend_page(&mut after)).await;
                 next_mend = Instant::now() + if after == 0 { MEND } else { NEXT_PAGE };
-            }
-        }
-    }
-
-    /// Throws away what is no longer needed until the worker ends. Leftovers in the spool are
-    /// every worker's own; old rows are the leader's.
-    pub async fn tidy<W: Work>(self, work: Arc<W>, ending: CancellationToken) {
-        loop {
-            if self.live.may_call() {
-                attempt("tidy up the spool", self.clean_up(work.as_ref(), &ending)).await;
-                if self.live.leads() {
-                    attempt("prune old podcasts", self.prune(&ending)).await;
-                }
-            }
-            tokio::select! {
-                () = tokio::time::sleep(TIDY) => {}
-                () = ending.cancelled() => return,
             }
         }
     }
@@ -152,33 +127,6 @@ impl Sweep {
                 "mended podcasts that nothing would have moved"
             );
         }
-        Ok(())
-    }
-
-    async fn clean_up<W: Work>(&self, work: &W, ending: &CancellationToken) -> Result<(), store::Error> {
-        let leftovers = work.leftovers().await;
-        for id in sweep::settled(self.store.pool(), &leftovers).await? {
-            if ending.is_cancelled() {
-                break;
-            }
-            work.clean_up(id).await;
-        }
-        Ok(())
-    }
-
-    async fn prune(&self, ending: &CancellationToken) -> Result<(), store::Error> {
-        let days = self.settings.retention_days;
-        let mut behind = None;
-        for _ in 0..PRUNE_PAGES {
-            let page = sweep::prune(self.store.pool(), days, PRUNE, behind).await?;
-            if page.podcasts < PRUNE || ending.is_cancelled() {
-                break;
-            }
-            behind = page.last;
-            tokio::time::sleep(PRUNE_PAUSE).await;
-        }
-        workers::prune(&self.store, days).await?;
-        alerts::prune(&self.store, &SILENT_KINDS, days).await?;
         Ok(())
     }
 }

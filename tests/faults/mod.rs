@@ -7,6 +7,7 @@ mod calls;
 mod clocks;
 mod database;
 mod demo;
+mod erasure;
 mod jobs;
 mod kills;
 mod server;

@@ -2,6 +2,7 @@
 
 mod audio;
 mod auth;
+mod expired;
 mod server;
 mod support;
 mod today;

@@ -87,6 +87,10 @@ impl ObjectStore for MemoryStore {
         *self.ends.lock().unwrap()
     }
 
+    async fn delete_below(&self, _prefix: &str) -> Result<u64, Failure> {
+        unreachable!("the server deletes nothing")
+    }
+
     async fn ready(&self) -> Result<(), Failure> {
         Ok(())
     }
@@ -161,6 +165,7 @@ impl TestServer {
             public_url: url.clone(),
             time_zone: chrono_tz::UTC,
             url_ttl: Duration::from_secs(3600),
+            retention_days: 30,
             cors_origins: Vec::new(),
         };
         change(&mut settings);

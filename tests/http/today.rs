@@ -214,10 +214,10 @@ async fn the_statement_reads_by_index_however_large_the_table() {
          select learner, date '2026-11-01' + day, now() from generate_series(1, 1000) learner, generate_series(0, 19) day;
          analyze dailycast.daily_podcast;
          set plan_cache_mode = force_generic_plan;
-         prepare today (bigint, date) as {statement}"
+         prepare today (bigint, date, date) as {statement}"
     );
     sqlx::raw_sql(sqlx::AssertSqlSafe(prepare)).execute(&mut *connection).await.unwrap();
-    let explain = sqlx::raw_sql("explain execute today (7, '2026-11-15')");
+    let explain = sqlx::raw_sql("explain execute today (7, '2026-11-15', '2026-10-15')");
     let plan = explain.fetch_all(&mut *connection).await.unwrap();
     let plan: Vec<String> = plan.iter().map(|row| row.get(0)).collect();
     let by_index = plan.iter().filter(|line| line.contains("daily_podcast_one_per_day")).count();

@@ -4,6 +4,7 @@ mod alert_sink;
 pub mod audio;
 mod breaker;
 mod cloudfront;
+mod deletion;
 mod fuzzed;
 pub mod keys;
 mod lifecycle;

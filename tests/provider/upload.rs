@@ -39,6 +39,10 @@ impl ObjectStore for Down {
         Err(Failure::new(FailureKind::KeyRefused, "no"))
     }
 
+    async fn delete_below(&self, _: &str) -> Result<u64, Failure> {
+        Err(Failure::new(FailureKind::StorageUnavailable, "no"))
+    }
+
     async fn ready(&self) -> Result<(), Failure> {
         Err(Failure::new(FailureKind::StorageUnavailable, "no"))
     }

@@ -2,8 +2,10 @@
 
 pub(crate) mod claim;
 pub(crate) mod costs;
+mod erasure;
 mod moves;
 pub(crate) mod nights;
 mod plans;
+mod retention;
 mod rows;
 mod workers;

@@ -77,3 +77,39 @@ async fn what_the_rules_of_alerts_ask_is_found_by_index() {
         }
     }
 }
+
+/// What goes with time, and who left, are looked for in tables that are full, beside a night. The
+/// plans are those of the common pool, for tables as they are after a night.
+#[tokio::test]
+async fn the_past_and_who_left_are_found_by_index_in_the_common_pool() {
+    let night = TestNight::new().await.with_learners(5_000).await;
+    night
+        .execute(
+            "with made as (
+                 insert into dailycast.daily_podcast (user_id, date, deadline_at)
+                 select user_id, now()::date - 40 + day, now() from academy.learner cross join generate_series(1, 8) day
+                 returning id
+             ), lines as (
+                 insert into dailycast.podcast_event (podcast_id, event, to_status)
+                 select id, 'enqueued', 'pending' from made cross join generate_series(1, 5)
+             ), calls as (
+                 insert into dailycast.provider_call
+                     (podcast_id, provider, model, operation, units, cost_micro_usd, latency_ms, outcome)
+                 select id, 'test', 'test', 'script', '{}', 1, 1, 'ok' from made cross join generate_series(1, 3)
+             )
+             select dailycast.arm_jobs(array_agg(id), array_agg(now()), 0) from made;
+             update dailycast.daily_podcast set status = 'failed', error_kind = 'internal', finished_at = now();
+             analyze dailycast.daily_podcast; analyze dailycast.podcast_event; analyze dailycast.provider_call;
+             analyze apalis.jobs; analyze academy.learner",
+        )
+        .await;
+    let statements = ["prune_podcasts", "prune_nights", "erase_podcasts", "erase_jobs", "look_for_missing"];
+    for (name, pool) in
+        statements.map(|name| (name, night.pool())).into_iter().chain([("prune_jobs", night.store.hot())])
+    {
+        let plan = plan(pool, name).await;
+        for table in ["daily_podcast", "podcast_event", "provider_call", "jobs", "learner"] {
+            assert!(!plan.contains(&format!("Seq Scan on {table}")), "{name} reads all of {table}:\n{plan}");
+        }
+    }
+}

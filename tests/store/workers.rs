@@ -149,20 +149,3 @@ async fn the_sweep_finds_what_nothing_would_move() {
     let again = sweep::mend_page(&night.store, 0, 100).await.unwrap();
     assert_eq!((again.freed, again.armed), (0, 0));
 }
-
-#[tokio::test]
-async fn the_past_is_pruned_with_its_events_and_calls() {
-    let night = TestNight::new().await.enqueued(3).await;
-    night
-        .execute("update dailycast.daily_podcast set date = date - 40, status = 'failed', finished_at = now(), error_kind = 'internal' where user_id < 3")
-        .await;
-    let first = sweep::prune(night.pool(), 30, 1, None).await.unwrap();
-    assert_eq!(first.podcasts, 1);
-    let second = sweep::prune(night.pool(), 30, 10, first.last).await.unwrap();
-    assert_eq!(second.podcasts, 1);
-    assert_eq!(sweep::prune(night.pool(), 30, 10, second.last).await.unwrap().podcasts, 0);
-    assert_eq!(night.count("true").await, 1);
-    let events: i64 =
-        sqlx::query_scalar("select count(*) from dailycast.podcast_event").fetch_one(night.pool()).await.unwrap();
-    assert_eq!(events, 1);
-}

@@ -18,6 +18,7 @@ pub mod post;
 pub mod postgres;
 pub mod process;
 pub mod proxy;
+pub mod traces;
 pub mod vendor;
 
 /// Waits for a condition. The bound is no part of any test: it only ends one that would hang.

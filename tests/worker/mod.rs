@@ -6,6 +6,7 @@ mod chain;
 mod elsewhere;
 mod engine;
 mod fleet;
+mod keeper;
 pub(crate) mod samples;
 mod script;
 mod sound;

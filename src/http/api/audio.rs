@@ -129,7 +129,8 @@ pub(in crate::http) async fn play(request: &Request, wanted: Wanted, Data(app): 
 }
 
 async fn find(app: &App, wanted: &Wanted) -> Result<Audio> {
-    let audio = listeners::audio(&app.db, wanted.id).await.map_err(|error| Refusal::database(&error))?;
+    let expired = app.expired(app.clock.now());
+    let audio = listeners::audio(&app.db, wanted.id, expired).await.map_err(|error| Refusal::database(&error))?;
     let may_listen = |audio: &Audio| match wanted.listener {
         Listener::Learner(user_id) => audio.user_id == user_id,
         Listener::Bearer => true,

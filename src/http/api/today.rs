@@ -59,8 +59,9 @@ pub(in crate::http) async fn today(
     Data(app): Data<&Arc<App>>,
 ) -> Result<Response> {
     let now = app.clock.now();
-    let date = now.with_timezone(&app.settings.time_zone).date_naive();
-    let found = listeners::today(&app.db, learner.user_id, date).await.map_err(|error| Refusal::database(&error))?;
+    let date = app.today(now);
+    let found = listeners::today(&app.db, learner.user_id, date, app.expired(now)).await;
+    let found = found.map_err(|error| Refusal::database(&error))?;
     let window = app.window(now);
     let tag = tag(learner.user_id, date, &found, window);
     let response = Response::builder()

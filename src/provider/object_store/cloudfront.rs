@@ -76,6 +76,12 @@ impl ObjectStore for CloudFront {
         Ok(format!("{address}?Expires={expires}&Signature={signature}&Key-Pair-Id={key_pair_id}&Hash-Algorithm=SHA256"))
     }
 
+    /// What CloudFront itself still keeps it gives only to who has an address that was signed before,
+    /// and forgets within the `Cache-Control` of the objects.
+    async fn delete_below(&self, prefix: &str) -> Result<u64, Failure> {
+        self.origin.delete_below(prefix).await
+    }
+
     async fn ready(&self) -> Result<(), Failure> {
         self.origin.ready().await
     }

@@ -60,6 +60,13 @@ impl ObjectStore for MemoryStore {
         Ok(format!("http://memory.invalid/{key}?expires={}", until.timestamp()))
     }
 
+    async fn delete_below(&self, prefix: &str) -> Result<u64, Failure> {
+        let mut objects = self.objects();
+        let before = objects.len();
+        objects.retain(|key, _| !key.starts_with(prefix));
+        Ok((before - objects.len()) as u64)
+    }
+
     async fn ready(&self) -> Result<(), Failure> {
         Ok(())
     }

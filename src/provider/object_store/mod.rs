@@ -47,6 +47,14 @@ pub trait ObjectStore: Send + Sync {
         None
     }
 
+    /// Deletes every object whose key begins with `prefix`, and says how many there were; none is
+    /// success. A failure may have deleted some. What a bucket with versions keeps of them, and for
+    /// how long, is for its own rules.
+    ///
+    /// # Errors
+    /// As [`ObjectStore::put_once`].
+    async fn delete_below(&self, prefix: &str) -> Result<u64, Failure>;
+
     /// Makes sure that the bucket can be reached, and makes it where that is allowed.
     ///
     /// # Errors

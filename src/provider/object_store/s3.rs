@@ -226,6 +226,26 @@ impl ObjectStore for S3Store {
         self.settings.credentials_expire_at.map(|end| end - MARGIN)
     }
 
+    /// One by one: a learner has few, and not every server deletes many at once.
+    async fn delete_below(&self, prefix: &str) -> Result<u64, Failure> {
+        let failed = |refusal: Refusal| refusal.into_failure();
+        let mut deleted = 0;
+        let mut pages =
+            self.client.list_objects_v2().bucket(&self.settings.bucket).prefix(prefix).into_paginator().send();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(Refusal::from).map_err(failed)?;
+            for key in page.contents().iter().filter_map(|object| object.key()) {
+                // A server that lists more than it was asked for must not cost others their episodes.
+                if key.starts_with(prefix) {
+                    let delete = self.client.delete_object().bucket(&self.settings.bucket).key(key);
+                    delete.send().await.map_err(Refusal::from).map_err(failed)?;
+                    deleted += 1;
+                }
+            }
+        }
+        Ok(deleted)
+    }
+
     async fn ready(&self) -> Result<(), Failure> {
         let asked = self.client.head_bucket().bucket(&self.settings.bucket).send().await;
         match asked.map_err(Refusal::from) {

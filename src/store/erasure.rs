@@ -1,0 +1,461 @@
+//! A learner who left the academy leaves nothing: found, made sure of, and deleted.
+//!
+//! # Who has left
+//!
+//! The leader walks over the learners who have podcasts, page by page, and asks the academy for
+//! each. Who is not there is *missed*. Being missed proves little: the academy may be restoring a
+//! backup, or its view may be broken. So nobody is erased who was not missed at [`LOOKS`] looks an
+//! hour apart or more, over [`PATIENCE_HOURS`] hours at least, and is found again at none of
+//! them. And nobody is while the view shows no learner at all, or while more are missed at once
+//! than leave in a day: see [`Census`]. All this is kept in the database, so leaders may change.
+//! An academy that cannot be read is no look. An account that is closed (`is_active` false) is
+//! still there: who comes back finds the podcasts.
+//!
+//! An operator's word needs no proof ([`ask`]); it is for requests that come by mail, and for a
+//! great many who really left ([`confirm_all_missing`]).
+//!
+//! # What is done about it
+//!
+//! A confirmed line is a duty that survives every crash: it goes last. Each pass deletes the
+//! learner's rows with their events and calls, then their jobs, then (the caller, who has the
+//! store) everything below the learner's prefix. Rows come first: a worker that is at one of them
+//! has lost its lease with the row, and whatever it brings later is refused by the fence. The
+//! objects are found by their prefix, not by the rows, so it does not matter that these are gone.
+//! Only an upload that was under way may still arrive. So there is another pass [`QUIET_MINUTES`]
+//! minutes later, when the signature of any such request has ended, and another, until one finds
+//! nothing. What workers have in their spools goes with their next round, since the row is gone.
+//!
+//! # What remains
+//!
+//! How many went on which day, and what their calls had cost, summed up by date, plan, provider and
+//! model: bills have to add up. Neither says who.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use serde::Serialize;
+use sqlx::PgPool;
+
+use super::{Error, academy};
+
+/// Looks at which a learner must have been missed.
+pub const LOOKS: i32 = 3;
+
+/// Hours between the first and the last of them, at least.
+pub const PATIENCE_HOURS: i32 = 24;
+
+/// Minutes between two passes of an erasure. S3 refuses a request fifteen minutes after it was
+/// signed, however long it was on its way.
+pub const QUIET_MINUTES: i32 = 30;
+
+/// So many may be missed at once, however few learners there are.
+const ALWAYS_PLAUSIBLE: i64 = 3;
+
+/// Of so many learners one may be missed.
+const ONE_OF: i64 = 100;
+
+/// No more learners than this are noted as missed: it is held up by then.
+const MOST_MISSED: i64 = 10_000;
+
+/// What a page of the walk met.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Look {
+    /// Learners who have podcasts.
+    pub seen: i64,
+    /// Of those, who is not in the academy.
+    pub missing: i64,
+    /// The walk is over; the next page begins a new one.
+    pub is_last: bool,
+}
+
+/// Asks the academy for the next `size` learners who have podcasts, and notes who is missing and
+/// who is found again. Of two who look at once, one counts.
+///
+/// # Errors
+/// [`Error::Database`], also when the academy cannot be read: then nothing is noted.
+pub async fn look(pool: &PgPool, size: i32) -> Result<Look, Error> {
+    let look = sqlx::query_as!(
+        Look,
+        r#"/* look_for_missing */
+        with recursive place as (
+            select after_user_id from dailycast.erasure_walk
+        ), page (user_id, n) as (
+            (select p.user_id, 1 from dailycast.daily_podcast p
+             where p.is_active and p.user_id > (select after_user_id from place) order by p.user_id limit 1)
+            union all
+            -- from one learner to the next, past all the dates of each
+            select following.user_id, page.n + 1
+            from page cross join lateral (
+                select p.user_id from dailycast.daily_podcast p
+                where p.is_active and p.user_id > page.user_id order by p.user_id limit 1
+            ) following
+            where page.n < $1
+        ), looked as (
+            -- one by one: a page of learners must never make Postgres read all of the academy
+            select page.user_id, learner.there is not null as is_there
+            from page left join lateral (
+                select true as there from learner l where l.user_id = page.user_id limit 1
+            ) learner on true
+        ), walked as (
+            update dailycast.erasure_walk w
+            set after_user_id = case when total.seen = $1 then total.last else 0 end,
+                seen = case when total.seen = $1 then w.seen + total.seen else 0 end,
+                known = case when total.seen = $1 then w.known else w.seen + total.seen end,
+                walked_at = case when total.seen = $1 then w.walked_at else now() end
+            from (select count(*) as seen, max(user_id) as last from looked) total, place
+            where w.after_user_id = place.after_user_id
+            returning 1
+        ), found as (
+            delete from dailycast.erasure e using looked
+            where e.user_id = looked.user_id and looked.is_there and e.confirmed_at is null
+              and exists (select from walked)
+        ), missed as (
+            insert into dailycast.erasure as e (user_id)
+            select user_id from looked
+            where not is_there and exists (select from walked)
+              and (select count(*) from dailycast.erasure where confirmed_at is null) < $2
+            on conflict (user_id) do update set looks = e.looks + 1, missed_again_at = now()
+            where e.confirmed_at is null and e.missed_again_at <= now() - interval '1 hour'
+        )
+        select count(*) as "seen!", count(*) filter (where not is_there) as "missing!", count(*) < $1 as "is_last!"
+        from looked"#,
+        size,
+        MOST_MISSED,
+    );
+    look.fetch_one(pool).await.map_err(Error::in_statement("look_for_missing"))
+}
+
+/// How many are missed, and of how many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Census {
+    /// Learners who have podcasts, as the last whole walk met them.
+    pub known: i64,
+    /// Learners who were missed at their last look and are not confirmed.
+    pub missing: i64,
+    /// The academy's view shows somebody.
+    pub shows_somebody: bool,
+}
+
+impl Census {
+    /// True when so many may really have left. More than a hundredth of all, and more than three,
+    /// is taken for a broken or half-filled view.
+    pub fn is_plausible(&self) -> bool {
+        let limit = (self.known / ONE_OF).clamp(ALWAYS_PLAUSIBLE, MOST_MISSED - 1);
+        self.shows_somebody && self.missing <= limit
+    }
+}
+
+/// Counts. Who was missed once and not looked for again in `days` days has no podcast any more, and
+/// is forgotten.
+///
+/// # Errors
+/// [`Error::Database`], also when the academy cannot be read.
+pub async fn census(pool: &PgPool, days: i32) -> Result<Census, Error> {
+    sqlx::query_as!(
+        Census,
+        r#"/* count_missing */
+        with forgotten as (
+            delete from dailycast.erasure
+            where confirmed_at is null and missed_again_at < now() - make_interval(days => $1)
+            returning user_id
+        )
+        select (select known from dailycast.erasure_walk) as "known!",
+               (select count(*) from dailycast.erasure
+                where confirmed_at is null and user_id not in (select user_id from forgotten)) as "missing!",
+               exists (select from learner) as "shows_somebody!""#,
+        days,
+    )
+    .fetch_one(pool)
+    .await
+    .map_err(Error::in_statement("count_missing"))
+}
+
+/// Confirms those who were missed often and long enough, and are still missing. Only for a
+/// [`Census`] that is plausible.
+///
+/// # Errors
+/// As [`census`].
+pub async fn confirm_missing(pool: &PgPool) -> Result<u64, Error> {
+    let confirmed = sqlx::query!(
+        r#"/* confirm_missing */
+        update dailycast.erasure e
+        set confirmed_at = now(), confirmed_by = 'the academy, which no longer has the learner', due_at = now()
+        where confirmed_at is null and looks >= $1 and missed_at <= now() - make_interval(hours => $2)
+          and (select count(*) from (select from learner l where l.user_id = e.user_id limit 1) there) = 0"#,
+        LOOKS,
+        PATIENCE_HOURS,
+    )
+    .execute(pool)
+    .await
+    .map_err(Error::in_statement("confirm_missing"))?;
+    Ok(confirmed.rows_affected())
+}
+
+/// An operator's word that all who are missing now have left: who is still missing is confirmed,
+/// however many and however short they were missed.
+///
+/// # Errors
+/// As [`census`].
+pub async fn confirm_all_missing(pool: &PgPool, by: &str) -> Result<u64, Error> {
+    let confirmed = sqlx::query!(
+        r#"/* confirm_all_missing */
+        update dailycast.erasure e set confirmed_at = now(), confirmed_by = $1, due_at = now()
+        where confirmed_at is null
+          and (select count(*) from (select from learner l where l.user_id = e.user_id limit 1) there) = 0"#,
+        by,
+    )
+    .execute(pool)
+    .await
+    .map_err(Error::in_statement("confirm_all_missing"))?;
+    Ok(confirmed.rows_affected())
+}
+
+/// An operator's word that these learners are to be erased, whoever they are and wherever else they
+/// are still known. Returns a pass for each, due at once.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn ask(pool: &PgPool, user_ids: &[i64], by: &str) -> Result<Vec<Due>, Error> {
+    sqlx::query_as!(
+        Due,
+        r#"/* ask_for_erasure */
+        insert into dailycast.erasure as e (user_id, looks, confirmed_at, confirmed_by, due_at)
+        select distinct user_id, 0, now(), $2, now() from unnest($1::bigint[]) as asked (user_id)
+        on conflict (user_id) do update
+        set confirmed_at = coalesce(e.confirmed_at, now()), confirmed_by = coalesce(e.confirmed_by, $2), due_at = now()
+        returning user_id, due_at as "due_at!""#,
+        user_ids,
+        by,
+    )
+    .fetch_all(pool)
+    .await
+    .map_err(Error::in_statement("ask_for_erasure"))
+}
+
+/// Of these learners, those whom the academy still has.
+///
+/// # Errors
+/// When the academy cannot be read.
+pub async fn still_there(pool: &PgPool, user_ids: &[i64]) -> Result<Vec<i64>, academy::Error> {
+    let there = sqlx::query_scalar!(
+        r#"/* still_there */
+        select asked.user_id as "user_id!" from unnest($1::bigint[]) as asked (user_id)
+        cross join lateral (select from learner l where l.user_id = asked.user_id limit 1) there
+        order by asked.user_id"#,
+        user_ids,
+    );
+    Ok(there.fetch_all(pool).await?)
+}
+
+/// A confirmed erasure that is due for a pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Due {
+    /// The learner; in no log line.
+    pub user_id: i64,
+    /// When it became due; names the pass.
+    pub due_at: DateTime<Utc>,
+}
+
+/// Erasures that are due, the longest waiting first, at most `limit`.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn due(pool: &PgPool, limit: i64) -> Result<Vec<Due>, Error> {
+    sqlx::query_as!(
+        Due,
+        r#"/* due_erasures */
+        select user_id, due_at as "due_at!" from dailycast.erasure where due_at <= now() order by due_at, user_id
+        limit $1"#,
+        limit,
+    )
+    .fetch_all(pool)
+    .await
+    .map_err(Error::in_statement("due_erasures"))
+}
+
+/// Deletes up to `size` podcasts of a learner with everything that hangs on them, whatever their
+/// state and whoever holds them. Returns how many went.
+///
+/// Jobs go in a commit of their own: a writer locks row and job in this order and a claim in the
+/// other, so whoever locks both at once would stand in the way of one of them. A job that a crash
+/// leaves behind names a podcast that is not there: a claim or the next prune throws it away.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn delete_podcasts(pool: &PgPool, user_id: i64, size: i64) -> Result<i64, Error> {
+    let gone = sqlx::query_scalar!(
+        r#"/* erase_podcasts */
+        with gone as (
+            delete from dailycast.daily_podcast
+            where id = any (array(
+                select id from (
+                    select id from dailycast.daily_podcast where user_id = $1 and is_active
+                    union all
+                    select id from dailycast.daily_podcast where user_id = $1 and not is_active
+                ) of_learner order by id limit $2))
+            returning id, date, plan
+        ), events as (
+            delete from dailycast.podcast_event where podcast_id = any (array(select id from gone))
+        ), calls as (
+            delete from dailycast.provider_call where podcast_id = any (array(select id from gone))
+            returning podcast_id, provider, model, units, cost_micro_usd, outcome
+        ), spent as (
+            insert into dailycast.erased_spending as s
+                (date, plan, provider, model, calls, failed, input_tokens, output_tokens, characters, requests,
+                 cost_micro_usd)
+            select gone.date, gone.plan, c.provider, c.model, count(*), count(*) filter (where c.outcome <> 'ok'),
+                   coalesce(sum((c.units->>'input_tokens')::numeric), 0),
+                   coalesce(sum((c.units->>'output_tokens')::numeric), 0),
+                   coalesce(sum((c.units->>'characters')::numeric), 0),
+                   coalesce(sum((c.units->>'requests')::numeric), 0), sum(c.cost_micro_usd)
+            from calls c join gone on gone.id = c.podcast_id
+            group by gone.date, gone.plan, c.provider, c.model
+            order by gone.date, gone.plan, c.provider, c.model
+            on conflict (date, plan, provider, model) do update
+            set calls = s.calls + excluded.calls, failed = s.failed + excluded.failed,
+                input_tokens = s.input_tokens + excluded.input_tokens,
+                output_tokens = s.output_tokens + excluded.output_tokens,
+                characters = s.characters + excluded.characters, requests = s.requests + excluded.requests,
+                cost_micro_usd = s.cost_micro_usd + excluded.cost_micro_usd
+        ), counted as (
+            update dailycast.erasure set podcasts = podcasts + (select count(*) from gone), found_at = now()
+            where user_id = $1 and exists (select from gone)
+        )
+        select id from gone"#,
+        user_id,
+        size,
+    )
+    .fetch_all(pool)
+    .await
+    .map_err(Error::in_statement("erase_podcasts"))?;
+    if !gone.is_empty() {
+        sqlx::query!(
+            r#"/* erase_jobs */
+            delete from apalis.jobs where id = any (array(select dailycast.job_id(id) from unnest($1::bigint[]) as gone (id)))"#,
+            &gone,
+        )
+        .execute(pool)
+        .await
+        .map_err(Error::in_statement("erase_jobs"))?;
+    }
+    Ok(i64::try_from(gone.len()).unwrap_or(i64::MAX))
+}
+
+/// Ends a pass that deleted so many objects. When nothing at all was found for [`QUIET_MINUTES`]
+/// minutes the learner is forgotten: true. Else there is another pass. A pass that someone else has
+/// ended changes nothing.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn end_pass(pool: &PgPool, pass: Due, objects: i64) -> Result<bool, Error> {
+    // The walk and the nights note where they are by the number of a learner.
+    let forgotten = sqlx::query!(
+        r#"/* end_pass_of_erasure */
+        with over as (
+            delete from dailycast.erasure
+            where user_id = $1 and due_at = $2 and $3::bigint = 0
+              and coalesce(found_at <= now() - make_interval(mins => $4), true)
+            returning podcasts, objects
+        ), again as (
+            update dailycast.erasure e
+            set objects = e.objects + $3, found_at = last.found_at,
+                due_at = last.found_at + make_interval(mins => $4)
+            from (select case when $3 > 0 then now() else found_at end as found_at
+                  from dailycast.erasure where user_id = $1) last
+            where e.user_id = $1 and e.due_at = $2
+              and last.found_at > now() - make_interval(mins => $4)
+        ), walk as (
+            update dailycast.erasure_walk set after_user_id = after_user_id - 1
+            where after_user_id = $1 and exists (select from over)
+        ), nights as (
+            update dailycast.night set cursor_user_id = cursor_user_id - 1
+            where cursor_user_id = $1 and state <> 'enqueuing' and exists (select from over)
+        )
+        insert into dailycast.erased as e (day, learners, podcasts, objects)
+        select (now() at time zone 'UTC')::date, 1, podcasts, objects from over
+        on conflict (day) do update
+        set learners = e.learners + 1, podcasts = e.podcasts + excluded.podcasts, objects = e.objects + excluded.objects"#,
+        pass.user_id,
+        pass.due_at,
+        objects,
+        QUIET_MINUTES,
+    )
+    .execute(pool)
+    .await
+    .map_err(Error::in_statement("end_pass_of_erasure"))?;
+    Ok(forgotten.rows_affected() > 0)
+}
+
+/// Lets all passes that are due wait for so many seconds: the store is away.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn postpone(pool: &PgPool, seconds: f64) -> Result<u64, Error> {
+    let waiting = sqlx::query!(
+        r#"/* postpone_erasures */
+        update dailycast.erasure set due_at = now() + make_interval(secs => $1) where due_at <= now()"#,
+        seconds,
+    )
+    .execute(pool)
+    .await
+    .map_err(Error::in_statement("postpone_erasures"))?;
+    Ok(waiting.rows_affected())
+}
+
+/// A learner on the way out.
+#[derive(Debug, Clone, Serialize)]
+pub struct Erasure {
+    /// The learner.
+    pub user_id: i64,
+    /// When the academy was first found without the learner, or an operator asked.
+    pub missed_at: DateTime<Utc>,
+    /// Looks at which the learner was missed.
+    pub looks: i32,
+    /// When it became sure.
+    pub confirmed_at: Option<DateTime<Utc>>,
+    /// Who said so.
+    pub confirmed_by: Option<String>,
+    /// When the next pass is due.
+    pub due_at: Option<DateTime<Utc>>,
+    /// Podcasts deleted so far.
+    pub podcasts: i64,
+    /// Objects deleted so far.
+    pub objects: i64,
+}
+
+/// What went on one day.
+#[derive(Debug, Clone, Serialize)]
+pub struct Erased {
+    /// The day, in UTC.
+    pub day: NaiveDate,
+    /// Learners who were forgotten.
+    pub learners: i64,
+    /// Their podcasts.
+    pub podcasts: i64,
+    /// Their objects.
+    pub objects: i64,
+}
+
+/// Learners on the way out, the newest first, and the last days on which some went.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn list(pool: &PgPool, limit: i64) -> Result<(Vec<Erasure>, Vec<Erased>), Error> {
+    let on_the_way = sqlx::query_as!(
+        Erasure,
+        r#"/* list_erasures */
+        select user_id, missed_at, looks, confirmed_at, confirmed_by, due_at, podcasts, objects
+        from dailycast.erasure order by missed_at desc, user_id limit $1"#,
+        limit,
+    )
+    .fetch_all(pool)
+    .await
+    .map_err(Error::in_statement("list_erasures"))?;
+    let gone = sqlx::query_as!(
+        Erased,
+        r#"/* list_erased */ select day, learners, podcasts, objects from dailycast.erased order by day desc limit $1"#,
+        limit,
+    )
+    .fetch_all(pool)
+    .await
+    .map_err(Error::in_statement("list_erased"))?;
+    Ok((on_the_way, gone))
+}
