@@ -11,6 +11,13 @@ pub fn own_cpu_ms() -> f64 {
     cpu_ms("self", false).unwrap_or_default()
 }
 
+/// Processor time of this thread, in milliseconds.
+pub fn thread_cpu_ms() -> f64 {
+    let stat = fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    let nanos = stat.split(' ').next().and_then(|field| field.parse::<f64>().ok());
+    nanos.unwrap_or_default() / 1e6
+}
+
 /// Processor time of a whole Postgres server, in milliseconds: of the server process, its living
 /// children and those that ended. `backend_pid` is any of its backends. `None` when the server
 /// runs on another host.

@@ -1,10 +1,13 @@
 //! The benchmarks: each measures the engine against a floor in the same run, because absolute
 //! figures of a shared machine mean little. Nothing here asserts; it prints.
 
+mod api;
 mod audio;
 mod engine;
+mod load;
 mod meter;
 
+pub use api::{ApiArgs, ApiReport, api};
 pub use audio::Shelves;
 pub use engine::{EngineArgs, EngineReport, Figures, engine};
 
@@ -20,6 +23,12 @@ pub enum Error {
     /// The audio that is spoken could not be made.
     #[error("the audio of the benchmark could not be made")]
     Audio(#[from] crate::audio::Error),
+    /// A client of the benchmark, or what it was answered.
+    #[error("the server under test did not answer")]
+    Client(#[from] std::io::Error),
+    /// The server.
+    #[error("the server under test could not be started")]
+    Http(#[from] crate::http::Error),
     /// A task of the benchmark ended early.
     #[error("a task of the benchmark panicked")]
     Task(#[from] tokio::task::JoinError),

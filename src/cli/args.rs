@@ -392,6 +392,19 @@ pub struct WorkflowDir {
 pub enum Bench {
     /// Podcasts per second against hand-written SQL in the same run
     Engine(BenchEngine),
+    /// Today's podcast over HTTP against a bare select behind the same server in the same run
+    Api(BenchApi),
+}
+
+/// Flags of `bench api`.
+#[derive(Debug, Args)]
+pub struct BenchApi {
+    /// Podcasts in the table
+    #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(3..=10_000_000))]
+    pub rows: u32,
+    /// How long each part is measured: the floor, saturation, half of saturation
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=600))]
+    pub seconds: u32,
 }
 
 /// Flags of `bench engine`.

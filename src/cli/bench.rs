@@ -1,5 +1,6 @@
 //! `bench …`: each on a database of its own, made for it and left behind no longer than it runs.
 
+mod api;
 mod engine;
 
 use std::path::Path;
@@ -13,8 +14,8 @@ use crate::{
 /// Where the private cluster of the benchmarks is kept.
 const CLUSTER: &str = ".dailycast/bench";
 
-/// Connections of the pool under test, as `database.max_connections` has them by default.
-const CONNECTIONS: u32 = 10;
+/// Connections of the process under test, as `database.max_connections` has them by default.
+const CONNECTIONS: u32 = 20;
 
 /// Runs the command.
 ///
@@ -22,6 +23,7 @@ const CONNECTIONS: u32 = 10;
 /// What it could not do.
 pub async fn run(args: args::Bench, context: Context) -> anyhow::Result<Exit> {
     match args {
+        args::Bench::Api(args) => api::run(args, &context).await,
         args::Bench::Engine(args) => engine::run(args, &context).await,
     }
 }

@@ -50,7 +50,7 @@ pub async fn serve(context: Context) -> anyhow::Result<Exit> {
     let shutdown = stop_on_signals()?;
     let app = app(&context, &store, &bound).await?;
     tracing::info!(http.address = %bound.address(), "serving");
-    http::serve(bound, app, shutdown.token()).await?;
+    http::serve(bound, app, shutdown.token()).await;
     store.close().await;
     Ok(Exit::Done)
 }
@@ -132,7 +132,8 @@ pub async fn app(context: &Context, store: &Store, bound: &Bound) -> anyhow::Res
         None => listeners::signing_secret(store.pool(), rand::rng().random()).await?,
     };
     Ok(Arc::new(App {
-        db: store.pool().clone(),
+        reads: store.reads().clone(),
+        tokens: http::Tokens::default(),
         store: neighbours::object_store(config)?,
         spool: neighbours::spool(config).await?,
         clock: Arc::new(SystemClock),
@@ -159,13 +160,12 @@ pub async fn both(
     tokio::select! {
         worked = &mut working => {
             shutdown.ask();
-            serving.await?;
+            serving.await;
             worked??;
         }
-        served = &mut serving => {
+        () = &mut serving => {
             shutdown.ask();
             working.await??;
-            served?;
         }
     }
     Ok(())

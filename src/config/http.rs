@@ -18,6 +18,8 @@ pub struct Http {
     pub public_url: Option<String>,
     /// Origins that may call with credentials.
     pub cors_origins: Vec<String>,
+    /// Connections at a time.
+    pub max_connections: u32,
     /// Whether `/metrics` answers.
     pub metrics: bool,
     /// Signs temporary addresses; `None`: kept in the database.
@@ -29,12 +31,14 @@ impl Http {
         let listen = reader.parsed("listen", socket);
         let public_url = reader.optional("public_url", web);
         let cors_origins = reader.texts("cors_origins", origin);
+        let max_connections = reader.count("max_connections", 1..=100_000);
         let metrics = reader.boolean("metrics");
         let signing_secret = reader.strong_secret("signing_secret");
         Some(Self {
             listen: listen?,
             public_url: public_url?,
             cors_origins: cors_origins?,
+            max_connections: max_connections?,
             metrics: metrics?,
             signing_secret: signing_secret?,
         })

@@ -2,26 +2,22 @@
 //!
 //! The header is `Authorization: Token <40 hex>`, the scheme in any case. The words of the refusals
 //! are the academy's, because its client shows them. A header of another scheme is as good as none.
+//! What was found out about a token counts for a short time: see `tokens.rs`.
 
-use std::sync::Arc;
+use poem::{Request, http::header};
 
-use poem::{FromRequest, Request, RequestBody, http::header};
-
-use super::{App, error::Refusal};
+use super::{
+    App,
+    error::Refusal,
+    tokens::{LookUp, Seen},
+};
 use crate::store::academy;
 
 /// Length of a token, in hexadecimal digits.
 const TOKEN_DIGITS: usize = 40;
 
-/// The learner who asks, proved by a token.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Learner {
-    /// The learner in the academy.
-    pub user_id: i64,
-}
-
 /// The token in a header, or the academy's words about it.
-pub(super) fn token(header: Option<&[u8]>) -> Result<&str, &'static str> {
+fn token(header: Option<&[u8]>) -> Result<&str, &'static str> {
     let mut words = header.unwrap_or_default().split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
     let is_ours = words.next().is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"token"));
     if !is_ours {
@@ -39,21 +35,60 @@ pub(super) fn token(header: Option<&[u8]>) -> Result<&str, &'static str> {
     }
 }
 
-impl<'a> FromRequest<'a> for Learner {
-    async fn from_request(request: &'a Request, _body: &mut RequestBody) -> poem::Result<Self> {
-        let app = request.data::<Arc<App>>().ok_or(Refusal::Defect)?;
-        let header = request.headers().get(header::AUTHORIZATION).map(|value| value.as_bytes());
-        let token = token(header).map_err(Refusal::Unauthorized)?;
-        let is_possible = token.len() == TOKEN_DIGITS && token.bytes().all(|digit| digit.is_ascii_hexdigit());
-        let owner = if is_possible {
-            academy::learner_by_token(&app.db, token).await.map_err(|error| Refusal::database(&error))?
-        } else {
-            None
-        };
-        match owner {
-            None => Err(Refusal::Unauthorized("Invalid token.").into()),
-            Some(owner) if !owner.is_active => Err(Refusal::Unauthorized("User inactive or deleted.").into()),
-            Some(owner) => Ok(Self { user_id: owner.user_id }),
+/// Who brings a token that may be one.
+pub(super) enum Caller<'a> {
+    /// A learner who was let in a moment ago.
+    Learner(i64),
+    /// Someone whose token has to be looked up.
+    Bearer(&'a str, LookUp<'a>),
+}
+
+/// Reads the token of a request, without asking the database.
+///
+/// # Errors
+/// [`Refusal::Unauthorized`] when there is none that could be one.
+pub(super) async fn caller<'a>(app: &'a App, request: &'a Request) -> Result<Caller<'a>, Refusal> {
+    let header = request.headers().get(header::AUTHORIZATION).map(|value| value.as_bytes());
+    let token = token(header).map_err(Refusal::Unauthorized)?;
+    if token.len() != TOKEN_DIGITS || !token.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+        return Err(unknown());
+    }
+    match app.tokens.look(token, || app.clock.now()).await {
+        Some(Seen::Known(user_id)) => Ok(Caller::Learner(user_id)),
+        Some(Seen::Unknown(look_up)) => Ok(Caller::Bearer(token, look_up)),
+        None => Err(Refusal::Away("The service is not available for a moment.")),
+    }
+}
+
+/// The learner who asks, proved by a token.
+///
+/// # Errors
+/// [`Refusal::Unauthorized`], or [`Refusal::Away`] when nobody can tell.
+pub(super) async fn learner(app: &App, request: &Request) -> Result<i64, Refusal> {
+    match caller(app, request).await? {
+        Caller::Learner(user_id) => Ok(user_id),
+        Caller::Bearer(token, look_up) => {
+            let owner =
+                academy::learner_by_token(&app.reads, token).await.map_err(|error| Refusal::database(&error))?;
+            let owner = owner.ok_or_else(unknown)?;
+            let_in(look_up, owner.user_id, owner.is_active)
         }
     }
+}
+
+/// Lets in the owner of a token who may come in, and remembers that.
+///
+/// # Errors
+/// [`Refusal::Unauthorized`].
+pub(super) fn let_in(look_up: LookUp<'_>, user_id: i64, is_active: bool) -> Result<i64, Refusal> {
+    if !is_active {
+        return Err(Refusal::Unauthorized("User inactive or deleted."));
+    }
+    look_up.found(user_id);
+    Ok(user_id)
+}
+
+/// Nobody has this token.
+pub(super) fn unknown() -> Refusal {
+    Refusal::Unauthorized("Invalid token.")
 }

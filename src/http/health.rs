@@ -10,7 +10,6 @@ use poem::{
 use serde_json::json;
 
 use super::{App, error::Refusal};
-use crate::store;
 
 /// `GET /healthz`: the process answers.
 #[handler]
@@ -21,7 +20,7 @@ pub(super) fn healthz() -> Response {
 /// `GET /readyz`: the database can be reached and has every migration this program needs.
 #[handler]
 pub(super) async fn readyz(Data(app): Data<&Arc<App>>) -> Response {
-    match store::level(&app.db).await {
+    match app.reads.level().await {
         Ok(level) if level.is_enough() => Json(json!({ "status": "ok" })).into_response(),
         Ok(_) => {
             let detail = "The database lacks migrations: run `dailycast migrate`.";

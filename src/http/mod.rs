@@ -2,7 +2,8 @@
 //!
 //! Read `routes.rs` first: every address on one screen. A request passes through the shell
 //! (`shell.rs`: request id, time limit, errors as JSON, security headers, one log line), finds its
-//! route, and is let in by `auth.rs`. Handlers live in `api/`, one file per subject.
+//! route, and is let in by `auth.rs`. Handlers live in `api/`, one file per subject. How many
+//! connections there may be, and how slow, is in `connections.rs` and `patience.rs`.
 //!
 //! What would surprise: every path answers with and without the slash at its end; nothing here
 //! answers 500 but for a defect, and then without a trace: a database that is away is a 503 with
@@ -16,36 +17,34 @@ use std::{
 };
 
 use chrono::{DateTime, Days, NaiveDate, Utc};
-use poem::{Server, listener::TcpAcceptor};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock::Clock,
     provider::{object_store::ObjectStore, spool::Spool},
-    store::PgPool,
+    store::Reads,
 };
 
 mod api;
 mod auth;
 mod conditional;
+mod connections;
 mod cors;
 mod error;
+mod floor;
 mod health;
+mod patience;
 mod range;
 mod routes;
 mod shell;
 mod signing;
+mod tokens;
 
 pub use signing::SigningKey;
+pub use tokens::Tokens;
 
 use signing::Window;
-
-/// A connection on which nothing happens for this long is closed.
-const IDLE: Duration = Duration::from_secs(75);
-
-/// After the signal to stop, requests under way have this long to end.
-const GRACE: Duration = Duration::from_secs(10);
 
 /// Why there is no server.
 #[derive(Debug, thiserror::Error)]
@@ -61,15 +60,14 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
-    /// The server broke.
-    #[error("the HTTP server stopped")]
-    Serve(#[source] io::Error),
 }
 
 /// What handlers know.
 pub struct App {
     /// The database; the academy's views are found by its search path.
-    pub db: PgPool,
+    pub reads: Reads,
+    /// Whose tokens were looked up lately.
+    pub tokens: Tokens,
     /// Where episodes are kept.
     pub store: Arc<dyn ObjectStore>,
     /// Where audio waits for its upload.
@@ -113,6 +111,8 @@ pub struct Settings {
     pub retention_days: u32,
     /// Origins whose pages may call with credentials.
     pub cors_origins: Vec<String>,
+    /// Connections at a time; more wait in the system's queue.
+    pub max_connections: usize,
 }
 
 impl Settings {
@@ -128,6 +128,7 @@ impl Settings {
             url_ttl: config.storage.url_ttl,
             retention_days: config.storage.retention_days,
             cors_origins: config.http.cors_origins.clone(),
+            max_connections: usize::try_from(config.http.max_connections).unwrap_or(usize::MAX),
         }
     }
 }
@@ -163,14 +164,13 @@ pub async fn bind(address: SocketAddr) -> Result<Bound, Error> {
 }
 
 /// Serves until `shutdown`, then lets requests under way end.
-///
-/// # Errors
-/// [`Error::Serve`].
-pub async fn serve(bound: Bound, app: Arc<App>, shutdown: CancellationToken) -> Result<(), Error> {
-    let acceptor = TcpAcceptor::from_tokio(bound.listener).map_err(Error::Serve)?;
-    Server::new_with_acceptor(acceptor)
-        .idle_timeout(IDLE)
-        .run_with_graceful_shutdown(routes::routes(app), shutdown.cancelled_owned(), Some(GRACE))
-        .await
-        .map_err(Error::Serve)
+pub async fn serve(bound: Bound, app: Arc<App>, shutdown: CancellationToken) {
+    let most = app.settings.max_connections;
+    connections::serve(bound.listener, routes::routes(app), most, shutdown).await;
+}
+
+/// Serves the floor of `bench api` in place of what learners get; else as [`serve`].
+pub async fn serve_floor(bound: Bound, app: Arc<App>, shutdown: CancellationToken) {
+    let most = app.settings.max_connections;
+    connections::serve(bound.listener, routes::floor(app), most, shutdown).await;
 }

@@ -3,23 +3,33 @@
 use std::sync::Arc;
 
 use poem::{
-    Endpoint, EndpointExt, IntoEndpoint, Request, Route,
+    Endpoint, EndpointExt, IntoEndpoint, Request, Response, Route,
     http::Method,
     middleware::{CatchPanic, Compression, NormalizePath, TrailingSlash},
     web::{CompressionAlgo, CompressionLevel},
 };
 
-use super::{App, api, cors::Cors, error::Refusal, health, shell::Shell};
+use super::{App, api, cors::Cors, error::Refusal, floor, health, shell::Shell};
 
 /// The whole server as one endpoint.
-pub(super) fn routes(app: Arc<App>) -> impl Endpoint {
-    let shell = Shell::new(app.clock.clone());
-    let cors = Cors::new(&app.settings.cors_origins);
-    Route::new()
+pub(super) fn routes(app: Arc<App>) -> impl Endpoint<Output = Response> {
+    let routes = Route::new()
         .at("/api/dailycast/today", read(api::today::today.with(gzip())))
         .at("/api/dailycast/episodes/:id/audio", read(api::audio::play))
         .at("/healthz", read(health::healthz))
-        .at("/readyz", read(health::readyz))
+        .at("/readyz", read(health::readyz));
+    in_shell(routes, app)
+}
+
+/// The server of the benchmark's floor: all that a request passes through, and one route of it.
+pub(super) fn floor(app: Arc<App>) -> impl Endpoint<Output = Response> {
+    in_shell(Route::new().at("/floor/:user_id", read(floor::script)), app)
+}
+
+fn in_shell(routes: Route, app: Arc<App>) -> impl Endpoint<Output = Response> {
+    let shell = Shell::new(app.clock.clone());
+    let cors = Cors::new(&app.settings.cors_origins);
+    routes
         .data(app)
         .with(CatchPanic::new().with_handler(|_| Refusal::Defect))
         .with(NormalizePath::new(TrailingSlash::Trim))

@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, fmt};
 
 use sqlx::{PgConnection, PgExecutor};
 
-use super::Store;
+use super::{Reads, Store};
 use crate::learner::{Ability, Facts, Mistake, Quiz, Week};
 
 /// The academy's data could not be read.
@@ -261,24 +261,25 @@ pub async fn facts(executor: impl PgExecutor<'_>, user_ids: &[i64]) -> Result<Ve
 /// Who the token `key` belongs to; `None` for a token that nobody has.
 ///
 /// # Errors
-/// When a view cannot be read.
-pub async fn learner_by_token(executor: impl PgExecutor<'_>, key: &str) -> Result<Option<TokenOwner>, Error> {
-    let row = sqlx::query!(
-        r#"/* token_owner */
-        select
-            t.key::text as "key!",
-            t.user_id::bigint as "user_id!",
-            coalesce(l.is_active, false) as "is_active!",
-            coalesce(l.is_staff, false) as "is_staff!",
-            coalesce(l.is_superuser, false) as "is_superuser!"
-        from learner_token t
-        join learner l on l.user_id = t.user_id
-        where t.key = $1
-        limit 1"#,
-        key
-    )
-    .fetch_optional(executor)
-    .await?;
+/// [`super::Error::Database`] when a view cannot be read.
+pub async fn learner_by_token(reads: &Reads, key: &str) -> Result<Option<TokenOwner>, super::Error> {
+    let ask = || {
+        sqlx::query!(
+            r#"/* token_owner */
+            select
+                t.key::text as "key!",
+                t.user_id::bigint as "user_id!",
+                coalesce(l.is_active, false) as "is_active!",
+                coalesce(l.is_staff, false) as "is_staff!",
+                coalesce(l.is_superuser, false) as "is_superuser!"
+            from learner_token t
+            join learner l on l.user_id = t.user_id
+            where t.key = $1
+            limit 1"#,
+            key
+        )
+    };
+    let row = reads.rows("token_owner", ask).await?.pop();
     // MySQL, behind a foreign table, takes capitals and small letters for the same.
     Ok(row.filter(|row| row.key == key).map(|row| TokenOwner {
         user_id: row.user_id,

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 pub use apalis_postgres::Error as ApalisError;
 use apalis_postgres::PostgresStorage;
-use sqlx::{PgPool, migrate::Migrator};
+use sqlx::{PgConnection, PgPool, migrate::Migrator};
 
 use super::Error;
 
@@ -55,19 +55,25 @@ pub async fn migrate(pool: &PgPool) -> Result<(), Error> {
 /// # Errors
 /// [`Error::Database`] when it cannot be reached.
 pub async fn level(pool: &PgPool) -> Result<Level, Error> {
+    let mut connection = pool.acquire().await.map_err(Error::connecting)?;
+    level_on(&mut connection).await
+}
+
+/// As [`level`], on a connection.
+pub(super) async fn level_on(connection: &mut PgConnection) -> Result<Level, Error> {
     let ledgers = sqlx::query!(
         r#"/* find_ledgers */
         select to_regclass('dailycast.migration') is not null as "ours!",
                to_regclass('apalis._sqlx_migrations') is not null as "apalis!""#
     )
-    .fetch_one(pool)
+    .fetch_one(&mut *connection)
     .await
     .map_err(Error::in_statement("find_ledgers"))?;
-    let newest = async |there: bool, name: &'static str, query: &'static str| -> Result<Option<i64>, Error> {
+    let mut newest = async |there: bool, name: &'static str, query: &'static str| -> Result<Option<i64>, Error> {
         if !there {
             return Ok(None);
         }
-        sqlx::query_scalar(query).fetch_one(pool).await.map_err(Error::in_statement(name))
+        sqlx::query_scalar(query).fetch_one(&mut *connection).await.map_err(Error::in_statement(name))
     };
     const OURS: &str = "/* read_ledger */ select max(version) from dailycast.migration where success";
     const APALIS: &str = "/* read_apalis_ledger */ select max(version) from apalis._sqlx_migrations where success";

@@ -5,14 +5,16 @@
 //! carry their schema; bare names are views of the academy, found by the connection's
 //! `search_path`.
 //!
-//! Two pools: `pool` for everyone, `hot` for the claim and the writer, which run the same few
-//! statements thousands of times over tables that grow from empty to millions of rows. Their plan
-//! must not depend on when it was made, so that pool is told to find rows by index only.
+//! Three pools: `pool` for everyone, `reads` for learners, and `hot` for the claim and the writer,
+//! which run the same few statements thousands of times over tables that grow from empty to
+//! millions of rows. Their plan must not depend on when it was made, so that pool is told to find
+//! rows by index only.
 
 pub mod academy;
 pub mod alerts;
 pub mod claim;
 pub mod costs;
+pub mod crowd;
 pub mod deliveries;
 pub mod erasure;
 pub mod floor;
@@ -30,6 +32,7 @@ pub mod writer;
 
 mod fragile;
 mod migrate;
+mod reads;
 
 use std::time::Duration;
 
@@ -40,6 +43,7 @@ use fragile::Fragile;
 
 pub use fragile::LONGEST_ANSWER;
 pub use migrate::{ApalisError, Level, level, migrate};
+pub use reads::Reads;
 
 /// What other rooms hand on to the functions here, without naming sqlx.
 pub use sqlx::PgPool;
@@ -52,6 +56,9 @@ pub const DUE_CHANNEL: &str = "dailycast_due";
 
 /// Connections of the hot pool: one for the claim, two for the writer.
 const HOT_CONNECTIONS: u32 = 3;
+
+/// The share of `database.max_connections` that is kept for learners: one in three.
+const READS_SHARE: u32 = 3;
 
 /// The longest wait for one connection to open.
 const REACH: Duration = Duration::from_secs(5);
@@ -142,7 +149,7 @@ pub struct Address {
     pub url: String,
     /// The schema of the academy's views.
     pub academy_schema: String,
-    /// Connections of the common pool.
+    /// Connections of the common pool and of the readers' together.
     pub max_connections: u32,
 }
 
@@ -151,7 +158,9 @@ pub struct Address {
 pub struct Store {
     pool: PgPool,
     hot: PgPool,
+    reads: Reads,
     options: PgConnectOptions,
+    max_connections: u32,
 }
 
 impl Store {
@@ -178,8 +187,10 @@ impl Store {
     }
 
     fn with_options(options: PgConnectOptions, max_connections: u32) -> Self {
+        let for_reads = (max_connections / READS_SHARE).max(1);
+        let reads = Reads::new(options.clone(), for_reads, reads::PATIENCE);
         let pool = PgPoolOptions::new()
-            .max_connections(max_connections)
+            .max_connections(max_connections.saturating_sub(for_reads).max(1))
             .acquire_timeout(Duration::from_secs(5))
             .connect_lazy_with(options.clone());
         let by_index = options.clone().options([
@@ -194,7 +205,7 @@ impl Store {
             .max_connections(HOT_CONNECTIONS)
             .acquire_timeout(Duration::from_secs(5))
             .connect_lazy_with(by_index);
-        Self { pool, hot, options }
+        Self { pool, hot, reads, options, max_connections }
     }
 
     /// Connects once, past the pools, which would only say that no connection came in time.
@@ -209,7 +220,7 @@ impl Store {
 
     /// The same database through pools of its own, as another process would reach it.
     pub fn another(&self) -> Self {
-        Self::with_options(self.options.clone(), self.pool.options().get_max_connections())
+        Self::with_options(self.options.clone(), self.max_connections)
     }
 
     /// The common pool.
@@ -220,6 +231,11 @@ impl Store {
     /// The pool of the claim and the writer.
     pub fn hot(&self) -> &PgPool {
         &self.hot
+    }
+
+    /// The connections that are kept for learners.
+    pub fn reads(&self) -> &Reads {
+        &self.reads
     }
 
     /// A connection of the common pool, for one statement of work that must not hang.
@@ -259,8 +275,9 @@ impl Store {
         listen.await.map_err(failed)
     }
 
-    /// Closes both pools, and waits a little for their connections to be closed in order.
+    /// Closes the pools, and waits a little for their connections to be closed in order.
     pub async fn close(&self) {
+        self.reads.close();
         let closed = async { tokio::join!(self.hot.close(), self.pool.close()) };
         // A connection that died unnoticed is never closed in order.
         let _ = tokio::time::timeout(GOODBYE, closed).await;

@@ -2,7 +2,10 @@
 
 mod audio;
 mod auth;
+mod connections;
 mod expired;
+mod outage;
 mod server;
 mod support;
 mod today;
+mod tokens;

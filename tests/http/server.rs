@@ -6,10 +6,12 @@ use std::{
     time::Duration,
 };
 
-use dailycast::{http, store::listeners};
+use dailycast::{
+    http,
+    store::{Reads, listeners},
+};
 use reqwest::Method;
 use serde_json::Value;
-use sqlx::postgres::PgPoolOptions;
 
 use super::support::{TOKEN, TestServer};
 
@@ -50,8 +52,8 @@ async fn a_large_body_is_refused() {
 
 #[tokio::test]
 async fn a_database_that_is_away_is_a_503_that_says_when_to_come_back() {
-    let options = PgPoolOptions::new().acquire_timeout(Duration::from_millis(50));
-    let nowhere = options.connect_lazy("postgres://nobody@127.0.0.1:1/nothing").unwrap();
+    let nowhere = "postgres://nobody@127.0.0.1:1/nothing".parse().unwrap();
+    let nowhere = Reads::new(nowhere, 2, Duration::from_secs(3));
     let server = TestServer::start_with(|_| {}, Some(nowhere)).await;
     for path in ["/api/dailycast/today/", "/api/dailycast/episodes/1/audio", "/readyz"] {
         let response = server.get(path).await;

@@ -15,14 +15,14 @@ use bytes::Bytes;
 use chrono::{DateTime, NaiveDate, Utc};
 use dailycast::{
     clock::Clock,
-    http::{self, App, Settings, SigningKey},
+    http::{self, App, Settings, SigningKey, Tokens},
     machine::FailureKind,
     podcast::Failure,
     provider::{
         object_store::{ObjectStore, StoredObject},
         spool::{ChunkName, Spool},
     },
-    store,
+    store::{self, Reads},
 };
 use reqwest::{Method, RequestBuilder, Response, redirect::Policy};
 use sqlx::PgPool;
@@ -151,9 +151,15 @@ impl TestServer {
     }
 
     /// The same with other settings, or with another database.
-    pub async fn start_with(change: impl FnOnce(&mut Settings), db: Option<PgPool>) -> Self {
+    pub async fn start_with(change: impl FnOnce(&mut Settings), reads: Option<Reads>) -> Self {
         let database = TestDatabase::migrated_by("http", migrate).await;
-        let db = db.unwrap_or_else(|| database.pool.clone());
+        Self::start_on(database, change, reads).await
+    }
+
+    /// The same on a database that is there, reached by `reads`.
+    pub async fn start_on(database: TestDatabase, change: impl FnOnce(&mut Settings), reads: Option<Reads>) -> Self {
+        let reads = reads.unwrap_or_else(|| database.reads());
+        let db = database.pool.clone();
         let clock = HandClock { now: Mutex::default(), broken: AtomicBool::new(false) };
         clock.set("2026-11-22T10:00:00Z");
         let (clock, store, spool) =
@@ -167,10 +173,12 @@ impl TestServer {
             url_ttl: Duration::from_secs(3600),
             retention_days: 30,
             cors_origins: Vec::new(),
+            max_connections: 100,
         };
         change(&mut settings);
         let app = App {
-            db: db.clone(),
+            reads,
+            tokens: Tokens::default(),
             store: store.clone(),
             spool: spool.clone(),
             clock: clock.clone(),
@@ -254,7 +262,7 @@ impl Drop for TestServer {
     }
 }
 
-async fn migrate(pool: &PgPool) -> Result<(), store::Error> {
+pub async fn migrate(pool: &PgPool) -> Result<(), store::Error> {
     let academy = format!(
         "create schema academy;
          create table academy.learner

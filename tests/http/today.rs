@@ -203,24 +203,42 @@ async fn both_forms_of_the_path_answer_and_head_has_no_body() {
 }
 
 #[tokio::test]
-async fn the_statement_reads_by_index_however_large_the_table() {
+async fn the_statements_read_by_one_index_however_large_the_table() {
     let server = TestServer::start().await;
     let source = include_str!("../../src/store/listeners.rs");
-    let (_, rest) = source.split_once("r#\"/* today */").unwrap();
-    let (statement, _) = rest.split_once("\"#").unwrap();
     let mut connection = server.db.acquire().await.unwrap();
-    let prepare = format!(
-        "insert into dailycast.daily_podcast (user_id, date, deadline_at)
+    let fill = "insert into dailycast.daily_podcast (user_id, date, deadline_at)
          select learner, date '2026-11-01' + day, now() from generate_series(1, 1000) learner, generate_series(0, 19) day;
-         analyze dailycast.daily_podcast;
-         set plan_cache_mode = force_generic_plan;
-         prepare today (bigint, date, date) as {statement}"
-    );
-    sqlx::raw_sql(sqlx::AssertSqlSafe(prepare)).execute(&mut *connection).await.unwrap();
-    let explain = sqlx::raw_sql("explain execute today (7, '2026-11-15', '2026-10-15')");
-    let plan = explain.fetch_all(&mut *connection).await.unwrap();
-    let plan: Vec<String> = plan.iter().map(|row| row.get(0)).collect();
-    let by_index = plan.iter().filter(|line| line.contains("daily_podcast_one_per_day")).count();
-    let by_scan = plan.iter().filter(|line| line.contains("Seq Scan")).count();
-    assert_eq!((by_index, by_scan), (2, 0), "{plan:#?}");
+         insert into academy.learner select learner, true from generate_series(10, 5000) learner;
+         insert into academy.learner_token select 'token ' || learner, learner from generate_series(10, 5000) learner;
+         analyze;
+         set enable_bitmapscan = off; -- as all connections for reading have it
+         set plan_cache_mode = force_generic_plan";
+    sqlx::raw_sql(fill).execute(&mut *connection).await.unwrap();
+    for (name, types, values) in [("today", "bigint", "7"), ("visit", "text", "'token 77'")] {
+        let (_, rest) = source.split_once(&format!("r#\"/* {name} */")).unwrap();
+        let (statement, _) = rest.split_once("\"#").unwrap();
+        let prepare = format!("prepare {name} ({types}, date, date) as {statement}");
+        sqlx::raw_sql(sqlx::AssertSqlSafe(prepare)).execute(&mut *connection).await.unwrap();
+        let explain = format!("explain execute {name} ({values}, '2026-11-15', '2026-10-15')");
+        let plan = sqlx::raw_sql(sqlx::AssertSqlSafe(explain)).fetch_all(&mut *connection).await.unwrap();
+        let plan: Vec<String> = plan.iter().map(|row| row.get(0)).collect();
+        let lines = |word: &str| plan.iter().filter(|line| line.contains(word)).count();
+        assert_eq!(lines("Index Scan Backward using daily_podcast_one_per_day"), 1, "{plan:#?}");
+        assert_eq!((lines("Seq Scan"), lines("Sort"), lines("Hash")), (0, 0, 0), "{plan:#?}");
+    }
+}
+
+#[tokio::test]
+async fn a_learner_without_todays_row_finds_the_newest_of_two_earlier_ones() {
+    let server = TestServer::start().await;
+    server.podcast(7, "2026-11-19", "completed").await;
+    let newest = server.podcast(7, "2026-11-21", "completed_with_fallback").await;
+    server.podcast(7, "2026-11-23", "completed").await;
+    // Once with a token that has to be looked up, once with one that is known.
+    for _ in 0..2 {
+        let today = server.today().await;
+        assert_eq!((&today["status"], &today["podcast"]), (&json!("coming tomorrow"), &Value::Null));
+        assert_eq!(today["latest"]["id"], newest);
+    }
 }

@@ -435,3 +435,53 @@ async fn an_address_ends_when_it_should_and_never_after_its_credentials() {
     let last = temporary(Some("2026-11-22T09:31:00Z")).signs_until();
     assert_eq!(last, Some(moment("2026-11-22T09:30:00Z")));
 }
+
+/// Our addresses are the official client's, wherever the bucket is and whatever the key.
+#[tokio::test]
+async fn an_address_is_the_one_that_the_official_client_makes() {
+    let amazon = |bucket: &str, region: &str, force_path_style: bool, token: Option<&str>| Settings {
+        bucket: bucket.to_owned(),
+        region: region.to_owned(),
+        endpoint_url: None,
+        force_path_style,
+        session_token: token.map(str::to_owned),
+        ..settings(String::new())
+    };
+    let places = [
+        amazon("episodes", "us-east-1", false, None),
+        amazon("episodes", "eu-central-1", true, None),
+        amazon("with.dots", "ap-northeast-1", false, Some("a/b+c==")),
+        amazon("episodes", "cn-north-1", false, None),
+        settings("http://127.0.0.1:9000".to_owned()),
+        Settings { force_path_style: false, ..settings("https://minio.example/below".to_owned()) },
+    ];
+    let (now, until) = (moment("2026-11-22T23:59:59.9Z"), moment("2026-11-23T00:59:59Z"));
+    for place in places {
+        let what = format!("{place:?}");
+        let credentials =
+            Credentials::new(&place.access_key_id, &place.secret_access_key, place.session_token.clone(), None, "test");
+        let mut config = Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new(place.region.clone()))
+            .credentials_provider(credentials)
+            .http_client(aws_smithy_http_client::Builder::new().build_http())
+            .force_path_style(place.force_path_style);
+        config.set_endpoint_url(place.endpoint_url.clone());
+        let client = Client::from_conf(config.build());
+        let store = S3Store::new(place.clone());
+        for key in [KEY, "podcasts/7/a b+c&d=e?f#g%h~i.mp3", "日本/語.mp3"] {
+            let start = SystemTime::UNIX_EPOCH + Duration::from_secs(now.timestamp().try_into().unwrap());
+            let span = PresigningConfig::builder().start_time(start).expires_in(Duration::from_secs(3600));
+            let get = client.get_object().bucket(&place.bucket).key(key);
+            let theirs = get.presigned(span.build().unwrap()).await.unwrap();
+            let ours = store.sign(key, now, until).await.unwrap();
+            let parts = |address: &str| {
+                let (base, query) = address.split_once('?').unwrap();
+                let mut query: Vec<String> = query.split('&').map(str::to_owned).collect();
+                query.sort();
+                (base.to_owned(), query)
+            };
+            assert_eq!(parts(&ours), parts(theirs.uri()), "{what} {key}");
+        }
+    }
+}

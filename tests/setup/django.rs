@@ -127,7 +127,8 @@ async fn tells_who_is_active(database: TestDatabase) {
     .await
     .unwrap();
     assert_eq!(active, [42, 45]);
-    let owner = |key: &'static str| academy::learner_by_token(&database.pool, key);
+    let reads = database.reads();
+    let owner = |key: &'static str| academy::learner_by_token(&reads, key);
     let sarah = owner("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa").await.unwrap();
     assert_eq!(sarah, Some(TokenOwner { user_id: 42, is_active: true, is_staff: false, is_superuser: false }));
     let gone = owner("bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb").await.unwrap();

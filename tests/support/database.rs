@@ -13,9 +13,13 @@ use std::{
         Arc, Weak,
         atomic::{AtomicU32, Ordering},
     },
+    time::Duration,
 };
 
-use dailycast::local::postgres::{Cluster, Durability};
+use dailycast::{
+    local::postgres::{Cluster, Durability},
+    store::Reads,
+};
 use sha2::{Digest, Sha256};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool, postgres::PgPoolOptions};
 use tokio::sync::Mutex;
@@ -69,6 +73,11 @@ impl TestDatabase {
         let url = with_search_path(url);
         let pool = PgPoolOptions::new().max_connections(8).connect(&url).await.unwrap();
         Self { url, pool, _cluster: None }
+    }
+
+    /// Connections for reading, as learners have them.
+    pub fn reads(&self) -> Reads {
+        Reads::new(self.url.parse().unwrap(), 4, Duration::from_secs(3))
     }
 }
 

@@ -11,7 +11,7 @@ use super::{
 const ROOMS: &[(&str, &[&str])] = &[
     ("main", &["cli"]),
     ("cli", &[EVERY]),
-    ("bench", &["audio", "machine", "podcast", "provider", "step", "store", "worker"]),
+    ("bench", &["audio", "http", "machine", "podcast", "provider", "step", "store", "worker"]),
     ("http", &["alert", "clock", "config", "learner", "machine", "podcast", "provider", "store", "telemetry"]),
     (
         "worker",

@@ -17,9 +17,7 @@ use serde::Deserialize;
 
 use crate::{
     http::{
-        App,
-        auth::Learner,
-        conditional,
+        App, auth, conditional,
         error::Refusal,
         range::{self, Asked},
         signing::Window,
@@ -81,20 +79,20 @@ pub(in crate::http) struct Wanted {
 }
 
 impl<'a> FromRequest<'a> for Wanted {
-    async fn from_request(request: &'a Request, body: &mut RequestBody) -> Result<Self> {
+    async fn from_request(request: &'a Request, _body: &mut RequestBody) -> Result<Self> {
         let id = request.raw_path_param("id").and_then(|id| id.parse().ok()).ok_or(Refusal::NotFound)?;
         let wrong = |_| Refusal::Parameter("expires", "The query cannot be read.");
         let proof = request.params::<Proof>().map_err(wrong)?;
+        let app = request.data::<Arc<App>>().ok_or(Refusal::Defect)?;
         let (expires, signature) = match (proof.expires, proof.signature) {
             (Some(expires), Some(signature)) => (expires, signature),
             (None, None) => {
-                let learner = Learner::from_request(request, body).await?;
-                return Ok(Self { id, listener: Listener::Learner(learner.user_id) });
+                let user_id = auth::learner(app, request).await?;
+                return Ok(Self { id, listener: Listener::Learner(user_id) });
             }
             (None, Some(_)) => return Err(Refusal::Parameter("expires", "This field is required.").into()),
             (Some(_), None) => return Err(Refusal::Parameter("signature", "This field is required.").into()),
         };
-        let app = request.data::<Arc<App>>().ok_or(Refusal::Defect)?;
         let expires: i64 =
             expires.parse().map_err(|_| Refusal::Parameter("expires", "A valid integer is required."))?;
         if !app.signing_key.is_ours(id, expires, &signature) {
@@ -130,7 +128,7 @@ pub(in crate::http) async fn play(request: &Request, wanted: Wanted, Data(app): 
 
 async fn find(app: &App, wanted: &Wanted) -> Result<Audio> {
     let expired = app.expired(app.clock.now());
-    let audio = listeners::audio(&app.db, wanted.id, expired).await.map_err(|error| Refusal::database(&error))?;
+    let audio = listeners::audio(&app.reads, wanted.id, expired).await.map_err(|error| Refusal::database(&error))?;
     let may_listen = |audio: &Audio| match wanted.listener {
         Listener::Learner(user_id) => audio.user_id == user_id,
         Listener::Bearer => true,

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use poem::{
     Request, Response, Result, handler,
     http::{StatusCode, header},
@@ -17,12 +17,21 @@ use sha2::{Digest, Sha256};
 
 use super::audio;
 use crate::{
-    http::{App, auth::Learner, conditional, error::Refusal, signing::Window},
+    http::{
+        App,
+        auth::{self, Caller},
+        conditional,
+        error::Refusal,
+        signing::Window,
+    },
     store::listeners::{self, Episode, Today},
 };
 
 /// The status of a learner without a row for today.
 const NO_ROW: &str = "coming tomorrow";
+
+/// Bytes of a podcast in JSON beside its script; most is the signed address, and a guess will do.
+const BESIDE_THE_SCRIPT: usize = 1536;
 
 #[derive(Serialize)]
 struct Body {
@@ -35,7 +44,7 @@ struct Body {
 #[derive(Serialize)]
 struct Shown {
     id: i64,
-    date: chrono::NaiveDate,
+    date: NaiveDate,
     title: Option<String>,
     topic: Option<String>,
     script: Option<String>,
@@ -53,17 +62,12 @@ struct Shown {
 }
 
 #[handler]
-pub(in crate::http) async fn today(
-    request: &Request,
-    learner: Learner,
-    Data(app): Data<&Arc<App>>,
-) -> Result<Response> {
+pub(in crate::http) async fn today(request: &Request, Data(app): Data<&Arc<App>>) -> Result<Response> {
     let now = app.clock.now();
-    let date = app.today(now);
-    let found = listeners::today(&app.db, learner.user_id, date, app.expired(now)).await;
-    let found = found.map_err(|error| Refusal::database(&error))?;
+    let (date, expired) = (app.today(now), app.expired(now));
+    let (user_id, found) = find(app, request, date, expired).await?;
     let window = app.window(now);
-    let tag = tag(learner.user_id, date, &found, window);
+    let tag = tag(user_id, date, &found, window);
     let response = Response::builder()
         .header(header::ETAG, &tag)
         .header(header::CACHE_CONTROL, "private, no-cache")
@@ -80,8 +84,27 @@ pub(in crate::http) async fn today(
         Some(episode) => Some(shown(app, episode, now, window).await),
         None => None,
     };
-    let body = serde_json::to_string(&Body { status, podcast, latest }).map_err(|_| Refusal::Defect)?;
+    // Room for the scripts at once: growing step by step would copy them several times.
+    let scripts = [&podcast, &latest].into_iter().flatten().filter_map(|shown| shown.script.as_ref());
+    let mut body = Vec::with_capacity(scripts.map(|script| script.len() + BESIDE_THE_SCRIPT).sum());
+    serde_json::to_writer(&mut body, &Body { status, podcast, latest }).map_err(|_| Refusal::Defect)?;
     Ok(response.content_type("application/json").body(body))
+}
+
+/// Who asks, and what they find: one round trip to the database, whether the token is known or not.
+async fn find(app: &App, request: &Request, date: NaiveDate, expired: NaiveDate) -> Result<(i64, Today), Refusal> {
+    match auth::caller(app, request).await? {
+        Caller::Learner(user_id) => {
+            let found = listeners::today(&app.reads, user_id, date, expired).await;
+            Ok((user_id, found.map_err(|error| Refusal::database(&error))?))
+        }
+        Caller::Bearer(token, look_up) => {
+            let visit = listeners::visit(&app.reads, token, date, expired).await;
+            let visit = visit.map_err(|error| Refusal::database(&error))?;
+            let visit = visit.ok_or_else(auth::unknown)?;
+            Ok((auth::let_in(look_up, visit.user_id, visit.is_active)?, visit.today))
+        }
+    }
 }
 
 async fn shown(app: &App, episode: Episode, now: DateTime<Utc>, window: Window) -> Shown {
@@ -106,7 +129,7 @@ async fn shown(app: &App, episode: Episode, now: DateTime<Utc>, window: Window) 
 }
 
 /// The tag of the answer. Weak, because it stands for the plain and the compressed form.
-fn tag(user_id: i64, date: chrono::NaiveDate, found: &Today, window: Window) -> String {
+fn tag(user_id: i64, date: NaiveDate, found: &Today, window: Window) -> String {
     let mut hash = Sha256::new();
     let window = format_args!("{} {}", window.number, window.expires.timestamp());
     hash.update(format!("{} {user_id} {date} {window}", env!("CARGO_PKG_VERSION")));

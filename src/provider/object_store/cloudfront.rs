@@ -7,14 +7,14 @@
 //! SHA-256, which the address has to say, since CloudFront takes SHA-1 otherwise. No session ends
 //! these addresses: the key pair does not expire.
 
-use std::{fmt::Write as _, sync::Arc};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 
-use super::{ObjectStore, StoredObject};
+use super::{ObjectStore, StoredObject, path};
 use crate::{machine::FailureKind, podcast::Failure, provider::sign::SigningKey};
 
 /// A distribution whose origin is the bucket.
@@ -45,20 +45,6 @@ fn address_safe(bytes: &[u8]) -> String {
         letter => letter,
     };
     BASE64_STANDARD.encode(bytes).chars().map(replaced).collect()
-}
-
-/// A key as the path of an address: the slashes stay, what RFC 3986 does not leave as it is becomes
-/// `%XX`.
-fn path(key: &str) -> String {
-    let mut path = String::with_capacity(key.len());
-    for byte in key.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => path.push(char::from(byte)),
-            // Writing to a text does not fail.
-            other => _ = write!(path, "%{other:02X}"),
-        }
-    }
-    path
 }
 
 #[async_trait]

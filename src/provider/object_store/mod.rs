@@ -1,5 +1,7 @@
 //! Where finished episodes are kept.
 
+use std::fmt::Write as _;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
@@ -10,6 +12,8 @@ pub mod cloudfront;
 pub mod lifecycle;
 pub mod memory;
 pub mod s3;
+
+mod presign;
 
 pub use cloudfront::CloudFront;
 pub use memory::MemoryStore;
@@ -60,4 +64,18 @@ pub trait ObjectStore: Send + Sync {
     /// # Errors
     /// A [`Failure`] that says what is wrong with bucket or credentials.
     async fn ready(&self) -> Result<(), Failure>;
+}
+
+/// A key as the path of an address: the slashes stay, what RFC 3986 does not leave as it is becomes
+/// `%XX`.
+fn path(key: &str) -> String {
+    let mut path = String::with_capacity(key.len());
+    for byte in key.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => path.push(char::from(byte)),
+            // Writing to a text does not fail.
+            other => _ = write!(path, "%{other:02X}"),
+        }
+    }
+    path
 }

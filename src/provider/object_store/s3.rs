@@ -6,10 +6,7 @@
 //! for; the signature covers the body anyway. An address signed with temporary credentials dies
 //! with them, so none is signed for longer.
 
-use std::{
-    fmt,
-    time::{Duration, SystemTime},
-};
+use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use aws_sdk_s3::{
@@ -29,8 +26,9 @@ use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use md5::Md5;
 use sha2::{Digest, Sha256};
+use tokio::sync::OnceCell;
 
-use super::{ObjectStore, StoredObject};
+use super::{ObjectStore, StoredObject, presign::Presigner};
 use crate::{machine::FailureKind, podcast::Failure};
 
 /// Browsers may keep an episode as long as a signed address is usually good for.
@@ -94,7 +92,11 @@ impl fmt::Debug for Settings {
 pub struct S3Store {
     pub(super) client: Client,
     pub(super) settings: Settings,
+    presigner: Arc<OnceCell<Presigner>>,
 }
+
+/// Why the client could not sign.
+type Unsigned = Box<dyn std::error::Error + Send + Sync>;
 
 impl S3Store {
     /// A client for the bucket; nothing is asked yet.
@@ -128,7 +130,7 @@ impl S3Store {
                 .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
                 .response_checksum_validation(ResponseChecksumValidation::WhenRequired);
         }
-        Self { client: Client::from_conf(config.build()), settings }
+        Self { client: Client::from_conf(config.build()), settings, presigner: Arc::default() }
     }
 
     /// One put; `only_if_absent` answers 412 when the key is taken.
@@ -154,6 +156,20 @@ impl S3Store {
         let length = head.content_length().and_then(|length| usize::try_from(length).ok());
         let is_same = said.is_some_and(|said| said == sha256) && length == Some(mp3.len());
         Ok(is_same.then(|| unquoted(head.e_tag())))
+    }
+
+    /// What signs addresses, after the client has told where the bucket is.
+    async fn presigner(&self) -> Result<&Presigner, Unsigned> {
+        let make = async || {
+            let probe = "x";
+            let span = PresigningConfig::expires_in(Duration::from_secs(1)).map_err(Unsigned::from)?;
+            let get = self.client.get_object().bucket(&self.settings.bucket).key(probe);
+            let signed = get.presigned(span).await.map_err(Unsigned::from)?;
+            let address = signed.uri().split('?').next().unwrap_or_default();
+            let base = address.strip_suffix(probe).unwrap_or(address).to_owned();
+            Ok(Presigner::new(base, &self.settings))
+        };
+        self.presigner.get_or_try_init(make).await
     }
 
     fn stored(&self, key: &str, etag: String) -> StoredObject {
@@ -215,11 +231,7 @@ impl ObjectStore for S3Store {
         let end = until.min(now + LONGEST_TTL).min(last);
         // Whole seconds, as they stand in the address: its start and its length add up to its end.
         let seconds = u64::try_from(end.timestamp() - now.timestamp()).unwrap_or_default();
-        let start = SystemTime::from(now) - Duration::from_nanos(now.timestamp_subsec_nanos().into());
-        let span = PresigningConfig::builder().start_time(start).expires_in(Duration::from_secs(seconds)).build();
-        let get = self.client.get_object().bucket(&self.settings.bucket).key(key);
-        let signed = get.presigned(span.map_err(|error| cannot(&error))?).await.map_err(|error| cannot(&error))?;
-        Ok(signed.uri().to_owned())
+        Ok(self.presigner().await.map_err(|error| cannot(&error))?.address(key, now, seconds))
     }
 
     fn signs_until(&self) -> Option<DateTime<Utc>> {
