@@ -35,7 +35,7 @@
 //! | [`local`] | what makes one machine enough: Postgres, S3 server, sample academy | nothing |
 //! | [`config`], [`telemetry`] | settings; logs | |
 //! | [`sim`] | the six providers, simulated, with faults | `audio` |
-//! | [`bench`] | the engine and the reads measured against a floor | `store`, `worker`, `step`, `http` |
+//! | [`bench`] | the engine and the reads measured, against a floor and at their limits | `store`, `worker`, `step`, `http` |
 //! | [`cli`] | one file per command; puts everything together | all |
 //!
 //! Read [`machine`] first, then [`worker::executor`], then [`store::moves`]: that is the engine.

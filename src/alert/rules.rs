@@ -147,7 +147,7 @@ fn raise(cause: &Cause, open: &[Alert]) -> Option<Notice> {
         None if *raises => (*cases).max(1),
         None => return None,
     };
-    Some(Notice::Raise { kind: *kind, subject: subject.clone(), message: message.clone(), times })
+    Some(Notice::Raise { kind, subject: subject.clone(), message: message.clone(), times })
 }
 
 fn rate(facts: &NightFacts, given_up: &[GivenUp], limits: &Limits) -> Option<Cause> {

@@ -9,7 +9,6 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use chrono::NaiveTime;
 use serde::Serialize;
 use tokio::{sync::watch, task::JoinSet, time::Instant};
 
@@ -19,18 +18,15 @@ use crate::{
     store::{
         self, Store,
         floor::{self, Content},
-        night::{self, NewNight},
+        night,
     },
-    worker::{
-        self, Settings, Work,
-        scheduler::{Schedule, enqueue},
-        shutdown::Shutdown,
-    },
+    worker::{Work, scheduler::enqueue},
 };
 
 use super::{
     Error,
     audio::{Shelves, WithAudio},
+    crew::{self, Crew},
     meter,
 };
 
@@ -159,6 +155,11 @@ impl Instantly {
     /// Steps that make scripts of so many characters. With a `latency` they are not instant.
     pub(super) fn new(characters: usize, latency: f64) -> Self {
         Self { script: script(characters), latency, finished: watch::Sender::new(0) }
+    }
+
+    /// Steps that answer at once.
+    pub(super) fn at_once() -> Self {
+        Self::new(SCRIPT_CHARACTERS, 0.0)
     }
 
     /// Tells how many podcasts are finished.
@@ -319,7 +320,7 @@ pub async fn engine(
         max_rss_bytes,
         growth,
         audio,
-        build: if cfg!(debug_assertions) { "dev" } else { "release" },
+        build: super::BUILD,
         machine: meter::machine(&floor::server_version(store.pool()).await?),
         settings: floor::settings(store.pool()).await?.into_iter().collect(),
     })
@@ -424,38 +425,22 @@ struct Night {
 
 /// Enqueues a night while the workers run, and waits until nothing is left.
 async fn one_night<W: Work>(store: &Store, args: &EngineArgs, mut night: Night, work: W) -> Result<Figures, Error> {
-    let shutdown = Shutdown::new();
-    let mut workers = JoinSet::new();
     let work = Arc::new(work);
-    for number in 0..args.workers {
-        let settings = settings(number, args.concurrency);
-        workers.spawn(worker::run(store.another(), settings, Arc::clone(&work), shutdown.clone()));
-    }
+    let crews: Vec<Crew> = (0..args.workers).map(|_| Crew::start(store, args.concurrency, &work)).collect();
     let pool = store.pool();
-    let now = night::now(pool).await?;
-    let schedule = bench_schedule();
-    let new = NewNight {
-        date: now.date_naive() + chrono::Days::new(night.number),
-        scheduled_for: now,
-        deadline_at: now + chrono::Duration::days(1),
-        started_by: "bench".to_owned(),
-    };
     let counts = floor::work(pool).await?;
     let (own, server) = (meter::own_cpu_ms(), meter::server_cpu_ms(counts.backend_pid));
     let started = Instant::now();
-    night::start(pool, &new).await?;
-    for open in night::open(pool).await? {
-        enqueue(pool, open, &schedule, |_| {}).await?;
-    }
+    let open = crew::start_night(store, night.number).await?;
+    enqueue(pool, open, &crew::schedule(), |_| {}).await?;
     // The sender lives as long as the work does, which is held above.
     let _ = night.finished.wait_for(|finished| *finished >= night.podcasts).await;
     let took = started.elapsed();
     let own = meter::own_cpu_ms() - own;
     let after = floor::work(pool).await?;
     let server = server.and_then(|before| Some(meter::server_cpu_ms(after.backend_pid)? - before));
-    shutdown.ask();
-    while let Some(ended) = workers.join_next().await {
-        ended??;
+    for crew in crews {
+        crew.stop().await?;
     }
     let each = |sum: f64| sum / f64::from(night.podcasts);
     let (updates, hot) = (after.updates - counts.updates, after.hot_updates - counts.hot_updates);
@@ -472,29 +457,4 @@ async fn one_night<W: Work>(store: &Store, args: &EngineArgs, mut night: Night, 
         wal_bytes_per_podcast: each((after.wal_bytes - counts.wal_bytes) as f64),
         hot_share: hot as f64 / updates.max(1) as f64,
     })
-}
-
-fn settings(number: usize, concurrency: usize) -> Settings {
-    Settings {
-        name: format!("bench-{number}"),
-        concurrency,
-        lease: Duration::from_secs(30),
-        grace: Duration::from_secs(5),
-        poll: Duration::from_millis(250),
-        crash_limit: 3,
-        schedule: None,
-        retention_days: 30_000,
-        alerts: None,
-    }
-}
-
-#[expect(clippy::unwrap_used, reason = "a constant pattern")]
-fn bench_schedule() -> Schedule {
-    Schedule {
-        cron: "0 3 * * *".parse().unwrap(),
-        zone: chrono_tz::UTC,
-        deadline: NaiveTime::MIN,
-        batch_size: 100,
-        active_within: Duration::from_secs(14 * 86_400),
-    }
 }

@@ -35,8 +35,17 @@ pub fn server_cpu_ms(backend_pid: i32) -> Option<f64> {
 
 /// The most memory this process ever had, in bytes.
 pub fn max_rss_bytes() -> u64 {
+    memory("VmHWM:")
+}
+
+/// The memory this process has now, in bytes.
+pub fn rss_bytes() -> u64 {
+    memory("VmRSS:")
+}
+
+fn memory(field: &str) -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let line = status.lines().find_map(|line| line.strip_prefix(field));
     let kib = line.and_then(|rest| rest.trim().split(' ').next()?.parse::<u64>().ok());
     kib.unwrap_or_default() * 1024
 }

@@ -3,13 +3,25 @@
 
 mod api;
 mod audio;
+mod crew;
 mod engine;
+mod idle;
 mod load;
 mod meter;
+mod night;
+mod readers;
+mod slow;
 
 pub use api::{ApiArgs, ApiReport, api};
 pub use audio::Shelves;
 pub use engine::{EngineArgs, EngineReport, Figures, engine};
+pub use idle::{IdleArgs, IdleReport, Spread, idle};
+pub use night::{Drain, NightArgs, NightReport, night};
+pub use readers::{Moment, ReadersArgs, ReadersReport, readers};
+pub use slow::{SlowArgs, SlowReport, slow};
+
+/// How this was built.
+const BUILD: &str = if cfg!(debug_assertions) { "dev" } else { "release" };
 
 /// Why a benchmark could not be carried out.
 #[derive(Debug, thiserror::Error)]
@@ -32,4 +44,7 @@ pub enum Error {
     /// A task of the benchmark ended early.
     #[error("a task of the benchmark panicked")]
     Task(#[from] tokio::task::JoinError),
+    /// The spool.
+    #[error("the benchmark's spool could not be opened")]
+    Spool(#[source] std::io::Error),
 }

@@ -7,8 +7,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::Flag;
 
+mod bench;
 mod learner;
 
+pub use bench::{Bench, BenchApi, BenchEngine, BenchIdle, BenchNight, BenchReaders};
 pub use learner::{Learner, LearnerErase};
 
 /// A personal podcast for every learner, every night.
@@ -385,55 +387,6 @@ pub struct WorkflowDir {
     /// Directory of the definition [default: --workflows, or what is compiled in]
     #[arg(long, value_name = "DIR")]
     pub dir: Option<PathBuf>,
-}
-
-/// `bench …`
-#[derive(Debug, Subcommand)]
-pub enum Bench {
-    /// Podcasts per second against hand-written SQL in the same run
-    Engine(BenchEngine),
-    /// Today's podcast over HTTP against a bare select behind the same server in the same run
-    Api(BenchApi),
-}
-
-/// Flags of `bench api`.
-#[derive(Debug, Args)]
-pub struct BenchApi {
-    /// Podcasts in the table
-    #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(3..=10_000_000))]
-    pub rows: u32,
-    /// How long each part is measured: the floor, saturation, half of saturation
-    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=600))]
-    pub seconds: u32,
-}
-
-/// Flags of `bench engine`.
-#[derive(Debug, Args)]
-pub struct BenchEngine {
-    /// Podcasts to make
-    #[arg(long, value_name = "N", default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(1..))]
-    pub podcasts: u32,
-    /// Podcasts in flight [default: worker.concurrency]
-    #[arg(long, value_name = "C", value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    pub concurrency: Option<u32>,
-    /// Workers on the one database
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=16))]
-    pub workers: u32,
-    /// Scale of the steps' latencies (script 15 s, speech 20 s, upload 3 s); nought answers at once
-    #[arg(long, value_name = "SCALE", default_value_t = 0.0, value_parser = latency)]
-    pub latency: f64,
-    /// Then once more with so many finished podcasts in the tables; ten million need 18 GB of disk
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub finished: u32,
-    /// Then once more with real MP3s of so many bytes, a spool on disk and an S3 server
-    #[arg(long, value_name = "B", value_parser = clap::value_parser!(u32).range(8_000..=8_000_000))]
-    pub audio_bytes: Option<u32>,
-}
-
-/// A scale of latencies that a benchmark can wait for.
-fn latency(text: &str) -> Result<f64, String> {
-    let scale: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
-    if (0.0..=10.0).contains(&scale) { Ok(scale) } else { Err("not from 0 to 10".to_owned()) }
 }
 
 /// `sim …`

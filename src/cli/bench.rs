@@ -2,6 +2,9 @@
 
 mod api;
 mod engine;
+mod idle;
+mod night;
+mod readers;
 
 use std::path::Path;
 
@@ -25,6 +28,9 @@ pub async fn run(args: args::Bench, context: Context) -> anyhow::Result<Exit> {
     match args {
         args::Bench::Api(args) => api::run(args, &context).await,
         args::Bench::Engine(args) => engine::run(args, &context).await,
+        args::Bench::Idle(args) => idle::run(args, &context).await,
+        args::Bench::Night(args) => night::run(args, &context).await,
+        args::Bench::Readers(args) => readers::run(args, &context).await,
     }
 }
 
@@ -67,4 +73,9 @@ impl Figures {
 /// A figure that may not be known, as with a database on another host.
 fn or_unknown(figure: Option<f64>, digits: usize) -> String {
     figure.map_or_else(|| "unknown".to_owned(), |figure| format!("{figure:.digits$}"))
+}
+
+/// Bytes as whole mebibytes.
+fn mib(bytes: u64) -> String {
+    (bytes >> 20).to_string()
 }

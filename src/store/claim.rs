@@ -1,7 +1,7 @@
 //! Claiming: from due jobs to podcasts held under a lease, many in one statement.
 //!
-//! The statement takes the due jobs of the queue (skipping those another worker is taking), gives
-//! their podcasts a new lease and marks the jobs as running. There is no moment in between: after
+//! The statement takes the due jobs of the queue, one class after the other (skipping those another
+//! worker is taking), gives their podcasts a new lease and marks the jobs as running. There is no moment in between: after
 //! a crash either nothing happened, or row and job both name the worker that held them. Jobs that
 //! deserve nothing are put away on the spot: a finished or missing podcast's is deleted, one that
 //! comes too early waits for the row's time, one of a status that is unknown comes again a little
@@ -10,7 +10,9 @@
 //! unfinished podcasts for each claim, because the statistics of a morning say there are none.
 //! A worker that was declared dead claims nothing. Rows whose status only a newer version knows are left alone.
 
-use std::time::Duration;
+use std::{cmp::Reverse, collections::BTreeMap, time::Duration};
+
+use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::{
     machine::Lease,
@@ -18,6 +20,17 @@ use crate::{
 };
 
 use super::{Error, QUEUE, Store, workers::job_owner};
+
+/// The classes of jobs, which are their priorities: asked for by hand; begun before, so that what
+/// was paid for is finished first; not touched yet; in flight at too many crashes.
+const BY_HAND: i32 = 10;
+const BEGUN: i32 = 5;
+const UNTOUCHED: i32 = 0;
+const SUSPECT: i32 = -1;
+
+/// A job is armed for the time at which its transaction began, and seen when that was committed.
+/// Marks stay this far behind the clock, so that few are seen too late.
+const BEING_WRITTEN: TimeDelta = TimeDelta::milliseconds(250);
 
 /// Which due podcasts a claim wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,24 +41,118 @@ pub enum Wanted {
     Suspect,
 }
 
-/// Claims up to `limit` due podcasts for a worker, the most urgent first.
+impl Wanted {
+    /// The classes of jobs to look through, one after the other.
+    fn classes(self) -> &'static [i32] {
+        match self {
+            Self::Healthy => &[BY_HAND, BEGUN, UNTOUCHED],
+            Self::Suspect => &[SUSPECT],
+        }
+    }
+}
+
+/// Up to where each class of jobs was looked through: what is due there was taken by someone.
+///
+/// A job that was taken leaves a dead entry in the index. While a reader holds an old snapshot
+/// nobody may remove these, and a claim that began at the front would read all of them, each time
+/// more. A claim behind a mark does not; it misses only jobs that were armed for a time before it,
+/// so from time to time a claim has to begin at the front again, which `Marks::default()` does.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Marks(BTreeMap<i32, DateTime<Utc>>);
+
+/// Where the last job of a claim stood.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    class: i32,
+    run_at: DateTime<Utc>,
+}
+
+impl Marks {
+    /// Where a claim begins in each class that it looks through, the most urgent first.
+    pub fn behind(&self, wanted: Wanted) -> Vec<Option<DateTime<Utc>>> {
+        wanted.classes().iter().map(|class| self.0.get(class).copied()).collect()
+    }
+
+    /// Moves the marks of `classes` to where a claim came. `last` is its last podcast's place; if
+    /// it was `full`, what lies behind that place was not looked at.
+    fn advance(&mut self, classes: &[i32], last: Place, full: bool, now: DateTime<Utc>) {
+        let all_before = now - BEING_WRITTEN;
+        for class in classes {
+            if full && *class == last.class {
+                self.0.insert(*class, last.run_at.min(all_before));
+                return;
+            }
+            self.0.insert(*class, all_before);
+        }
+    }
+}
+
+/// True when a job is due behind the marks. A small part of what a claim costs that finds nothing.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn is_any_due(store: &Store, wanted: Wanted, marks: &Marks) -> Result<bool, Error> {
+    let behind = marks.behind(wanted);
+    let hot = store.hot_connection().await.map_err(Error::in_statement("look_for_due"))?;
+    hot.answer(async |connection| {
+        sqlx::query_scalar!(
+            r#"/* look_for_due */
+            select exists (
+                select from unnest($2::integer[], $3::timestamptz[]) as class (priority, mark)
+                where exists (
+                    select from apalis.jobs
+                    where job_type = $1 and status = 'Pending' and priority = class.priority
+                      and run_at >= coalesce(class.mark, '-infinity') and run_at <= now())
+            ) as "is_any!""#,
+            QUEUE,
+            wanted.classes(),
+            &behind as &[Option<DateTime<Utc>>],
+        )
+        .fetch_one(connection)
+        .await
+    })
+    .await
+    .map_err(Error::in_statement("look_for_due"))
+}
+
+/// Claims up to `limit` due podcasts for a worker, the most urgent first, wherever they are.
+///
+/// # Errors
+/// As [`claim_behind`].
+pub async fn claim(store: &Store, worker_id: i32, limit: usize, wanted: Wanted) -> Result<Vec<Podcast>, Error> {
+    claim_behind(store, worker_id, limit, wanted, &mut Marks::default()).await
+}
+
+/// Claims up to `limit` due podcasts behind the marks, the most urgent first, and moves the marks.
 ///
 /// # Errors
 /// [`Error::Database`]; [`Error::Unreadable`] when a row's status is unknown to this version.
-pub async fn claim(store: &Store, worker_id: i32, limit: usize, wanted: Wanted) -> Result<Vec<Podcast>, Error> {
+pub async fn claim_behind(
+    store: &Store,
+    worker_id: i32,
+    limit: usize,
+    wanted: Wanted,
+    marks: &mut Marks,
+) -> Result<Vec<Podcast>, Error> {
     let hot = store.hot_connection().await.map_err(Error::in_statement("claim_podcasts"))?;
     let rows = hot
         .answer(async |connection| {
             sqlx::query!(
                 r#"/* claim_podcasts */
         with due as (
-            select id, case when idempotency_key ~ '^[0-9]{1,18}$' then idempotency_key::bigint end as podcast_id
-            from apalis.jobs
-            where job_type = $1 and status = 'Pending' and run_at <= now() and (coalesce(priority, 0) < 0) = $5
-              and exists (select from dailycast.worker where id = $3 and stopped_at is null)
-            order by priority desc, run_at
+            select job.*, class.priority
+            from unnest($5::integer[], $6::timestamptz[]) as class (priority, mark)
+            cross join lateral (
+                select id, case when idempotency_key ~ '^[0-9]{1,18}$' then idempotency_key::bigint end as podcast_id, run_at
+                from apalis.jobs
+                where job_type = $1 and status = 'Pending' and priority = class.priority
+                  and run_at >= coalesce(class.mark, '-infinity') and run_at <= now()
+                order by run_at
+                limit $2
+                for update skip locked
+            ) as job
+            where exists (select from dailycast.worker where id = $3 and stopped_at is null)
             limit $2
-            for update skip locked
         ), fence as (
             select nextval('dailycast.lease_token') as token
         ), claimed as (
@@ -55,7 +162,7 @@ pub async fn claim(store: &Store, worker_id: i32, limit: usize, wanted: Wanted) 
             where p.id = due.podcast_id and p.lease_token is null
               and p.next_attempt_at <= now()
               and p.status in ('pending', 'script_generated', 'audio_generating', 'pending_upload')
-            returning p.*, due.id as job_id
+            returning p.*, due.id as job_id, due.priority as class, due.run_at
         ), running as (
             update apalis.jobs j
             set status = 'Running', lock_by = $4, lock_at = now(), attempts = j.attempts + 1
@@ -83,13 +190,14 @@ pub async fn claim(store: &Store, worker_id: i32, limit: usize, wanted: Wanted) 
         select id, user_id, date, status, attempt, moves, deadline_at, now() as "now!", plan, lease_token as "token!",
                script_text, language, title, topic, ai_model_used, is_fallback, tts_provider, tts_voice,
                tts_voice_gender, chunk_plan, spool_ref, audio_sha256, audio_bytes,
-               duration_seconds
+               duration_seconds, class as "class!", run_at as "run_at!", (select count(*) from due) as "looked_at!"
         from claimed"#,
                 QUEUE,
                 i64::try_from(limit).unwrap_or(i64::MAX),
                 worker_id,
                 job_owner(worker_id),
-                wanted == Wanted::Suspect,
+                wanted.classes(),
+                &marks.behind(wanted) as &[Option<DateTime<Utc>>],
             )
             .fetch_all(connection)
             .await
@@ -97,6 +205,10 @@ pub async fn claim(store: &Store, worker_id: i32, limit: usize, wanted: Wanted) 
         .await
         .map_err(Error::in_statement("claim_podcasts"))?;
 
+    let places = rows.iter().map(|row| Place { class: row.class, run_at: row.run_at });
+    if let Some((row, last)) = rows.first().zip(places.min_by_key(|place| (place.class, Reverse(place.run_at)))) {
+        marks.advance(wanted.classes(), last, usize::try_from(row.looked_at) == Ok(limit), row.now);
+    }
     rows.into_iter()
         .map(|row| {
             let status = row.status.parse().map_err(|unknown: crate::machine::UnknownStatus| Error::Unreadable {
@@ -182,7 +294,7 @@ pub async fn let_go(store: &Store, leases: &[Lease], rest: Duration) -> Result<u
             where p.id = lease.podcast_id and p.lease_token = lease.token
             returning p.id, p.next_attempt_at
         )
-        select dailycast.arm_jobs(coalesce(array_agg(id), '{}'), coalesce(array_agg(next_attempt_at), '{}'), 0)
+        select dailycast.arm_jobs(coalesce(array_agg(id), '{}'), coalesce(array_agg(next_attempt_at), '{}'), 5)
         from freed"#,
                 &ids,
                 &tokens,

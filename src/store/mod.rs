@@ -22,6 +22,7 @@ pub mod listeners;
 pub mod moves;
 pub mod night;
 pub mod podcasts;
+pub mod probe;
 pub mod providers;
 pub mod retention;
 pub mod server;

@@ -221,7 +221,7 @@ pub async fn write(store: &Store, worker_id: i32, moves: &[Move]) -> Result<Hash
             delete from apalis.jobs
             where job_type || '' = $27 and id = any (array(select dailycast.job_id(id) from moved where finished))
         ), rested as (
-            select dailycast.arm_jobs(array_agg(id), array_agg(next_attempt_at), 0) as jobs
+            select dailycast.arm_jobs(array_agg(id), array_agg(next_attempt_at), 5) as jobs
             from moved where rest_ms is not null having count(*) > 0
         )
         -- a select that nobody reads is not carried out

@@ -43,6 +43,8 @@ pub struct Batch {
     pub enqueued: i64,
     /// The last learner of the batch, `None` when nobody is left.
     pub last_user_id: Option<i64>,
+    /// Someone else has moved the night's cursor, or closed its enqueuing; nothing was done.
+    pub is_stale: bool,
 }
 
 /// A night as the operator sees it; the JSON of `night status`.
@@ -174,7 +176,12 @@ pub async fn open(pool: &PgPool) -> Result<Vec<Open>, Error> {
 
 /// Enqueues the next `size` eligible learners of a night: rows, jobs, event lines and the night's
 /// cursor in one commit. Eligible is who is active and was seen within `active_within_s` seconds;
-/// who has a podcast for the date keeps it. Two callers at once do it once.
+/// who has a podcast for the date keeps it. Two callers at once do it once: the night's row is locked
+/// and its cursor compared before anything else.
+///
+/// The commit is not waited for. A server that crashes loses whole batches at most, each with its
+/// step of the cursor, and every commit that is waited for, like that of a claim, makes all earlier
+/// ones durable.
 ///
 /// # Errors
 /// [`Error::Database`], also when the academy cannot be read.
@@ -182,9 +189,12 @@ pub async fn enqueue_batch(pool: &PgPool, night: &Open, size: i64, active_within
     sqlx::query_as!(
         Batch,
         r#"/* enqueue_batch */
-        with candidate as (
+        with turn as (
+            select set_config('synchronous_commit', 'off', true) from dailycast.night
+            where date = $1 and cursor_user_id = $3 and state = 'enqueuing' for update
+        ), candidate as (
             select user_id, plan from learner
-            where user_id > $3 and is_active and last_seen_at >= now() - make_interval(secs => $5)
+            where exists (select from turn) and user_id > $3 and is_active and last_seen_at >= now() - make_interval(secs => $5)
             order by user_id
             limit $4
         ), born as (
@@ -196,7 +206,7 @@ pub async fn enqueue_batch(pool: &PgPool, night: &Open, size: i64, active_within
             insert into dailycast.podcast_event (podcast_id, event, to_status)
             select id, 'enqueued', 'pending' from born
         ), armed as (
-            select dailycast.arm_jobs(array_agg(id), array_agg(next_attempt_at), 0) as n from born having count(*) > 0
+            select dailycast.first_jobs(array_agg(id), array_agg(next_attempt_at), 0) as n from born having count(*) > 0
         ), told as (
             select pg_notify('dailycast_due', '') from armed
         ), counted as (
@@ -206,10 +216,10 @@ pub async fn enqueue_batch(pool: &PgPool, night: &Open, size: i64, active_within
             set cursor_user_id = counted.last, eligible = night.eligible + counted.eligible,
                 enqueued = night.enqueued + (select count(*) from born)
             from counted
-            where date = $1 and cursor_user_id = $3 and counted.last is not null
+            where date = $1 and counted.last is not null
         )
         select counted.eligible as "eligible!", (select count(*) from born) as "enqueued!",
-               counted.last as last_user_id
+               counted.last as last_user_id, not exists (select from turn) as "is_stale!"
         from counted
         -- a select that nobody reads is not carried out
         where (select count(*) from told) >= 0"#,
@@ -222,6 +232,14 @@ pub async fn enqueue_batch(pool: &PgPool, night: &Open, size: i64, active_within
     .fetch_one(pool)
     .await
     .map_err(Error::in_statement("enqueue_batch"))
+}
+
+/// The night of a date, if it is still being enqueued.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn still_open(pool: &PgPool, date: NaiveDate) -> Result<Option<Open>, Error> {
+    Ok(open(pool).await?.into_iter().find(|open| open.date == date))
 }
 
 /// Enqueues these learners for a date, whether or not they were seen lately. Learners that are
@@ -249,7 +267,7 @@ pub async fn enqueue_learners(
             insert into dailycast.podcast_event (podcast_id, event, to_status)
             select id, 'enqueued', 'pending' from born
         ), armed as (
-            select dailycast.arm_jobs(array_agg(id), array_agg(next_attempt_at), 10) as n
+            select dailycast.first_jobs(array_agg(id), array_agg(next_attempt_at), 10) as n
             from born having count(*) > 0
         ), told as (
             select pg_notify('dailycast_due', '') from armed

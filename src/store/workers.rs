@@ -309,7 +309,7 @@ pub async fn declare_dead(
             insert into dailycast.podcast_event (podcast_id, event, from_status, to_status, attempt, worker_id, detail)
             select id, 'rescued', status, status, attempt, worker_id, $2 from rescued
         ), armed as (
-            select dailycast.arm_jobs(array_agg(id), array_agg(now()), 0) as n
+            select dailycast.arm_jobs(array_agg(id), array_agg(now()), 5) as n
             from rescued where crashes < $3 having count(*) > 0
             union all
             select dailycast.arm_jobs(array_agg(id), array_agg(now()), -1)

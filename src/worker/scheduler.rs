@@ -121,6 +121,11 @@ pub async fn enqueue(
     loop {
         let size = i64::from(schedule.batch_size);
         let batch = night::enqueue_batch(pool, &open, size, schedule.active_within.as_secs_f64()).await?;
+        if batch.is_stale {
+            let Some(moved) = night::still_open(pool, open.date).await? else { return Ok(total) };
+            open = moved;
+            continue;
+        }
         let Some(last) = batch.last_user_id else { break };
         open.cursor_user_id = last;
         total.eligible += batch.eligible;

@@ -6,7 +6,10 @@ use dailycast::store::{Address, Reads, Store};
 use reqwest::Method;
 
 use super::support::{FOREIGN, TOKEN, TestServer, migrate};
-use crate::support::{database::TestDatabase, proxy::Proxy};
+use crate::support::{
+    database::TestDatabase,
+    proxy::{Proxy, Target},
+};
 
 const TODAY: &str = "/api/dailycast/today/";
 
@@ -16,7 +19,7 @@ async fn behind_a_proxy(patience: Duration) -> (TestServer, Proxy) {
     let (before, host) = database.url.split_once("host=").unwrap();
     let (folder, _) = host.split_once('&').unwrap();
     let name = before.rsplit('/').next().unwrap().trim_end_matches('?');
-    let proxy = Proxy::to(format!("{}/.s.PGSQL.5432", folder.replace("%2F", "/")).into()).await;
+    let proxy = Proxy::to(Target::cluster(folder.replace("%2F", "/"))).await;
     let user = before.split("//").nth(1).unwrap().split('@').next().unwrap();
     let url = format!("postgres://{user}@127.0.0.1:{}/{name}?options=-csearch_path%3Dacademy,public", proxy.port());
     let reads = Reads::new(url.parse().unwrap(), 2, patience);

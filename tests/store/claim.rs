@@ -5,7 +5,7 @@ use std::time::Duration;
 use dailycast::{
     machine::{Lease, Status},
     store::{
-        claim::{self, Wanted},
+        claim::{self, Marks, Wanted},
         workers::{self, Registration},
     },
 };
@@ -116,4 +116,98 @@ async fn a_row_that_is_half_unreadable_does_not_hold_up_the_others() {
     let claimed = claim::claim(&night.store, worker, 10, Wanted::Healthy).await.unwrap();
     assert_eq!(claimed.len(), 2);
     assert!(claimed.iter().all(|podcast| podcast.made.chunk_plan.is_none()), "it is planned anew");
+}
+
+/// Arms the jobs of these learners for so many minutes ago, in this class.
+async fn arm(night: &TestNight, learners: &str, minutes: i32, class: i32) {
+    let armed = night
+        .execute(&format!(
+            "update apalis.jobs j set run_at = now() - interval '{minutes} minutes', priority = {class}
+             from dailycast.daily_podcast p where j.id = dailycast.job_id(p.id) and p.user_id in ({learners})"
+        ))
+        .await;
+    assert!(armed > 0);
+}
+
+/// The learners whose podcasts a claim of `limit` behind the marks gets.
+async fn users(night: &TestNight, worker: i32, limit: usize, marks: &mut Marks) -> Vec<i64> {
+    let claimed = claim::claim_behind(&night.store, worker, limit, Wanted::Healthy, marks).await.unwrap();
+    let mut users: Vec<i64> = claimed.iter().map(|podcast| podcast.user_id).collect();
+    users.sort_unstable();
+    users
+}
+
+#[tokio::test]
+async fn what_is_behind_the_marks_is_claimed_and_the_rest_from_the_front() {
+    let night = TestNight::new().await.enqueued(6).await;
+    let worker = register(&night).await;
+    for learner in 1..=6 {
+        arm(&night, &learner.to_string(), 60 - learner, 0).await;
+    }
+    let mut marks = Marks::default();
+    assert_eq!(users(&night, worker, 2, &mut marks).await, [1, 2]);
+    assert_eq!(users(&night, worker, 2, &mut marks).await, [3, 4]);
+    // The last one is armed for a time that was looked through already.
+    arm(&night, "6", 90, 0).await;
+    assert_eq!(users(&night, worker, 2, &mut marks).await, [5]);
+    assert_eq!(users(&night, worker, 2, &mut marks).await, [0_i64; 0]);
+    assert_eq!(users(&night, worker, 2, &mut Marks::default()).await, [6]);
+}
+
+#[tokio::test]
+async fn what_was_begun_goes_first_but_for_what_was_asked_for_by_hand() {
+    let night = TestNight::new().await.enqueued(6).await;
+    let worker = register(&night).await;
+    for (learner, minutes, class) in [("1", 31, 0), ("2", 30, 0), ("3", 21, 5), ("4", 20, 5), ("5", 10, 10)] {
+        arm(&night, learner, minutes, class).await;
+    }
+    // Waits, and nobody who is due waits for it.
+    arm(&night, "6", -10, 10).await;
+    let mut marks = Marks::default();
+    assert_eq!(users(&night, worker, 2, &mut marks).await, [3, 5], "by hand, and the first that was begun");
+    assert_eq!(users(&night, worker, 2, &mut marks).await, [1, 4], "a claim goes on with the next class");
+    // An urgent one that comes later is found behind the marks as well.
+    arm(&night, "6", 0, 10).await;
+    assert_eq!(users(&night, worker, 1, &mut marks).await, [6]);
+    assert_eq!(users(&night, worker, 1, &mut marks).await, [2]);
+}
+
+#[tokio::test]
+async fn what_is_let_go_was_begun_and_goes_first() {
+    let night = TestNight::new().await.enqueued(2).await;
+    let worker = register(&night).await;
+    arm(&night, "1", 30, 0).await;
+    arm(&night, "2", 20, 0).await;
+    let claimed = claim::claim(&night.store, worker, 2, Wanted::Healthy).await.unwrap();
+    let second = claimed.iter().find(|podcast| podcast.user_id == 2).unwrap().lease;
+    let first = claimed.iter().find(|podcast| podcast.user_id == 1).unwrap().lease;
+    assert_eq!(claim::let_go(&night.store, &[second, first], Duration::ZERO).await.unwrap(), 2);
+    arm(&night, "1", 30, 0).await;
+    assert_eq!(users(&night, worker, 1, &mut Marks::default()).await, [2]);
+}
+
+#[tokio::test]
+async fn a_job_of_a_class_that_we_do_not_have_gets_the_nearest() {
+    let night = TestNight::new().await.enqueued(5).await;
+    let worker = register(&night).await;
+    let classes = [("1", "99"), ("2", "7"), ("3", "1"), ("4", "-5"), ("5", "null")];
+    for (learner, class) in classes {
+        night
+            .execute(&format!(
+                "update apalis.jobs j set priority = {class} from dailycast.daily_podcast p
+                 where j.id = dailycast.job_id(p.id) and p.user_id = {learner}"
+            ))
+            .await;
+    }
+    let got: Vec<(String, i32)> = sqlx::query_as(
+        "select p.user_id::text, j.priority from apalis.jobs j
+         join dailycast.daily_podcast p on j.id = dailycast.job_id(p.id) order by 1",
+    )
+    .fetch_all(night.pool())
+    .await
+    .unwrap();
+    assert_eq!(got.iter().map(|(_, class)| *class).collect::<Vec<_>>(), [10, 5, 0, -1, 0]);
+    assert_eq!(users(&night, worker, 9, &mut Marks::default()).await, [1, 2, 3, 5]);
+    let suspects = claim::claim(&night.store, worker, 9, Wanted::Suspect).await.unwrap();
+    assert_eq!(suspects.iter().map(|podcast| podcast.user_id).collect::<Vec<_>>(), [4]);
 }

@@ -78,6 +78,28 @@ async fn an_enqueuer_that_died_is_continued_behind_its_cursor() {
 }
 
 #[tokio::test]
+async fn behind_a_cursor_that_someone_else_moved_nothing_is_enqueued() {
+    let test = TestNight::new().await.with_learners(50).await;
+    night::start(test.pool(), &tonight(&test)).await.unwrap();
+    let open = night::open(test.pool()).await.unwrap().remove(0);
+    let batch = async |open: &night::Open| night::enqueue_batch(test.pool(), open, 20, 1e6).await.unwrap();
+    assert_eq!(batch(&open).await.enqueued, 20);
+    assert!(batch(&open).await.is_stale);
+    assert_eq!(test.count("true").await, 20);
+    // One who died is followed by another, while a third still believes in an older cursor.
+    let moved = night::still_open(test.pool(), open.date).await.unwrap().unwrap();
+    let (two, too_many) = tokio::join!(batch(&moved), batch(&moved));
+    assert_eq!(two.enqueued + too_many.enqueued, 20);
+    assert!(two.is_stale != too_many.is_stale);
+    let rest = enqueue(test.pool(), open.clone(), &schedule(20), |_| {}).await.unwrap();
+    assert_eq!((rest.podcasts, rest.batches), (10, 1));
+    assert!(batch(&moved).await.is_stale, "the night is closed");
+    assert!(night::still_open(test.pool(), open.date).await.unwrap().is_none());
+    let night = night::status(test.pool(), open.date).await.unwrap();
+    assert_eq!((night.eligible, night.enqueued), (50, 50));
+}
+
+#[tokio::test]
 async fn learners_named_by_hand_are_enqueued_once_and_delivered_first() {
     let test = TestNight::new().await.enqueued(3).await;
     test.execute(

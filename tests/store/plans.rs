@@ -2,8 +2,16 @@
 
 use std::fs;
 
+use dailycast::{
+    store::{
+        claim::{self, Marks, Wanted},
+        night::{self, NewNight},
+    },
+    worker::scheduler::enqueue,
+};
 use sqlx::{AssertSqlSafe, Row as _};
 
+use super::{claim::register, nights::schedule};
 use crate::support::engine::TestNight;
 
 /// The text of a statement of the store, by the name in its first line.
@@ -55,7 +63,7 @@ async fn what_many_workers_ask_for_is_found_by_index_in_the_common_pool() {
 #[tokio::test]
 async fn the_claim_and_the_writer_find_rows_by_index_whatever_the_tables_hold() {
     let night = TestNight::new().await;
-    for name in ["claim_podcasts", "write_moves", "let_go"] {
+    for name in ["claim_podcasts", "look_for_due", "write_moves", "let_go"] {
         let plan = plan(night.store.hot(), name).await;
         for table in ["daily_podcast", "jobs", "podcast_event"] {
             assert!(!plan.contains(&format!("Seq Scan on {table}")), "{name} reads all of {table}:\n{plan}");
@@ -112,4 +120,87 @@ async fn the_past_and_who_left_are_found_by_index_in_the_common_pool() {
             assert!(!plan.contains(&format!("Seq Scan on {table}")), "{name} reads all of {table}:\n{plan}");
         }
     }
+}
+
+/// Blocks that a claim behind the marks reads to find due jobs. The claim is taken back.
+async fn blocks(night: &TestNight, worker: i32, marks: &Marks) -> i64 {
+    let (text, _) = statement("claim_podcasts");
+    let mut connection = night.store.hot().acquire().await.unwrap();
+    let marks: Vec<String> = marks
+        .behind(Wanted::Healthy)
+        .iter()
+        .map(|mark| mark.map_or("null".to_owned(), |mark| format!("'{}'", mark.to_rfc3339())))
+        .collect();
+    let execute = format!(
+        "explain (analyze, buffers, format json)
+         execute counted ('dailycast.podcast', {CLAIM}, {worker}, 'dailycast-{worker}', '{{10,5,0}}', array[{}]::timestamptz[])",
+        marks.join(", ")
+    );
+    for sql in
+        ["deallocate all", "set plan_cache_mode = force_generic_plan", &format!("prepare counted as {text}"), "begin"]
+    {
+        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *connection).await.unwrap();
+    }
+    let row = sqlx::raw_sql(AssertSqlSafe(execute)).fetch_one(&mut *connection).await.unwrap();
+    let plan: serde_json::Value = row.get(0);
+    sqlx::raw_sql("rollback").execute(&mut *connection).await.unwrap();
+    // Its prepared statements are gone.
+    drop(connection.detach());
+    blocks_of(&plan[0]["Plan"], "idx_apalis_jobs_fetch_partial").expect("the claim reads the index of jobs")
+}
+
+fn blocks_of(node: &serde_json::Value, index: &str) -> Option<i64> {
+    if node["Index Name"] == index {
+        return Some(node["Shared Hit Blocks"].as_i64()? + node["Shared Read Blocks"].as_i64()?);
+    }
+    node["Plans"].as_array()?.iter().find_map(|plan| blocks_of(plan, index))
+}
+
+const CLAIM: usize = 100;
+
+/// Claims and finishes so many hundreds.
+async fn finish(night: &TestNight, worker: i32, hundreds: usize, marks: &mut Marks) {
+    for _ in 0..hundreds {
+        let claimed = claim::claim_behind(&night.store, worker, CLAIM, Wanted::Healthy, marks).await.unwrap();
+        assert_eq!(claimed.len(), CLAIM);
+        night.execute("delete from apalis.jobs where status = 'Running'").await;
+    }
+}
+
+#[tokio::test]
+async fn a_claim_does_not_read_what_a_long_reader_keeps_from_being_removed() {
+    let night = TestNight::new().await.with_learners(6_000).await;
+    let tonight = NewNight {
+        date: night.deadline_at.date_naive(),
+        scheduled_for: night.deadline_at,
+        deadline_at: night.deadline_at,
+        started_by: "test".to_owned(),
+    };
+    night::start(night.pool(), &tonight).await.unwrap();
+    let open = night::open(night.pool()).await.unwrap().remove(0);
+    enqueue(night.pool(), open, &schedule(100), |_| {}).await.unwrap();
+    // A queue that has been waiting for an hour, with nothing to remove in it.
+    night.execute("update apalis.jobs set run_at = run_at - interval '1 hour'").await;
+    night.execute("vacuum analyze apalis.jobs").await;
+    let worker = register(&night).await;
+
+    let mut reader = night.pool().begin().await.unwrap();
+    sqlx::raw_sql("set transaction isolation level repeatable read; select count(*) from dailycast.night")
+        .execute(&mut *reader)
+        .await
+        .unwrap();
+    let mut marks = Marks::default();
+    finish(&night, worker, 2, &mut marks).await;
+    let (early, early_from_the_front) =
+        (blocks(&night, worker, &marks).await, blocks(&night, worker, &Marks::default()).await);
+    finish(&night, worker, 50, &mut marks).await;
+    let (late, late_from_the_front) =
+        (blocks(&night, worker, &marks).await, blocks(&night, worker, &Marks::default()).await);
+    assert!(late <= early + 20, "{early} blocks first, {late} later");
+    // Without a mark it is as bad as we fear, or this shows nothing.
+    assert!(
+        late_from_the_front > early_from_the_front + 80,
+        "{early_from_the_front} blocks from the front first, {late_from_the_front} later"
+    );
+    reader.rollback().await.unwrap();
 }

@@ -33,7 +33,7 @@ pub async fn run(args: args::BenchEngine, context: &Context) -> anyhow::Result<E
         podcasts: args.podcasts,
         concurrency: usize::try_from(args.concurrency.unwrap_or(context.config.worker.concurrency))?,
         workers: usize::try_from(args.workers)?,
-        latency: args.latency,
+        latency: args.latency.unwrap_or(0.0),
         finished: args.finished,
         audio_bytes: args.audio_bytes.map(usize::try_from).transpose()?,
     };

@@ -8,9 +8,12 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
-use crate::store::{
-    Store, chain,
-    claim::{self, Wanted},
+use crate::{
+    podcast::Podcast,
+    store::{
+        self, Store, chain,
+        claim::{self, Marks, Wanted},
+    },
 };
 
 use super::{
@@ -27,6 +30,12 @@ const LINGER: Duration = Duration::from_millis(2);
 
 /// How often an idle worker looks for suspects.
 const SUSPECTS: Duration = Duration::from_secs(5);
+
+/// How often a claim begins at the front of the queue, where it also finds jobs that were armed for
+/// a time before its marks; and how many times longer than such a claim lasts the others go on at
+/// least, when old snapshots make it slow.
+const FROM_THE_FRONT: Duration = Duration::from_secs(1);
+const FRONT_SHARE: u32 = 20;
 
 /// The pause after a claim that failed.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -74,10 +83,11 @@ impl Fetcher {
         )));
         let mut backlog = false;
         let mut next_suspect = Instant::now();
+        let mut front = Front { marks: Marks::default(), next: Instant::now(), is_idle: false };
         while !self.ending.is_cancelled() {
             let Some(mut permits) = self.free_slots(backlog).await else { break };
             let asked = permits.len();
-            let claimed = match claim::claim(&self.store, self.worker_id, asked, Wanted::Healthy).await {
+            let claimed = match front.claim(&self.store, self.worker_id, asked).await {
                 Ok(podcasts) => podcasts,
                 Err(error) => {
                     tracing::warn!(error = chain(&error), "cannot claim podcasts, trying again");
@@ -134,7 +144,13 @@ impl Fetcher {
     async fn run_a_suspect(&self, deliveries: &mpsc::Sender<Delivery>) -> bool {
         let Ok(all) = u32::try_from(self.slots) else { return false };
         let Ok(slot) = Arc::clone(&self.free).try_acquire_many_owned(all) else { return false };
-        match claim::claim(&self.store, self.worker_id, 1, Wanted::Suspect).await {
+        let suspect = async {
+            match claim::is_any_due(&self.store, Wanted::Suspect, &Marks::default()).await? {
+                true => claim::claim(&self.store, self.worker_id, 1, Wanted::Suspect).await,
+                false => Ok(Vec::new()),
+            }
+        };
+        match suspect.await {
             Ok(podcasts) => {
                 let Some(podcast) = podcasts.into_iter().next() else { return false };
                 tracing::warn!(podcast.id = podcast.id, "running a podcast alone: it was in flight at several crashes");
@@ -154,6 +170,36 @@ impl Fetcher {
             () = self.nudge.notified() => {}
             () = self.ending.cancelled() => {}
         }
+    }
+}
+
+/// Where claims begin: behind the marks, and at the front when it is time.
+#[derive(Debug)]
+struct Front {
+    marks: Marks,
+    next: Instant,
+    /// The last claim found nothing, so the next one looks first.
+    is_idle: bool,
+}
+
+impl Front {
+    async fn claim(&mut self, store: &Store, worker_id: i32, limit: usize) -> Result<Vec<Podcast>, store::Error> {
+        let began = Instant::now();
+        let is_whole = began >= self.next;
+        if is_whole {
+            self.marks = Marks::default();
+        }
+        let is_any = !self.is_idle || claim::is_any_due(store, Wanted::Healthy, &self.marks).await?;
+        let claimed = if is_any {
+            claim::claim_behind(store, worker_id, limit, Wanted::Healthy, &mut self.marks).await?
+        } else {
+            Vec::new()
+        };
+        if is_whole {
+            self.next = Instant::now() + FROM_THE_FRONT.max(began.elapsed() * FRONT_SHARE);
+        }
+        self.is_idle = claimed.is_empty();
+        Ok(claimed)
     }
 }
 
