@@ -15,12 +15,14 @@ async fn night() -> (Ground, Proxy, Process) {
     (ground, proxy, worker)
 }
 
-/// The night goes on to its end with the same process.
-async fn ends_well(ground: &Ground, mut worker: Process) {
+/// The night goes on to its end with the same process. The proxy goes first: it may keep open what
+/// its clients left long ago.
+async fn ends_well(ground: &Ground, proxy: Proxy, mut worker: Process) {
     assert!(!worker.has_ended());
     ground.until_finished().await;
     ground.stop(worker).await;
     ground.tidy().await;
+    drop(proxy);
     ground.assert_all_is_well(100).await;
     assert_eq!(ground.blamed().await, 0, "no podcast is to blame");
 }
@@ -36,7 +38,7 @@ async fn a_database_that_is_cut_off_is_waited_for() {
         proxy.restore();
         ground.until_at_least(finished + 1, "finished_at is not null").await;
     }
-    ends_well(&ground, worker).await;
+    ends_well(&ground, proxy, worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -45,7 +47,7 @@ async fn a_database_that_does_not_answer_is_waited_for() {
     proxy.stall();
     worker.until_it_says("a heartbeat was not answered", 1).await;
     proxy.restore();
-    ends_well(&ground, worker).await;
+    ends_well(&ground, proxy, worker).await;
 }
 
 /// A router that failed: the connections are open on both ends, and nothing ever comes through.
@@ -53,7 +55,7 @@ async fn a_database_that_does_not_answer_is_waited_for() {
 async fn connections_that_died_unnoticed_are_replaced() {
     let (ground, proxy, worker) = night().await;
     proxy.forget_connections();
-    ends_well(&ground, worker).await;
+    ends_well(&ground, proxy, worker).await;
 }
 
 /// Nothing can be handed back, so the others have to find out; but it does not hang.

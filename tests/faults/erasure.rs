@@ -16,7 +16,8 @@ async fn ground() -> Ground {
     traces::tell_apart(ground.pool()).await;
     let renamed = format!(
         "update academy.sample_learner set user_id = {}
-         where user_id = (select min(user_id) from academy.learner where is_active)",
+         where user_id = (select min(user_id) from academy.learner
+                          where is_active and last_seen_at > now() - interval '14 days')",
         traces::LEARNER
     );
     assert_eq!(ground.execute(&renamed).await, 1);

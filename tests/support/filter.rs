@@ -41,7 +41,7 @@ pub enum Fault {
     CutAnswer,
     /// One bit of the body is another one when it arrives.
     Corrupt,
-    /// The server does what was asked; the ETag that it answers is another one.
+    /// The server puts what it was given; the ETag that it answers is another one.
     WrongTag,
     /// 400: the server found another checksum than the one it was told.
     BadDigest,
@@ -191,11 +191,13 @@ impl State {
             _ => {}
         }
         let mut answer = ask(server, &request.bytes).await?;
+        // Another tag when it is asked for would be another object, not a wrong answer.
+        let is_put = request.bytes.starts_with(b"PUT");
         match fate {
             Some(Fault::HoldAnswer) => self.until_clear(&mut stream).await?,
             Some(Fault::LoseAnswer) => return Ok(()),
             Some(Fault::CutAnswer) => answer.truncate(9),
-            Some(Fault::WrongTag) => spoil_tag(&mut answer),
+            Some(Fault::WrongTag) if is_put => spoil_tag(&mut answer),
             _ => {}
         }
         stream.write_all(&answer).await?;
