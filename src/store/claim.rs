@@ -6,13 +6,15 @@
 //! deserve nothing are put away on the spot: a finished or missing podcast's is deleted, one that
 //! comes too early waits for the row's time, one of a status that is unknown comes again a little
 //! later, one whose podcast is held goes back to the holder, and one whose key is no podcast id is parked as `Killed`.
-//! What is finished is told from the status: asked for `finished_at`, the server goes through all
-//! unfinished podcasts for each claim, because the statistics of a morning say there are none.
+//!
+//! The statistics of a morning say that nothing is unfinished and the queue is empty. Believing them,
+//! the server would go through all of either for each claim: hence what is finished is told from the
+//! status, which no index has, and jobs are named by arrays of their keys.
 //! A worker that was declared dead claims nothing. Rows whose status only a newer version knows are left alone.
 
 use std::{cmp::Reverse, collections::BTreeMap, time::Duration};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 
 use crate::{
     machine::Lease,
@@ -73,6 +75,11 @@ impl Marks {
         wanted.classes().iter().map(|class| self.0.get(class).copied()).collect()
     }
 
+    /// Nothing was due in these classes.
+    fn pass(&mut self, classes: &[i32], now: DateTime<Utc>) {
+        self.0.extend(classes.iter().map(|class| (*class, now - BEING_WRITTEN)));
+    }
+
     /// Moves the marks of `classes` to where a claim came. `last` is its last podcast's place; if
     /// it was `full`, what lies behind that place was not looked at.
     fn advance(&mut self, classes: &[i32], last: Place, full: bool, now: DateTime<Utc>) {
@@ -87,22 +94,27 @@ impl Marks {
     }
 }
 
-/// True when a job is due behind the marks. A small part of what a claim costs that finds nothing.
+/// True when a job is due behind the marks; if none is, the marks move. A small part of what a claim
+/// costs that finds nothing.
 ///
 /// # Errors
 /// [`Error::Database`].
-pub async fn is_any_due(store: &Store, wanted: Wanted, marks: &Marks) -> Result<bool, Error> {
+pub async fn is_any_due(store: &Store, wanted: Wanted, marks: &mut Marks) -> Result<bool, Error> {
     let behind = marks.behind(wanted);
     let hot = store.hot_connection().await.map_err(Error::in_statement("look_for_due"))?;
-    hot.answer(async |connection| {
-        sqlx::query_scalar!(
+    let look = hot.answer(async |connection| {
+        sqlx::query!(
             r#"/* look_for_due */
-            select exists (
+            select now() as "now!", exists (
                 select from unnest($2::integer[], $3::timestamptz[]) as class (priority, mark)
-                where exists (
+                -- by the order, so that no other index and no other plan will do
+                cross join lateral (
                     select from apalis.jobs
                     where job_type = $1 and status = 'Pending' and priority = class.priority
-                      and run_at >= coalesce(class.mark, '-infinity') and run_at <= now())
+                      and run_at >= coalesce(class.mark, '-infinity') and run_at <= now()
+                    order by run_at
+                    limit 1
+                ) as job
             ) as "is_any!""#,
             QUEUE,
             wanted.classes(),
@@ -110,9 +122,12 @@ pub async fn is_any_due(store: &Store, wanted: Wanted, marks: &Marks) -> Result<
         )
         .fetch_one(connection)
         .await
-    })
-    .await
-    .map_err(Error::in_statement("look_for_due"))
+    });
+    let seen = look.await.map_err(Error::in_statement("look_for_due"))?;
+    if !seen.is_any {
+        marks.pass(wanted.classes(), seen.now);
+    }
+    Ok(seen.is_any)
 }
 
 /// Claims up to `limit` due podcasts for a worker, the most urgent first, wherever they are.
@@ -137,7 +152,8 @@ pub async fn claim_behind(
     let hot = store.hot_connection().await.map_err(Error::in_statement("claim_podcasts"))?;
     let rows = hot
         .answer(async |connection| {
-            sqlx::query!(
+            sqlx::query_as!(
+                Row,
                 r#"/* claim_podcasts */
         with due as (
             select job.*, class.priority
@@ -166,11 +182,11 @@ pub async fn claim_behind(
         ), running as (
             update apalis.jobs j
             set status = 'Running', lock_by = $4, lock_at = now(), attempts = j.attempts + 1
-            from claimed where j.id = claimed.job_id
+            where j.id = any (array(select job_id from claimed))
         ), parked as (
             update apalis.jobs j
             set status = 'Killed', done_at = now(), last_result = '{"Err": "the key is not the id of a podcast"}'
-            from due where j.id = due.id and due.podcast_id is null
+            where j.id = any (array(select id from due where podcast_id is null))
         ), later as (
             update apalis.jobs j
             set run_at = greatest(p.next_attempt_at, now() + interval '10 seconds'),
@@ -180,12 +196,13 @@ pub async fn claim_behind(
             from due join dailycast.daily_podcast p on p.id = due.podcast_id
                      left join apalis.workers holder on holder.id = 'dailycast-' || p.worker_id
             where j.id = due.id and p.status not in ('completed', 'completed_with_fallback', 'failed')
-              and due.id not in (select job_id from claimed)
+              and j.id = any (array(select id from due where id not in (select job_id from claimed)))
             returning j.id
         ), needless as (
-            delete from apalis.jobs j using due
-            where j.id = due.id and due.podcast_id is not null
-              and due.id not in (select job_id from claimed) and due.id not in (select id from later)
+            delete from apalis.jobs
+            where id = any (array(
+                select id from due
+                where podcast_id is not null and id not in (select job_id from claimed union all select id from later)))
         )
         select id, user_id, date, status, attempt, moves, deadline_at, now() as "now!", plan, lease_token as "token!",
                script_text, language, title, topic, ai_model_used, is_fallback, tts_provider, tts_voice,
@@ -209,45 +226,80 @@ pub async fn claim_behind(
     if let Some((row, last)) = rows.first().zip(places.min_by_key(|place| (place.class, Reverse(place.run_at)))) {
         marks.advance(wanted.classes(), last, usize::try_from(row.looked_at) == Ok(limit), row.now);
     }
-    rows.into_iter()
-        .map(|row| {
-            let status = row.status.parse().map_err(|unknown: crate::machine::UnknownStatus| Error::Unreadable {
-                table: "dailycast.daily_podcast",
-                column: "status",
-                id: row.id,
-                what: unknown.to_string(),
-            })?;
-            Ok(Podcast {
-                lease: Lease { podcast_id: row.id, token: row.token },
-                id: row.id,
-                user_id: row.user_id,
-                date: row.date,
-                status,
-                attempt: u32::try_from(row.attempt).unwrap_or_default(),
-                moves: row.moves,
-                deadline_at: row.deadline_at,
-                now: row.now,
-                plan: row.plan,
-                made: Artefacts {
-                    script_text: row.script_text,
-                    language: row.language,
-                    title: row.title,
-                    topic: row.topic,
-                    ai_model_used: row.ai_model_used,
-                    is_fallback: row.is_fallback,
-                    tts_provider: row.tts_provider,
-                    tts_voice: row.tts_voice,
-                    tts_voice_gender: row.tts_voice_gender,
-                    chunk_plan: row.chunk_plan.and_then(|plan| serde_json::from_value(plan).ok()),
-                    spool_ref: row.spool_ref,
-                    audio_sha256: row.audio_sha256,
-                    audio_bytes: row.audio_bytes,
-                    duration_seconds: row.duration_seconds,
-                    ..Artefacts::default()
-                },
-            })
+    rows.into_iter().map(Podcast::try_from).collect()
+}
+
+/// A claimed row, and where its job stood.
+struct Row {
+    id: i64,
+    user_id: i64,
+    date: NaiveDate,
+    status: String,
+    attempt: i32,
+    moves: i32,
+    deadline_at: DateTime<Utc>,
+    now: DateTime<Utc>,
+    plan: String,
+    token: i64,
+    script_text: Option<String>,
+    language: Option<String>,
+    title: Option<String>,
+    topic: Option<String>,
+    ai_model_used: Option<String>,
+    is_fallback: Option<bool>,
+    tts_provider: Option<String>,
+    tts_voice: Option<String>,
+    tts_voice_gender: Option<String>,
+    chunk_plan: Option<serde_json::Value>,
+    spool_ref: Option<String>,
+    audio_sha256: Option<String>,
+    audio_bytes: Option<i64>,
+    duration_seconds: Option<i32>,
+    class: i32,
+    run_at: DateTime<Utc>,
+    looked_at: i64,
+}
+
+impl TryFrom<Row> for Podcast {
+    type Error = Error;
+
+    fn try_from(row: Row) -> Result<Self, Error> {
+        let status = row.status.parse().map_err(|unknown: crate::machine::UnknownStatus| Error::Unreadable {
+            table: "dailycast.daily_podcast",
+            column: "status",
+            id: row.id,
+            what: unknown.to_string(),
+        })?;
+        Ok(Self {
+            lease: Lease { podcast_id: row.id, token: row.token },
+            id: row.id,
+            user_id: row.user_id,
+            date: row.date,
+            status,
+            attempt: u32::try_from(row.attempt).unwrap_or_default(),
+            moves: row.moves,
+            deadline_at: row.deadline_at,
+            now: row.now,
+            plan: row.plan,
+            made: Artefacts {
+                script_text: row.script_text,
+                language: row.language,
+                title: row.title,
+                topic: row.topic,
+                ai_model_used: row.ai_model_used,
+                is_fallback: row.is_fallback,
+                tts_provider: row.tts_provider,
+                tts_voice: row.tts_voice,
+                tts_voice_gender: row.tts_voice_gender,
+                chunk_plan: row.chunk_plan.and_then(|plan| serde_json::from_value(plan).ok()),
+                spool_ref: row.spool_ref,
+                audio_sha256: row.audio_sha256,
+                audio_bytes: row.audio_bytes,
+                duration_seconds: row.duration_seconds,
+                ..Artefacts::default()
+            },
         })
-        .collect()
+    }
 }
 
 /// The leases that `worker_id` has had in the database for at least `age`. Compared with what the

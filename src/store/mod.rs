@@ -5,10 +5,10 @@
 //! carry their schema; bare names are views of the academy, found by the connection's
 //! `search_path`.
 //!
-//! Three pools: `pool` for everyone, `reads` for learners, and `hot` for the claim and the writer,
-//! which run the same few statements thousands of times over tables that grow from empty to
-//! millions of rows. Their plan must not depend on when it was made, so that pool is told to find
-//! rows by index only.
+//! Four pools: `pool` for everyone, `reads` for learners, `hot` for the claim and the writer, and
+//! `walks` for what the leader does with very many rows. The last two run the same few statements
+//! over tables that grow from empty to millions of rows. Their plan must not depend on when it was
+//! made, so those pools are told to find rows by index only.
 
 pub mod academy;
 pub mod alerts;
@@ -57,6 +57,9 @@ pub const DUE_CHANNEL: &str = "dailycast_due";
 
 /// Connections of the hot pool: one for the claim, two for the writer.
 const HOT_CONNECTIONS: u32 = 3;
+
+/// Connections of the pool of the leader's walks: the sweep, the keeper and the watch for alerts.
+const WALK_CONNECTIONS: u32 = 2;
 
 /// The share of `database.max_connections` that is kept for learners: one in three.
 const READS_SHARE: u32 = 3;
@@ -159,6 +162,7 @@ pub struct Address {
 pub struct Store {
     pool: PgPool,
     hot: PgPool,
+    walks: PgPool,
     reads: Reads,
     options: PgConnectOptions,
     max_connections: u32,
@@ -202,11 +206,14 @@ impl Store {
             ("enable_mergejoin", "off"),
             ("jit", "off"),
         ]);
-        let hot = PgPoolOptions::new()
-            .max_connections(HOT_CONNECTIONS)
-            .acquire_timeout(Duration::from_secs(5))
-            .connect_lazy_with(by_index);
-        Self { pool, hot, reads, options, max_connections }
+        let indexed = |connections| {
+            PgPoolOptions::new()
+                .max_connections(connections)
+                .acquire_timeout(Duration::from_secs(5))
+                .connect_lazy_with(by_index.clone())
+        };
+        let (hot, walks) = (indexed(HOT_CONNECTIONS), indexed(WALK_CONNECTIONS));
+        Self { pool, hot, walks, reads, options, max_connections }
     }
 
     /// Connects once, past the pools, which would only say that no connection came in time.
@@ -232,6 +239,11 @@ impl Store {
     /// The pool of the claim and the writer.
     pub fn hot(&self) -> &PgPool {
         &self.hot
+    }
+
+    /// The pool of the leader's walks, which may take long and must not hold up claims and moves.
+    pub fn walks(&self) -> &PgPool {
+        &self.walks
     }
 
     /// The connections that are kept for learners.
@@ -279,7 +291,7 @@ impl Store {
     /// Closes the pools, and waits a little for their connections to be closed in order.
     pub async fn close(&self) {
         self.reads.close();
-        let closed = async { tokio::join!(self.hot.close(), self.pool.close()) };
+        let closed = async { tokio::join!(self.hot.close(), self.walks.close(), self.pool.close()) };
         // A connection that died unnoticed is never closed in order.
         let _ = tokio::time::timeout(GOODBYE, closed).await;
     }

@@ -167,9 +167,7 @@ pub async fn write(store: &Store, worker_id: i32, moves: &[Move]) -> Result<Hash
                     made, cost, error_kind, error_message, provider, duration_ms, nth)
         ), moved as (
             update dailycast.daily_podcast p
-            set status = m.to_status,
-                attempt = m.attempt,
-                crashes = 0, moves = p.moves + 1,
+            set status = m.to_status, attempt = m.attempt, crashes = 0, moves = p.moves + 1,
                 next_attempt_at = coalesce(now() + m.rest_ms * interval '1 millisecond', p.next_attempt_at),
                 lease_token = case when m.go_on then p.lease_token end, worker_id = case when m.go_on then p.worker_id end,
                 finished_at = case when not m.go_on and m.rest_ms is null then now() end,
@@ -194,11 +192,9 @@ pub async fn write(store: &Store, worker_id: i32, moves: &[Move]) -> Result<Hash
                 object_key = coalesce(m.made->>'object_key', p.object_key),
                 object_etag = coalesce(m.made->>'object_etag', p.object_etag),
                 metadata = coalesce(m.made->'metadata', p.metadata),
-                cost_micro_usd = p.cost_micro_usd + m.cost,
-                updated_at = now()
+                cost_micro_usd = p.cost_micro_usd + m.cost, updated_at = now()
             from move m
-            where p.id = m.podcast_id and p.lease_token = m.token and p.status = m.from_status
-              and p.moves = m.nth
+            where p.id = m.podcast_id and p.lease_token = m.token and p.status = m.from_status and p.moves = m.nth
             -- not the script, which would be copied for each reader of this
             returning p.id, p.finished_at is not null as finished, p.next_attempt_at, m.rest_ms, m.token, m.event,
                       m.from_status, m.to_status, m.tried, m.provider, m.duration_ms, m.cost, m.error_kind,

@@ -103,7 +103,7 @@ pub async fn prune_jobs(store: &Store, days: i32) -> Result<u64, Error> {
         days,
         QUEUE,
     )
-    .execute(store.hot())
+    .execute(store.walks())
     .await
     .map_err(Error::in_statement("prune_jobs"))?;
     Ok(gone.rows_affected())

@@ -65,17 +65,19 @@ pub async fn mend_page(store: &Store, after: i64, size: i64) -> Result<Page, Err
         ), jobless as (
             select id, next_attempt_at from freed
             union
-            select page.id, page.next_attempt_at from page
-            where page.lease_token is null
-              and not exists (
-                  select from apalis.jobs j
-                  where j.id = dailycast.job_id(page.id) and j.status = 'Pending'
-                    and j.run_at <= greatest(page.next_attempt_at, now()) + interval '1 minute')
-            union
-            -- held, and its worker may not know: the claim that finds the job gives it to the holder
-            select page.id, page.next_attempt_at from page
-            where page.lease_token is not null
-              and not exists (select from apalis.jobs j where j.id = dailycast.job_id(page.id))
+            select page.id, page.next_attempt_at
+            from page
+            -- one by one: with the statistics of an empty queue they would all be read for each page
+            left join lateral (
+                select status, run_at from apalis.jobs where id = dailycast.job_id(page.id) limit 1
+            ) as job on true
+            where case when page.lease_token is null
+                -- nothing will move it
+                then job.status is distinct from 'Pending'
+                     or job.run_at > greatest(page.next_attempt_at, now()) + interval '1 minute'
+                -- held, and its worker may not know: the claim that finds the job gives it to the holder
+                else job.status is null
+            end
         ), armed as (
             select dailycast.arm_jobs(array_agg(id), array_agg(next_attempt_at), 0) as n
             from jobless having count(*) > 0
@@ -85,7 +87,7 @@ pub async fn mend_page(store: &Store, after: i64, size: i64) -> Result<Page, Err
         after,
         size,
     )
-    .fetch_one(store.hot())
+    .fetch_one(store.walks())
     .await
     .map_err(Error::in_statement("mend_unfinished"))?;
     Ok(Page { next_after: row.last.filter(|_| row.seen == size), freed: row.freed, armed: row.armed })

@@ -100,7 +100,7 @@ pub async fn given_up(store: &Store) -> Result<Vec<GivenUp>, Error> {
         where p.status = 'failed' and p.is_active and p.error_kind is distinct from 'cancelled'
         group by 1, 2, 3 order by 4 desc"#
     )
-    .fetch_all(store.hot())
+    .fetch_all(store.walks())
     .await
     .map_err(Error::in_statement("watched_failures"))
 }
@@ -117,7 +117,7 @@ pub async fn finished(store: &Store, date: NaiveDate, most: i64) -> Result<i64, 
         date,
         most,
     )
-    .fetch_one(store.hot())
+    .fetch_one(store.walks())
     .await
     .map_err(Error::in_statement("watched_finished"))
 }
@@ -136,7 +136,7 @@ pub async fn late(store: &Store, date: NaiveDate) -> Result<i64, Error> {
         date,
         MOST_LATE,
     )
-    .fetch_one(store.hot())
+    .fetch_one(store.walks())
     .await
     .map_err(Error::in_statement("watched_late"))
 }
@@ -157,7 +157,7 @@ pub async fn stuck_page(store: &Store, after: i64, size: i64) -> Result<Page, Er
         after,
         size,
     )
-    .fetch_all(store.hot())
+    .fetch_all(store.walks())
     .await
     .map_err(Error::in_statement("watched_stuck"))?;
     let seen: i64 = rows.iter().map(|row| row.seen).sum();
@@ -183,7 +183,7 @@ pub async fn without_room(store: &Store) -> Result<Vec<(String, i64)>, Error> {
               where p.id = e.podcast_id and p.finished_at is null and p.error_kind = 'spool_full')
         group by 1"#
     )
-    .fetch_all(store.hot())
+    .fetch_all(store.walks())
     .await
     .map_err(Error::in_statement("watched_spools"))?;
     Ok(rows.into_iter().map(|row| (row.host, row.podcasts)).collect())

@@ -20,8 +20,9 @@ use crate::{
 
 use super::{Settings, held::Held, host, liveness::Liveness};
 
-/// How often dead workers are looked for.
-const LOOK: Duration = Duration::from_millis(500);
+/// How often dead workers are looked for. A death is proved by two missed beats, so that after this
+/// it is known within the three seconds that are promised.
+const LOOK: Duration = Duration::from_millis(800);
 
 /// How often the unfinished podcasts are looked through, and the pause between two pages of one
 /// round: a million of them are looked through within a minute.

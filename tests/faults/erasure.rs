@@ -80,6 +80,7 @@ async fn an_erasure_goes_on_where_a_killed_worker_left_it() {
     let heir = ground.worker("heir");
     until("the object is gone", async || objects_of_learner(&ground) == 0).await;
     until("the alert is resolved", async || alerts_open(&ground, "storage").await == 0).await;
+    until("the killed one is buried", async || ground.count("worker", "stopped_at is null").await == 1).await;
     ground.stop(heir).await;
     later(&ground).await;
     let last = ground.worker("last");

@@ -143,9 +143,14 @@ async fn a_server_without_room_is_waited_for() {
     .await;
     let told = worker.says("trying again");
     worker.until_it_says("trying again", told + 3).await;
-    // The server may have come up again by itself, or have given up.
-    until("the server is up or down", async || server.is_down() || server.is_up().await).await;
     server.empty_the_disk();
-    server.start();
+    // The server may come up again by itself, or have given up.
+    until("the server is up", async || {
+        if server.is_down() {
+            server.start();
+        }
+        server.is_up().await
+    })
+    .await;
     ends_well(&ground, &simulator, vec![worker]).await;
 }

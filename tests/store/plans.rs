@@ -75,6 +75,22 @@ async fn the_claim_and_the_writer_find_rows_by_index_whatever_the_tables_hold() 
     }
 }
 
+/// A queue that was emptied by the last night still has its pages, and the statistics say that there
+/// is nothing in them. Then every way to read it looks as good as any other.
+#[tokio::test]
+async fn the_queue_is_not_read_as_a_whole_when_statistics_say_it_is_empty() {
+    let night = TestNight::new().await.enqueued(2_000).await;
+    let emptied = "update pg_class set reltuples = 0, relpages = 1000 where oid = 'apalis.jobs'::regclass";
+    assert_eq!(night.execute(emptied).await, 1);
+    for name in ["claim_podcasts", "look_for_due", "write_moves", "let_go", "mend_unfinished"] {
+        let plan = plan(night.store.hot(), name).await;
+        let lines: Vec<&str> = plan.lines().collect();
+        let whole = lines.windows(2).filter(|pair| pair[0].contains("jobs") && pair[0].contains("Scan"));
+        let whole: Vec<_> = whole.filter(|pair| !pair[1].contains("Index Cond")).collect();
+        assert!(whole.is_empty(), "{name} reads all of the queue: {whole:?}\n{plan}");
+    }
+}
+
 #[tokio::test]
 async fn what_the_rules_of_alerts_ask_is_found_by_index() {
     let night = TestNight::new().await;

@@ -62,11 +62,6 @@ const QUERIES: &[(&str, &str)] = &[
                                 where r.podcast_id = podcast_event.podcast_id
                                   and (r.event = 'requeued' or r.event = 'audio_lost' and podcast_event.event = 'audio_ready'))",
     ),
-    ("finished without a time, or with audio missing",
-        "select id::text from dailycast.daily_podcast where status in ('completed', 'completed_with_fallback')
-         and (finished_at is null or object_key is null or object_etag is null or audio_url is null
-              or audio_sha256 is null or audio_bytes is null or duration_seconds is null)",
-    ),
     (
         "a chunk was paid for twice",
         "select p.id::text from dailycast.daily_podcast p

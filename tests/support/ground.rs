@@ -335,8 +335,10 @@ impl Ground {
         checker::assert_nothing_is_left(self.pool(), &self.spool()).await;
     }
 
-    /// Tells a worker to stop and waits until it has, in order.
+    /// Tells a worker to stop and waits until it has, in order. One that has only just been begun does
+    /// not listen yet.
     pub async fn stop(&self, worker: Process) {
+        worker.until_it_says("worker started", 1).await;
         worker.signal("TERM");
         assert_eq!(worker.exit_code().await, 0);
     }

@@ -6,6 +6,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    time::Duration,
 };
 
 use dailycast::local::postgres::{Cluster, Durability};
@@ -77,20 +78,24 @@ impl Postgres {
         self.cluster = open(self.cluster.dir());
     }
 
-    /// True when it takes connections.
+    /// True when it takes connections. One that goes down may never answer.
     pub async fn is_up(&self) -> bool {
-        self.execute("select 1").await.is_ok()
+        let asked = tokio::time::timeout(Duration::from_secs(5), self.execute("select 1")).await;
+        matches!(asked, Ok(Ok(())))
     }
 
     /// True when its process is gone.
     pub fn is_down(&self) -> bool {
-        !self.data().join("postmaster.pid").exists()
+        self.pid().is_none_or(|pid| !runs(pid))
+    }
+
+    fn pid(&self) -> Option<u32> {
+        fs::read_to_string(self.data().join("postmaster.pid")).ok()?.lines().next()?.parse().ok()
     }
 
     /// `kill -9` of all its processes, as when its host is lost.
     pub async fn kill(&self) {
-        let pid_file = self.data().join("postmaster.pid");
-        let postmaster: u32 = fs::read_to_string(&pid_file).unwrap().lines().next().unwrap().parse().unwrap();
+        let postmaster = self.pid().unwrap();
         let mut pids = vec![postmaster];
         pids.extend(children_of(postmaster));
         let mut kill = Command::new("kill");
@@ -98,7 +103,7 @@ impl Postgres {
         kill.args(["-s", "KILL"]).args(pids.iter().map(u32::to_string)).stderr(Stdio::null()).status().unwrap();
         until("the killed server is gone", async || pids.iter().all(|pid| !runs(*pid))).await;
         // Nobody is to be told to stop when this is dropped.
-        fs::remove_file(pid_file).unwrap();
+        fs::remove_file(self.data().join("postmaster.pid")).unwrap();
     }
 
     /// A standby that has received every commit before it is acknowledged.

@@ -145,7 +145,7 @@ impl Fetcher {
         let Ok(all) = u32::try_from(self.slots) else { return false };
         let Ok(slot) = Arc::clone(&self.free).try_acquire_many_owned(all) else { return false };
         let suspect = async {
-            match claim::is_any_due(&self.store, Wanted::Suspect, &Marks::default()).await? {
+            match claim::is_any_due(&self.store, Wanted::Suspect, &mut Marks::default()).await? {
                 true => claim::claim(&self.store, self.worker_id, 1, Wanted::Suspect).await,
                 false => Ok(Vec::new()),
             }
@@ -189,7 +189,7 @@ impl Front {
         if is_whole {
             self.marks = Marks::default();
         }
-        let is_any = !self.is_idle || claim::is_any_due(store, Wanted::Healthy, &self.marks).await?;
+        let is_any = !self.is_idle || claim::is_any_due(store, Wanted::Healthy, &mut self.marks).await?;
         let claimed = if is_any {
             claim::claim_behind(store, worker_id, limit, Wanted::Healthy, &mut self.marks).await?
         } else {
