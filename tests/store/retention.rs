@@ -78,14 +78,17 @@ async fn two_who_prune_at_once_delete_everything_once() {
 async fn a_night_goes_with_its_last_podcast() {
     let night = TestNight::new().await.enqueued(2).await;
     aged(&night).await;
+    let date = night.deadline_at.date_naive();
     night
-        .execute(
+        .execute(&format!(
             "insert into dailycast.night (date, started_by, scheduled_for, deadline_at, state, enqueued_at, finished_at)
              select distinct date, 'test', now(), now(), 'finished', now(), now() from dailycast.daily_podcast;
-             insert into dailycast.night (date, started_by, scheduled_for, deadline_at) values (now()::date, 'test', now(), now());
+             insert into dailycast.night (date, started_by, scheduled_for, deadline_at)
+             values ('{date}', 'test', now(), now());
              insert into dailycast.erased_spending values
-                 (now()::date - 40, 'free', 'polly', 'standard', 1, 0, 0, 0, 9, 0, 5), (now()::date, 'free', 'polly', 'standard', 1, 0, 0, 0, 9, 0, 5)",
-        )
+                 ('{date}'::date - 40, 'free', 'polly', 'standard', 1, 0, 0, 0, 9, 0, 5),
+                 ('{date}', 'free', 'polly', 'standard', 1, 0, 0, 0, 9, 0, 5)"
+        ))
         .await;
     retention::prune_nights(night.pool(), 30).await.unwrap();
     assert_eq!(count(&night, "dailycast.night").await, 2);

@@ -132,11 +132,12 @@ async fn the_past_goes_while_a_night_is_made_and_read() {
     const OLD: i64 = 6_000;
     const NEW: i64 = 300;
     let night = TestNight::new().await.enqueued(NEW).await;
+    let today = night.deadline_at.date_naive();
     night
         .execute(&format!(
             "with old as (
                  insert into dailycast.daily_podcast (user_id, date, deadline_at)
-                 select 1 + n % {NEW}, now()::date - 31 - n / {NEW}, now() from generate_series(0, {OLD} - 1) n
+                 select 1 + n % {NEW}, '{today}'::date - 32 - n / {NEW}, now() from generate_series(0, {OLD} - 1) n
                  returning id
              ), lines as (
                  insert into dailycast.podcast_event (podcast_id, event, to_status)
@@ -146,13 +147,13 @@ async fn the_past_goes_while_a_night_is_made_and_read() {
                  (podcast_id, provider, model, operation, units, cost_micro_usd, latency_ms, outcome)
              select id, 'test', 'test', 'script', '{{}}', 1, 1, 'ok' from old;
              update dailycast.daily_podcast set status = 'failed', error_kind = 'internal', finished_at = now()
-             where date < now()::date - 30"
+             where date < '{today}'"
         ))
         .await;
-    let today = night.deadline_at.date_naive();
     let work = Uploading::new(NEW as usize);
     let worker = night.worker(&work);
-    let is_over = || async { night.count("finished_at is null or date < now()::date - 30").await == 0 };
+    let unfinished_or_old = format!("finished_at is null or date < '{today}'");
+    let is_over = async || night.count(&unfinished_or_old).await == 0;
     let read = async {
         let mut reads = 0_i64;
         while !is_over().await {
