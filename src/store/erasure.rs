@@ -32,9 +32,9 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::Serialize;
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 
-use super::{Error, academy};
+use super::{Error, QUEUE, academy};
 
 /// Looks at which a learner must have been missed.
 pub const LOOKS: i32 = 3;
@@ -281,17 +281,55 @@ pub async fn due(pool: &PgPool, limit: i64) -> Result<Vec<Due>, Error> {
 /// # Errors
 /// [`Error::Database`].
 pub async fn delete_podcasts(pool: &PgPool, user_id: i64, size: i64) -> Result<i64, Error> {
-    let gone = sqlx::query_scalar!(
+    let mut transaction = pool.begin().await.map_err(Error::in_statement("lock_erased"))?;
+    let page = lock(&mut transaction, user_id, size).await?;
+    if page.is_empty() {
+        return Ok(0);
+    }
+    delete_locked(&mut transaction, user_id, &page).await?;
+    transaction.commit().await.map_err(Error::in_statement("erase_podcasts"))?;
+    sqlx::query!(
+        r#"/* erase_jobs */
+        delete from apalis.jobs
+        where job_type || '' = $2
+          and id = any (array(select dailycast.job_id(id) from unnest($1::bigint[]) as gone (id)))"#,
+        &page,
+        QUEUE,
+    )
+    .execute(pool)
+    .await
+    .map_err(Error::in_statement("erase_jobs"))?;
+    Ok(i64::try_from(page.len()).unwrap_or(i64::MAX))
+}
+
+/// Locks up to `size` podcasts of a learner. A move that is being written has its row, and ends
+/// before this does; so the statement behind it sees the move's lines, which one that began
+/// before would leave behind for ever. Whoever wants to write one later finds no row.
+async fn lock(connection: &mut PgConnection, user_id: i64, size: i64) -> Result<Vec<i64>, Error> {
+    sqlx::query_scalar!(
+        r#"/* lock_erased */
+        select id from dailycast.daily_podcast
+        where id = any (array(
+            select id from (
+                select id from dailycast.daily_podcast where user_id = $1 and is_active
+                union all
+                select id from dailycast.daily_podcast where user_id = $1 and not is_active
+            ) of_learner order by id limit $2))
+        order by id for update"#,
+        user_id,
+        size,
+    )
+    .fetch_all(connection)
+    .await
+    .map_err(Error::in_statement("lock_erased"))
+}
+
+/// Deletes podcasts that are locked, with their events and calls, and notes what these had cost.
+async fn delete_locked(connection: &mut PgConnection, user_id: i64, page: &[i64]) -> Result<(), Error> {
+    sqlx::query!(
         r#"/* erase_podcasts */
         with gone as (
-            delete from dailycast.daily_podcast
-            where id = any (array(
-                select id from (
-                    select id from dailycast.daily_podcast where user_id = $1 and is_active
-                    union all
-                    select id from dailycast.daily_podcast where user_id = $1 and not is_active
-                ) of_learner order by id limit $2))
-            returning id, date, plan
+            delete from dailycast.daily_podcast where id = any ($2) returning id, date, plan
         ), events as (
             delete from dailycast.podcast_event where podcast_id = any (array(select id from gone))
         ), calls as (
@@ -315,28 +353,16 @@ pub async fn delete_podcasts(pool: &PgPool, user_id: i64, size: i64) -> Result<i
                 output_tokens = s.output_tokens + excluded.output_tokens,
                 characters = s.characters + excluded.characters, requests = s.requests + excluded.requests,
                 cost_micro_usd = s.cost_micro_usd + excluded.cost_micro_usd
-        ), counted as (
-            update dailycast.erasure set podcasts = podcasts + (select count(*) from gone), found_at = now()
-            where user_id = $1 and exists (select from gone)
         )
-        select id from gone"#,
+        update dailycast.erasure set podcasts = podcasts + (select count(*) from gone), found_at = now()
+        where user_id = $1"#,
         user_id,
-        size,
+        page,
     )
-    .fetch_all(pool)
+    .execute(connection)
     .await
     .map_err(Error::in_statement("erase_podcasts"))?;
-    if !gone.is_empty() {
-        sqlx::query!(
-            r#"/* erase_jobs */
-            delete from apalis.jobs where id = any (array(select dailycast.job_id(id) from unnest($1::bigint[]) as gone (id)))"#,
-            &gone,
-        )
-        .execute(pool)
-        .await
-        .map_err(Error::in_statement("erase_jobs"))?;
-    }
-    Ok(i64::try_from(gone.len()).unwrap_or(i64::MAX))
+    Ok(())
 }
 
 /// Ends a pass that deleted so many objects. When nothing at all was found for [`QUIET_MINUTES`]

@@ -41,6 +41,8 @@ pub async fn prune(pool: &PgPool, days: i32, size: i64, behind: Option<(NaiveDat
                 where date < (now() - make_interval(days => $1))::date and (date, id) > ($3, $4)
                   and finished_at is not null
                 order by date, id limit $2))
+              -- asked again of the row as it is: who waited for a requeue finds it unfinished
+              and finished_at is not null
             returning id, date
         ), events as (
             delete from dailycast.podcast_event where podcast_id = any (array(select id from old))

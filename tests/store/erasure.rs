@@ -254,6 +254,43 @@ async fn two_who_erase_at_once_count_once() {
     assert_eq!((erased[0].learners, erased[0].podcasts, erased[0].objects), (1, 4, 1));
 }
 
+/// Lines of a move that is written while its podcast is erased go with it, and what its call has
+/// cost is kept.
+#[tokio::test]
+async fn a_move_that_is_not_committed_yet_leaves_nothing_behind() {
+    let night = night(2).await;
+    let podcasts = traces::podcasts(night.pool()).await;
+    let mut writing = night.pool().begin().await.unwrap();
+    let written = format!(
+        "update dailycast.daily_podcast set moves = moves + 1 where id = {0};
+         insert into dailycast.podcast_event (podcast_id, event, to_status) values ({0}, 'attempt_failed', 'pending');
+         insert into dailycast.provider_call
+             (podcast_id, provider, model, operation, units, cost_micro_usd, latency_ms, outcome)
+         values ({0}, 'polly', 'standard', 'speech', '{{}}', 400, 9, 'ok')",
+        podcasts[0]
+    );
+    sqlx::raw_sql(sqlx::AssertSqlSafe(written)).execute(&mut *writing).await.unwrap();
+    let commit = async {
+        night.until_waiting("lock_erased").await;
+        writing.commit().await.unwrap();
+    };
+    let (erased, ()) = tokio::join!(erasure::delete_podcasts(night.pool(), traces::LEARNER, 10), commit);
+    assert_eq!(erased.unwrap(), 1);
+    assert_eq!(traces::of_learner(night.pool(), &podcasts).await, Vec::<String>::new());
+    let month = night.deadline_at.date_naive().with_day(1).unwrap();
+    let spent = costs::month(night.pool(), month).await.unwrap().spent;
+    assert_eq!(spent.iter().map(|spent| spent.cost_micro_usd).sum::<i64>(), 400);
+}
+
+#[tokio::test]
+async fn a_job_of_another_queue_is_nobodys() {
+    let night = night(1).await;
+    night.execute("update apalis.jobs set job_type = 'another.queue'").await;
+    assert_eq!(erasure::delete_podcasts(night.pool(), traces::LEARNER, 10).await.unwrap(), 1);
+    let jobs: i64 = sqlx::query_scalar("select count(*) from apalis.jobs").fetch_one(night.pool()).await.unwrap();
+    assert_eq!(jobs, 1);
+}
+
 /// A podcast that a worker holds goes like any other, and its job too.
 #[tokio::test]
 async fn a_podcast_that_is_held_is_fenced_off() {

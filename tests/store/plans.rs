@@ -127,7 +127,8 @@ async fn the_past_and_who_left_are_found_by_index_in_the_common_pool() {
              analyze apalis.jobs; analyze academy.learner",
         )
         .await;
-    let statements = ["prune_podcasts", "prune_nights", "erase_podcasts", "erase_jobs", "look_for_missing"];
+    let statements =
+        ["prune_podcasts", "prune_nights", "lock_erased", "erase_podcasts", "erase_jobs", "look_for_missing"];
     for (name, pool) in
         statements.map(|name| (name, night.pool())).into_iter().chain([("prune_jobs", night.store.hot())])
     {

@@ -53,6 +53,25 @@ async fn a_podcast_is_kept_as_many_days_as_is_said() {
     assert_eq!(night.count("date = now()::date - 30").await, 1);
 }
 
+/// A podcast that is requeued while it is pruned is no longer over.
+#[tokio::test]
+async fn what_is_requeued_at_this_moment_stays() {
+    let night = TestNight::new().await.enqueued(2).await;
+    aged(&night).await;
+    let mut requeueing = night.pool().begin().await.unwrap();
+    let requeued = "update dailycast.daily_podcast set status = 'pending', finished_at = null, error_kind = null
+                    where user_id = 1";
+    sqlx::raw_sql(requeued).execute(&mut *requeueing).await.unwrap();
+    let commit = async {
+        night.until_waiting("prune_podcasts").await;
+        requeueing.commit().await.unwrap();
+    };
+    let (pruned, ()) = tokio::join!(retention::prune(night.pool(), 30, 10, None), commit);
+    assert_eq!(pruned.unwrap().podcasts, 1);
+    assert_eq!(night.count("user_id = 1 and finished_at is null").await, 1);
+    assert_eq!(count(&night, "dailycast.podcast_event").await, 1);
+}
+
 #[tokio::test]
 async fn two_who_prune_at_once_delete_everything_once() {
     let night = TestNight::new().await.enqueued(60).await;

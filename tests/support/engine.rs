@@ -97,6 +97,14 @@ impl TestNight {
         until(what, holds).await;
     }
 
+    /// Waits until a statement waits for a lock.
+    pub async fn until_waiting(&self, statement: &str) {
+        let waiting = "select exists (select from pg_stat_activity where datname = current_database()
+                       and wait_event_type = 'Lock' and query like '%/* ' || $1 || ' */%')";
+        let waits = async || sqlx::query_scalar(waiting).bind(statement).fetch_one(self.pool()).await.unwrap();
+        self.until("the statement waits for a lock", waits).await;
+    }
+
     /// Starts a worker.
     pub fn worker<W: Work>(&self, work: &Arc<W>) -> TestWorker {
         self.worker_with(work, |_| {})
