@@ -128,7 +128,8 @@ async fn jobs_that_nobody_will_take_are_thrown_away() {
             "insert into apalis.jobs (id, job_type, job, status, done_at, idempotency_key) values
                  ('old', 'dailycast.podcast', '', 'Killed', now() - interval '31 days', 'old'),
                  ('new', 'dailycast.podcast', '', 'Killed', now() - interval '29 days', 'new'),
-                 ('other', 'another.queue', '', 'Running', null, 'other')",
+                 ('other', 'another.queue', '', 'Running', null, 'other'),
+                 ('other parked', 'another.queue', '', 'Killed', now() - interval '31 days', 'parked')",
         )
         .await;
     night.execute(&format!("update apalis.jobs set lock_by = 'dailycast-{worker}' where id = 'other'")).await;
@@ -139,5 +140,5 @@ async fn jobs_that_nobody_will_take_are_thrown_away() {
     .fetch_all(night.pool())
     .await
     .unwrap();
-    assert_eq!(left, ["new", "other", "ours", "ours"]);
+    assert_eq!(left, ["new", "other", "other parked", "ours", "ours"]);
 }
