@@ -274,8 +274,9 @@ pub struct Rescued {
 /// a suspect: it comes last and runs alone, and if it was alone already it gets no job, since it
 /// has brought its worker down (the caller gives it up).
 ///
-/// A worker that was heard since it was looked at lives: whoever looked may itself have been
-/// stopped before it came here.
+/// `None` when it was not declared dead here: a worker that was heard since it was looked at lives
+/// (whoever looked may itself have been stopped before it came here), and of two who declare the
+/// same one dead, one does.
 ///
 /// # Errors
 /// [`Error::Database`].
@@ -284,9 +285,8 @@ pub async fn declare_dead(
     silent: &Silent,
     reason: &str,
     crash_limit: u32,
-) -> Result<Vec<Rescued>, Error> {
-    sqlx::query_as!(
-        Rescued,
+) -> Result<Option<Vec<Rescued>>, Error> {
+    let rows = sqlx::query!(
         r#"/* declare_dead */
         with dead as (
             update dailycast.worker set stopped_at = now(), stop_reason = $2
@@ -317,8 +317,9 @@ pub async fn declare_dead(
         ), told as (
             select pg_notify('dailycast_due', '') from armed
         )
-        -- a select that nobody reads is not carried out
-        select id as podcast_id, status, crashes, alone as "alone!" from rescued
+        -- one row at least for who is dead; a select that nobody reads is not carried out
+        select r.id as "podcast_id?", r.status as "status?", r.crashes as "crashes?", r.alone as "alone?"
+        from dead left join rescued r on true
         where (select count(*) from told) >= 0"#,
         silent.id,
         reason,
@@ -327,7 +328,13 @@ pub async fn declare_dead(
     )
     .fetch_all(store.pool())
     .await
-    .map_err(Error::in_statement("declare_dead"))
+    .map_err(Error::in_statement("declare_dead"))?;
+    let is_dead = !rows.is_empty();
+    let rescued = rows.into_iter().filter_map(|row| {
+        let (podcast_id, status, crashes, alone) = (row.podcast_id?, row.status?, row.crashes?, row.alone?);
+        Some(Rescued { podcast_id, status, crashes, alone })
+    });
+    Ok(is_dead.then(|| rescued.collect()))
 }
 
 /// Ends the session of a worker that was declared dead though its connection still stands. A

@@ -91,7 +91,9 @@ impl Sweep {
             } else {
                 continue;
             };
-            let rescued = workers::declare_dead(&self.store, &silent, reason, self.settings.crash_limit).await?;
+            let declared = workers::declare_dead(&self.store, &silent, reason, self.settings.crash_limit).await?;
+            // It was heard meanwhile and keeps its session, or another has done all this.
+            let Some(rescued) = declared else { continue };
             tracing::warn!(
                 worker.id = silent.id,
                 worker.name = silent.name,

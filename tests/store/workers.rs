@@ -66,10 +66,10 @@ async fn what_the_dead_held_goes_back_by_the_front_door() {
     let (dead, heir) = (register(&night).await, register(&night).await);
     let held = claim::claim(&night.store, dead, 2, Wanted::Healthy).await.unwrap();
     let silent = seen_silent(&night, dead).await;
-    let rescued = workers::declare_dead(&night.store, &silent, "a test", 3).await.unwrap();
+    let rescued = workers::declare_dead(&night.store, &silent, "a test", 3).await.unwrap().unwrap();
     assert_eq!(rescued.len(), 2);
     assert!(rescued.iter().all(|podcast| podcast.crashes == 1 && !podcast.alone));
-    assert!(workers::declare_dead(&night.store, &silent, "again", 3).await.unwrap().is_empty());
+    assert!(workers::declare_dead(&night.store, &silent, "again", 3).await.unwrap().is_none());
     let claimed = claim::claim(&night.store, heir, 5, Wanted::Healthy).await.unwrap();
     assert_eq!(claimed.len(), 3);
     assert!(held.iter().all(|old| claimed.iter().any(|new| new.id == old.id && new.lease.token > old.lease.token)));
@@ -87,9 +87,18 @@ async fn who_is_heard_after_all_is_not_declared_dead() {
     // The judge is stopped here; meanwhile the worker is heard again.
     let mut session = Session::open(&night.store, worker).await.unwrap();
     assert_eq!(session.beat().await.unwrap(), Beat::Alive);
-    assert!(workers::declare_dead(&night.store, &silent, "a test", 3).await.unwrap().is_empty());
+    assert!(workers::declare_dead(&night.store, &silent, "a test", 3).await.unwrap().is_none());
     assert_eq!(session.beat().await.unwrap(), Beat::Alive);
     assert_eq!(night.count("lease_token is not null and crashes = 0").await, 1);
+}
+
+#[tokio::test]
+async fn who_held_nothing_is_declared_dead_as_well() {
+    let night = TestNight::new().await.enqueued(1).await;
+    let worker = register(&night).await;
+    let silent = seen_silent(&night, worker).await;
+    let rescued = workers::declare_dead(&night.store, &silent, "a test", 3).await.unwrap();
+    assert_eq!(rescued.map(|rescued| rescued.len()), Some(0));
 }
 
 #[tokio::test]
@@ -117,7 +126,8 @@ async fn who_was_in_flight_at_several_deaths_runs_alone_and_then_no_more() {
     let worker = register(&night).await;
     assert!(claim::claim(&night.store, worker, 5, Wanted::Healthy).await.unwrap().is_empty());
     assert_eq!(claim::claim(&night.store, worker, 1, Wanted::Suspect).await.unwrap().len(), 1);
-    let rescued = workers::declare_dead(&night.store, &seen_silent(&night, worker).await, "a test", 3).await.unwrap();
+    let silent = seen_silent(&night, worker).await;
+    let rescued = workers::declare_dead(&night.store, &silent, "a test", 3).await.unwrap().unwrap();
     assert_eq!(rescued.len(), 1);
     assert!(rescued[0].alone && rescued[0].crashes == 4, "proved to have brought its worker down");
     let jobs: i64 = sqlx::query_scalar("select count(*) from apalis.jobs where status = 'Pending'")

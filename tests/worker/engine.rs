@@ -13,12 +13,12 @@ use dailycast::{
     podcast::{Failure, Outcome},
     store::{
         night, podcasts,
-        workers::{self, Silent},
+        workers::{self, Beat, Session, Silent},
     },
 };
 
 use crate::{
-    store::nights::schedule,
+    store::{claim::register, nights::schedule},
     support::engine::{Scripted, TestNight},
 };
 
@@ -195,7 +195,8 @@ async fn a_worker_declared_dead_drops_what_it_holds_and_begins_anew() {
                 lease_ran_out: true,
                 heartbeat_at: heartbeat_at.fetch_one(night.pool()).await.unwrap(),
             };
-            workers::declare_dead(&night.store, &silent, "a test", 3).await.unwrap().len() == 8
+            let rescued = workers::declare_dead(&night.store, &silent, "a test", 3).await.unwrap();
+            rescued.is_some_and(|rescued| rescued.len() == 8)
         })
         .await;
     gate.add_permits(10_000);
@@ -205,6 +206,36 @@ async fn a_worker_declared_dead_drops_what_it_holds_and_begins_anew() {
     let registrations: i64 =
         sqlx::query_scalar("select count(*) from dailycast.worker").fetch_one(night.pool()).await.unwrap();
     assert_eq!(registrations, 2);
+}
+
+/// Who is heard between the look and the verdict keeps its session, and its lead if it has it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_wakes_up_before_the_verdict_keeps_its_session() {
+    let night = TestNight::new().await;
+    let sleeper = register(&night).await;
+    let mut session = Session::open(&night.store, sleeper).await.unwrap();
+    let silence = async |id: i32| {
+        let long_ago = "update dailycast.worker set heartbeat_at = now() - interval '1 hour' where id = ";
+        night.execute(&format!("{long_ago}{id}")).await
+    };
+    silence(sleeper).await;
+    let mut waking = night.pool().begin().await.unwrap();
+    let beat = format!("update dailycast.worker set heartbeat_at = now() + interval '1 hour' where id = {sleeper}");
+    sqlx::raw_sql(sqlx::AssertSqlSafe(beat)).execute(&mut *waking).await.unwrap();
+    let worker = night.worker(&Arc::new(Scripted::well()));
+    night.until_waiting("declare_dead").await;
+    waking.commit().await.unwrap();
+    // A later round is over when one who is really gone is declared dead.
+    let gone = register(&night).await;
+    silence(gone).await;
+    night
+        .until("the next one is declared dead", async || {
+            let is_dead = sqlx::query_scalar("select stopped_at is not null from dailycast.worker where id = $1");
+            is_dead.bind(gone).fetch_one(night.pool()).await.unwrap()
+        })
+        .await;
+    assert_eq!(session.beat().await.unwrap(), Beat::Alive);
+    worker.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
