@@ -410,15 +410,17 @@ pub async fn end_pass(pool: &PgPool, pass: Due, objects: i64) -> Result<bool, Er
     Ok(forgotten.rows_affected() > 0)
 }
 
-/// Lets all passes that are due wait for so many seconds: the store is away.
+/// Lets all passes that are due wait for so many seconds, or only this learner's.
 ///
 /// # Errors
 /// [`Error::Database`].
-pub async fn postpone(pool: &PgPool, seconds: f64) -> Result<u64, Error> {
+pub async fn postpone(pool: &PgPool, only: Option<i64>, seconds: f64) -> Result<u64, Error> {
     let waiting = sqlx::query!(
         r#"/* postpone_erasures */
-        update dailycast.erasure set due_at = now() + make_interval(secs => $1) where due_at <= now()"#,
+        update dailycast.erasure set due_at = now() + make_interval(secs => $1)
+        where due_at <= now() and ($2::bigint is null or user_id = $2)"#,
         seconds,
+        only,
     )
     .execute(pool)
     .await

@@ -16,6 +16,7 @@ use crate::{
     store::{
         self, Store,
         alerts::{self, Notice},
+        chain,
         erasure::{self, Census, Due},
         retention, sweep, workers,
     },
@@ -47,8 +48,8 @@ const ERASE: i64 = 500;
 /// Erasures that are read at once.
 const DUE: i64 = 20;
 
-/// How long erasures wait for a store that is away.
-const STORE_AWAY: Duration = Duration::from_secs(5 * 60);
+/// How long erasures wait for a store that is away, and one whose rows could not be deleted.
+const PUT_OFF: Duration = Duration::from_secs(5 * 60);
 
 /// Raised while erasures are held up: too many are missing, or the store does not delete.
 const HELD: &str = "erasure_held";
@@ -192,20 +193,20 @@ impl Sweep {
             has_more = false;
             attempt("erase learners who left", async {
                 let due = erasure::due(self.store.pool(), DUE).await?;
-                has_more = due.len() as i64 == DUE;
-                for pass in due {
-                    if ending.is_cancelled() || !self.live.may_call() || !self.pass(work, pass).await? {
-                        has_more = false;
-                        break;
+                for pass in &due {
+                    if ending.is_cancelled() || !self.live.may_call() || !self.pass(work, *pass).await? {
+                        return Ok(());
                     }
                 }
+                has_more = due.len() as i64 == DUE;
                 Ok(())
             })
             .await;
         }
     }
 
-    /// One pass; false when the store holds it up.
+    /// One pass; false when the store holds it up. Where the rows are what fails, this learner waits
+    /// and the others do not.
     async fn pass<W: Work>(&self, work: &W, pass: Due) -> Result<bool, store::Error> {
         let subject = STORAGE.to_owned();
         match erase(&self.store, pass, work.delete_objects_of(pass.user_id)).await {
@@ -219,9 +220,13 @@ impl Sweep {
                 self.tell(Notice::Resolve { kind: HELD, subject }).await?;
                 Ok(true)
             }
-            Err(Unfinished::Database(error)) => Err(error),
+            Err(Unfinished::Database(error)) => {
+                erasure::postpone(self.store.pool(), Some(pass.user_id), PUT_OFF.as_secs_f64()).await?;
+                tracing::warn!(error = chain(&error), "a learner could not be erased; it is tried again");
+                Ok(true)
+            }
             Err(Unfinished::Storage(failure)) => {
-                let waiting = erasure::postpone(self.store.pool(), STORE_AWAY.as_secs_f64()).await?;
+                let waiting = erasure::postpone(self.store.pool(), None, PUT_OFF.as_secs_f64()).await?;
                 tracing::warn!(
                     error.kind = failure.kind.as_str(),
                     error.message = failure.message,

@@ -126,6 +126,37 @@ async fn an_academy_that_lost_its_learners_raises_an_alert_that_goes_by_itself()
     night.assert_all_is_well().await;
 }
 
+/// A learner whose rows cannot be deleted waits; those behind are erased, and nobody is tried
+/// again and again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_erasure_that_fails_holds_up_no_other() {
+    let night = TestNight::new().await.enqueued(2).await;
+    night
+        .execute(
+            "create sequence public.tries;
+             create function public.refuse() returns trigger language plpgsql as
+                 $$ begin perform nextval('public.tries'); raise exception 'a test'; end $$;
+             create trigger refuse before delete on dailycast.daily_podcast for each row when (old.user_id = 1)
+             execute function public.refuse()",
+        )
+        .await;
+    // More than are read at once.
+    let learners: Vec<i64> = (1..=40).collect();
+    erasure::ask(night.pool(), &learners, "an operator").await.unwrap();
+    night.execute("update dailycast.erasure set due_at = now() - interval '1 hour' where user_id = 1").await;
+    let worker = night.worker(&Uploading::new(10));
+    until("all others are gone", async || {
+        let (on_the_way, _) = erasure::list(night.pool(), 99).await.unwrap();
+        on_the_way.iter().all(|learner| learner.user_id == 1 || learner.user_id == 2 && learner.podcasts == 1)
+    })
+    .await;
+    night.done().await;
+    worker.stop().await;
+    assert!(erasure::due(night.pool(), 99).await.unwrap().is_empty(), "the first waits");
+    let tries: i64 = sqlx::query_scalar("select last_value from public.tries").fetch_one(night.pool()).await.unwrap();
+    assert_eq!((tries, night.count("user_id = 1").await), (1, 1));
+}
+
 /// A month of old podcasts goes while a night is made and learners listen.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_past_goes_while_a_night_is_made_and_read() {
