@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    alert::shout,
     podcast::Failure,
     store::{
         self, Store,
@@ -245,12 +246,7 @@ impl Sweep {
     }
 
     async fn tell(&self, notice: Notice) -> Result<(), store::Error> {
-        for news in alerts::write(&self.store, vec![notice]).await? {
-            match news {
-                Notice::Raise { kind, message, .. } => tracing::warn!(alert.kind = kind, message, "alert raised"),
-                Notice::Resolve { kind, .. } => tracing::info!(alert.kind = kind, "alert resolved"),
-            }
-        }
+        shout(&alerts::write(&self.store, vec![notice]).await?);
         Ok(())
     }
 }
