@@ -115,25 +115,29 @@ fn signing_key(file: &Path) -> anyhow::Result<SigningKey> {
 }
 
 /// Makes sure that old episodes expire in the bucket, and says so. What stands against it is told
-/// with its mend and stops nobody: episodes are made and heard without the rule, too.
+/// with its mend and stops nobody: episodes are made and heard without the rule, too. True when they
+/// expire.
 ///
 /// # Errors
 /// As [`object_store`].
-pub async fn expire_episodes(config: &Config) -> anyhow::Result<()> {
+pub async fn expire_episodes(config: &Config) -> anyhow::Result<bool> {
     let days = config.storage.retention_days;
     match lifecycle::ensure(&s3(config, Missing::Tell)?, days).await {
         Ok(Expiry::Installed) => {
             tracing::info!(storage.retention_days = days, "the bucket lets old episodes expire now")
         }
         Ok(_) => {}
-        Err(obstacle) => tracing::warn!(
-            error.kind = obstacle.failure.kind.as_str(),
-            error.message = obstacle.failure.message,
-            mend = obstacle.mend,
-            "the bucket's rule that lets old episodes expire could not be made sure of"
-        ),
+        Err(obstacle) => {
+            tracing::warn!(
+                error.kind = obstacle.failure.kind.as_str(),
+                error.message = obstacle.failure.message,
+                mend = obstacle.mend,
+                "the bucket's rule that lets old episodes expire could not be made sure of"
+            );
+            return Ok(false);
+        }
     }
-    Ok(())
+    Ok(true)
 }
 
 /// Whether old episodes expire in the bucket, as `doctor` asks: changes nothing.

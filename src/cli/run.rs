@@ -4,7 +4,7 @@
 //! database, its migrations, the academy's views and the neighbours' settings are looked at. Only
 //! the store of episodes is asked while podcasts are made already.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use rand::RngExt as _;
@@ -23,6 +23,10 @@ use crate::{
     store::{Store, academy, listeners},
     worker::{self, fleet::Fleet, shutdown::Shutdown, steps::Steps},
 };
+
+/// The pause between two looks at a store that is not in order: at first, and at most.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
+const LOOK_AGAIN_LATEST: Duration = Duration::from_secs(60 * 60);
 
 /// Scheduler, worker and HTTP in one process.
 ///
@@ -101,18 +105,30 @@ async fn worker_of(context: &Context, store: &Store) -> anyhow::Result<(worker::
     Ok((settings, Arc::new(steps), fleet))
 }
 
-/// Tells when the store is not ready; else sees that old episodes expire there. It may be back before
-/// the first upload, and until then the audio is safe in the spool.
+/// Looks at the store until old episodes expire there, for as long as the process lives. It may be
+/// back before the first upload, and until then the audio is safe in the spool.
 async fn look_at_the_store(episodes: Arc<dyn ObjectStore>, config: Config) {
+    let mut pause = LOOK_AGAIN;
+    while !is_in_order(episodes.as_ref(), &config).await {
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LOOK_AGAIN_LATEST);
+    }
+}
+
+/// One look: tells what is wrong with the store, and makes its rule if there is none.
+async fn is_in_order(episodes: &dyn ObjectStore, config: &Config) -> bool {
     if let Err(failure) = episodes.ready().await {
         tracing::warn!(
             error.kind = failure.kind.as_str(),
             error.message = failure.message,
             "the store of episodes is not ready"
         );
-    } else if let Err(error) = neighbours::expire_episodes(&config).await {
-        tracing::warn!(error = format!("{error:#}"), "old episodes may not expire in the bucket");
+        return false;
     }
+    neighbours::expire_episodes(config).await.unwrap_or_else(|error| {
+        tracing::warn!(error = format!("{error:#}"), "old episodes may not expire in the bucket");
+        false
+    })
 }
 
 fn stop_on_signals() -> anyhow::Result<Shutdown> {

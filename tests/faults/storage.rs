@@ -40,6 +40,18 @@ async fn episodes_wait_for_the_store_and_are_requeued_when_it_is_back() {
     assert_eq!(told, planned);
 }
 
+/// A store that is away when the worker starts gets its rule when it is back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn old_episodes_expire_in_a_store_that_was_away_at_the_start() {
+    let mut ground = Ground::new(1).await;
+    ground.stop_s3().await;
+    let worker = ground.worker("patient");
+    worker.until_it_says("the store of episodes is not ready", 1).await;
+    ground.start_s3().await;
+    worker.until_it_says("the bucket lets old episodes expire now", 1).await;
+    ground.stop(worker).await;
+}
+
 async fn ids(ground: &Ground) -> Vec<String> {
     sqlx::query_scalar("select id::text from dailycast.daily_podcast order by id")
         .fetch_all(ground.pool())

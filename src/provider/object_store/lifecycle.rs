@@ -160,7 +160,7 @@ fn obstacle(refusal: Refusal, days: u32) -> Obstacle {
             "allow the key s3:GetLifecycleConfiguration and s3:PutLifecycleConfiguration on the bucket, or {by_hand}"
         ),
         (Some(404), _) => "make the bucket, or set storage.s3.bucket".to_owned(),
-        _ => "it is tried again when a worker starts; `dailycast doctor` shows how it stands".to_owned(),
+        _ => "it is tried again while a worker runs; `dailycast doctor` shows how it stands".to_owned(),
     };
     Obstacle { failure: refusal.into_failure(), mend }
 }
