@@ -3,12 +3,16 @@
 //! one that has failed again.
 //!
 //! HTTP/1.1 only, since a proxy in front speaks the rest. Who comes when all places are taken waits
-//! in the system's queue; so nobody is refused, and nothing here grows.
+//! in the system's queue; so nobody is refused, and nothing here grows. Meanwhile connections that
+//! are only kept are closed sooner, so that those who wait get a place.
 
 use std::{
     convert::Infallible,
     io,
-    sync::{Arc, atomic::Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -23,6 +27,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
     task::JoinSet,
+    time::Instant,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -42,6 +47,9 @@ const BUFFER: usize = 32 << 10;
 /// until others end.
 const AGAIN: Duration = Duration::from_millis(50);
 
+/// Failures that are no further apart than this are told once.
+const SPELL: Duration = Duration::from_secs(60);
+
 /// Takes at most `most` connections at a time until told to stop, then lets requests under way end.
 pub(super) async fn serve(
     listener: TcpListener,
@@ -50,17 +58,23 @@ pub(super) async fn serve(
     stop: CancellationToken,
 ) {
     let (endpoint, places) = (Arc::new(endpoint), Arc::new(Semaphore::new(most)));
-    let mut connections = JoinSet::new();
+    let (mut connections, mut failed_at) = (JoinSet::new(), None);
+    let is_full = Arc::new(AtomicBool::new(false));
     loop {
         tokio::select! {
             () = stop.cancelled() => break,
             Some(_) = connections.join_next() => {}
-            (place, accepted) = next(&listener, &places) => match accepted {
+            (place, accepted) = next(&listener, &places, &is_full) => match accepted {
                 Ok(stream) => {
-                    connections.spawn(connection(stream, Arc::clone(&endpoint), stop.clone(), place));
+                    stream.set_nodelay(true).ok();
+                    let line = Patient::new(stream, Arc::clone(&is_full));
+                    connections.spawn(connection(line, Arc::clone(&endpoint), stop.clone(), place));
                 }
+                Err(error) if is_of_one_client(&error) => {}
                 Err(error) => {
-                    tracing::warn!(%error, "a connection could not be taken");
+                    if failed_at.replace(Instant::now()).is_none_or(|last| last.elapsed() > SPELL) {
+                        tracing::warn!(%error, "a connection could not be taken");
+                    }
                     tokio::time::sleep(AGAIN).await;
                 }
             },
@@ -76,19 +90,25 @@ pub(super) async fn serve(
 async fn next(
     listener: &TcpListener,
     places: &Arc<Semaphore>,
+    is_full: &AtomicBool,
 ) -> (Option<OwnedSemaphorePermit>, io::Result<TcpStream>) {
+    is_full.store(places.available_permits() == 0, Ordering::Relaxed);
     let place = Arc::clone(places).acquire_owned().await.ok();
+    is_full.store(false, Ordering::Relaxed);
     (place, listener.accept().await.map(|(stream, _)| stream))
 }
 
+/// True when a client hung up before it was taken; the next one may come at once.
+fn is_of_one_client(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset)
+}
+
 async fn connection<E: Endpoint<Output = Response> + 'static>(
-    stream: TcpStream,
+    (line, is_answering): (Patient, Arc<AtomicBool>),
     endpoint: Arc<E>,
     stop: CancellationToken,
     _place: Option<OwnedSemaphorePermit>,
 ) {
-    stream.set_nodelay(true).ok();
-    let (stream, is_answering) = Patient::new(stream);
     let service = service_fn(|request: hyper::Request<Incoming>| {
         is_answering.store(true, Ordering::Relaxed);
         let request = Request::from((request, LocalAddr::default(), RemoteAddr::default(), Scheme::HTTP));
@@ -101,7 +121,7 @@ async fn connection<E: Endpoint<Output = Response> + 'static>(
         .timer(TokioTimer::new())
         .header_read_timeout(IDLE)
         .max_buf_size(BUFFER)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(line), service);
     tokio::pin!(connection);
     tokio::select! {
         // A client that hung up, or was too slow.

@@ -92,6 +92,36 @@ async fn who_comes_when_all_places_are_taken_waits_for_one() {
     assert_eq!(answer(&mut third).await, "HTTP/1.1 200 OK");
 }
 
+/// Who says nothing at all is cut off as who never comes to an end.
+#[tokio::test]
+async fn a_client_that_says_nothing_keeps_no_place() {
+    let server = TestServer::start_with(|settings| settings.max_connections = 1, None).await;
+    let mut silent = connect(&server).await;
+    let mut next = connect(&server).await;
+    next.write_all(HEALTH).await.unwrap();
+    tokio::time::pause();
+    let answered = timeout(Duration::from_secs(20), answer(&mut next)).await;
+    assert_eq!(answered.expect("the silent one keeps its place"), "HTTP/1.1 200 OK");
+    let mut byte = [0];
+    assert!(!matches!(silent.read(&mut byte).await, Ok(1..)), "the silent one was told something");
+}
+
+/// Connections that are only kept make room, but only where there is none.
+#[tokio::test]
+async fn clients_that_idle_do_not_keep_others_outside() {
+    let server = TestServer::start_with(|settings| settings.max_connections = 2, None).await;
+    let (mut first, mut second) = (connect(&server).await, connect(&server).await);
+    for stream in [&mut first, &mut second] {
+        stream.write_all(HEALTH).await.unwrap();
+        assert_eq!(answer(stream).await, "HTTP/1.1 200 OK");
+    }
+    let mut third = connect(&server).await;
+    third.write_all(HEALTH).await.unwrap();
+    tokio::time::pause();
+    let answered = timeout(Duration::from_secs(20), answer(&mut third)).await;
+    assert_eq!(answered.expect("the idle ones keep their places"), "HTTP/1.1 200 OK");
+}
+
 /// A client that hangs up in the middle, or sends what is no request, takes nobody with it.
 #[tokio::test]
 async fn broken_clients_hurt_only_themselves() {
