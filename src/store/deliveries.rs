@@ -5,6 +5,10 @@
 //! away is one message. A sink that fails rests as a whole; meanwhile nothing is sent there. After a
 //! failure the message that was tried least is next: one that never gets through holds up no other.
 //!
+//! While an alert is open and nobody took note of it, that it was raised is not given up for good:
+//! its age does not count, and a sink that refused it is asked again an hour later, since somebody
+//! may have mended it.
+//!
 //! At least once: who dies between sending and [`sent`] leaves news that are sent again when the lease
 //! is over.
 
@@ -61,17 +65,17 @@ pub struct Delivery {
 pub struct Missed<'m> {
     /// Why. No secrets.
     pub error: &'m str,
-    /// Trying again would not help.
+    /// Trying again would not help, as things are.
     pub is_final: bool,
-    /// News older than this are given up.
+    /// News older than this are given up, unless the alert is open and nobody took note of it.
     pub patience: Duration,
     /// How long the sink rests.
     pub rest: Duration,
 }
 
 /// Makes these the sinks there are. What was to be told to others is forgotten. New ones are told
-/// of every alert that is open and that nobody took note of. Returns those for which there is
-/// something to do now.
+/// of every alert that is open and that nobody took note of; so are, once more, those that refused
+/// one an hour ago. Returns those for which there is something to do now.
 ///
 /// # Errors
 /// [`Error::Database`].
@@ -95,6 +99,11 @@ pub async fn keep_sinks(pool: &PgPool, names: &[String]) -> Result<Vec<String>, 
             where a.resolved_at is null and a.acknowledged_at is null
               and not exists (select from dailycast.alert_delivery d where d.alert_id = a.id and d.sink = wanted)
             on conflict do nothing
+        ), again as (
+            update dailycast.alert_delivery d set given_up_at = null
+            from dailycast.alert a
+            where a.resolved_at is null and a.acknowledged_at is null and d.alert_id = a.id
+              and d.sink = any($1) and d.news = 'raised' and d.given_up_at < now() - interval '1 hour'
         )
         select name from dailycast.alert_sink s
         where name = any($1) and next_try_at <= now() and coalesce(leased_until <= now(), true)
@@ -218,7 +227,11 @@ pub async fn missed(pool: &PgPool, sink: &str, due: &Due, missed: &Missed<'_>) -
         )
         update dailycast.alert_delivery d
         set tries = tries + 1, error = $6,
-            given_up_at = case when $7 or created_at < now() - make_interval(secs => $8) then now() end
+            given_up_at = case when $7 or created_at < now() - make_interval(secs => $8) and not (
+                news = 'raised' and exists (
+                    select from dailycast.alert a
+                    where a.id = d.alert_id and a.resolved_at is null and a.acknowledged_at is null)
+            ) then now() end
         from ours
         where alert_id = $1 and sink = ours.name and news = any($3) and sent_at is null and given_up_at is null"#,
         due.alert.id,

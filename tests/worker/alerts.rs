@@ -175,15 +175,51 @@ async fn a_sink_that_asks_for_time_gets_it_and_one_that_is_gone_is_given_up() {
 }
 
 #[tokio::test]
-async fn news_that_are_a_day_old_are_tried_once_more_and_given_up() {
+async fn news_that_are_a_day_old_are_given_up_but_not_those_of_an_open_alert() {
     let night = TestNight::new().await;
     let ill = Vendor::playing(vec![Reply::text(500, "text/plain", "")]).await;
     deliver::round(night.pool(), &webhook(&ill)).await.unwrap();
     alerts::write(&night.store, vec![raise("a")]).await.unwrap();
+    for tries in 1..=3 {
+        night.execute("update dailycast.alert_delivery set created_at = now() - interval '25 h'").await;
+        later(&night).await;
+        deliver::round(night.pool(), &webhook(&ill)).await.unwrap();
+        let told = told(&night).await.remove(0);
+        assert_eq!((told.tries, told.given_up_at), (tries, None));
+    }
+    alerts::write(&night.store, vec![resolve("a")]).await.unwrap();
     night.execute("update dailycast.alert_delivery set created_at = now() - interval '25 h'").await;
     deliver_all(&night, &webhook(&ill)).await;
-    assert_eq!(ill.asked().len(), 1);
-    assert!(told(&night).await[0].given_up_at.is_some());
+    assert_eq!(ill.asked().len(), 4, "tried once more");
+    assert!(told(&night).await.iter().all(|delivery| delivery.given_up_at.is_some()));
+}
+
+/// A webhook that was moved, a password that was changed: an hour after it was refused an open
+/// alert is told to the sink that was mended since. What is over, or was noted, is not.
+#[tokio::test]
+async fn what_was_refused_is_tried_again_while_it_is_open() {
+    let night = TestNight::new().await;
+    let gone = Vendor::playing(vec![Reply::text(404, "text/plain", "no_service")]).await;
+    deliver::round(night.pool(), &webhook(&gone)).await.unwrap();
+    alerts::write(&night.store, vec![raise("open"), raise("over"), raise("noted")]).await.unwrap();
+    deliver_all(&night, &webhook(&gone)).await;
+    assert_eq!(gone.asked().len(), 3);
+    assert!(told(&night).await.iter().all(|delivery| delivery.given_up_at.is_some()));
+    let noted = alerts::list(night.pool(), false, 9).await.unwrap();
+    let noted = noted.iter().find(|alert| alert.subject == "noted").unwrap().id;
+    alerts::acknowledge(night.pool(), &[noted], "a test").await.unwrap();
+    alerts::write(&night.store, vec![resolve("over")]).await.unwrap();
+    night.execute("delete from dailycast.alert_delivery where news = 'resolved'").await;
+
+    let well = Vendor::playing(vec![ok()]).await;
+    night.execute("update dailycast.alert_delivery set given_up_at = now() - interval '59 minutes'").await;
+    deliver_all(&night, &webhook(&well)).await;
+    assert!(well.asked().is_empty(), "before the hour is over");
+    night.execute("update dailycast.alert_delivery set given_up_at = now() - interval '61 minutes'").await;
+    // The first round only sees that the hour is over.
+    deliver::round(night.pool(), &webhook(&well)).await.unwrap();
+    deliver_all(&night, &webhook(&well)).await;
+    assert_eq!(arrived(&well), [pair("raised", "open")]);
 }
 
 #[tokio::test]
