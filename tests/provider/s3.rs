@@ -454,6 +454,9 @@ async fn an_address_is_the_one_that_the_official_client_makes() {
         amazon("episodes", "cn-north-1", false, None),
         settings("http://127.0.0.1:9000".to_owned()),
         Settings { force_path_style: false, ..settings("https://minio.example/below".to_owned()) },
+        settings("https://minio.example:443".to_owned()),
+        Settings { force_path_style: false, ..settings("http://minio.example:80".to_owned()) },
+        settings("http://minio.example:443".to_owned()),
     ];
     let (now, until) = (moment("2026-11-22T23:59:59.9Z"), moment("2026-11-23T00:59:59Z"));
     for place in places {

@@ -98,10 +98,13 @@ fn hmac(key: &[u8], text: &str) -> [u8; 32] {
     mac.chain_update(text).finalize().into_bytes().into()
 }
 
-/// `https://host:1/a/b` as `host:1` and `/a/b`.
+/// `https://host:1/a/b` as `host:1` and `/a/b`. The port that a scheme has anyway is left out, as
+/// browsers leave it out of the header that is signed.
 fn host_and_path(address: &str) -> (&str, &str) {
-    let (_, rest) = address.split_once("://").unwrap_or_default();
-    rest.split_at(rest.find('/').unwrap_or(rest.len()))
+    let (scheme, rest) = address.split_once("://").unwrap_or_default();
+    let (host, place) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let usual = if scheme.eq_ignore_ascii_case("https") { ":443" } else { ":80" };
+    (host.strip_suffix(usual).unwrap_or(host), place)
 }
 
 /// A text as a value of a query: also its slashes are encoded.
