@@ -35,7 +35,7 @@ const REST: RetryPolicy = RetryPolicy {
     jitter: 0.0,
 };
 
-/// News that could not be told for so long are given up.
+/// News that could not be told for so long are given up, unless the alert is still open.
 const PATIENCE: Duration = Duration::from_secs(24 * 3600);
 
 /// An answer that nobody understands is believed to be final when it came so often.
@@ -49,8 +49,8 @@ pub async fn round(pool: &PgPool, sinks: &[Arc<dyn AlertSink>]) -> Result<usize,
     let names: Vec<String> = sinks.iter().map(|sink| sink.name().to_owned()).collect();
     let due = deliveries::keep_sinks(pool, &names).await?;
     let mut sending = Vec::new();
-    for sink in sinks.iter().filter(|sink| due.iter().any(|name| name == sink.name())) {
-        sending.push(one(pool, sink.as_ref()));
+    for (at, sink) in sinks.iter().enumerate().filter(|(_, sink)| due.iter().any(|name| name == sink.name())) {
+        sending.push(one(pool, sink.as_ref(), label(&sinks[..at], sink.kind())));
     }
     let mut taken = 0;
     for sent in join_all(sending).await {
@@ -59,35 +59,44 @@ pub async fn round(pool: &PgPool, sinks: &[Arc<dyn AlertSink>]) -> Result<usize,
     Ok(taken)
 }
 
+/// What logs call a sink: `mail 2` is the second of its kind that is set up. Its name would tell
+/// somebody's address.
+fn label(before: &[Arc<dyn AlertSink>], kind: &str) -> String {
+    format!("{kind} {}", before.iter().filter(|sink| sink.kind() == kind).count() + 1)
+}
+
 /// Sends one message, if there is one.
-async fn one(pool: &PgPool, sink: &dyn AlertSink) -> Result<bool, store::Error> {
+async fn one(pool: &PgPool, sink: &dyn AlertSink, label: String) -> Result<bool, store::Error> {
     let Some(due) = deliveries::lease(pool, sink.name(), LEASE).await? else { return Ok(false) };
     match sink.send(&message::of(&due)).await {
         Ok(()) => {
-            tracing::info!(alert.id = due.alert.id, alert.kind = due.alert.kind, sink = sink.name(), "alert sent");
+            tracing::info!(alert.id = due.alert.id, alert.kind = due.alert.kind, sink = label, "alert sent");
             deliveries::sent(pool, sink.name(), &due, PACE).await?;
         }
-        Err(failure) => not_sent(pool, sink.name(), &due, &failure).await?,
+        Err(failure) => {
+            let missed = missed(&due, &failure, &label);
+            deliveries::missed(pool, sink.name(), &due, &missed).await?;
+        }
     }
     Ok(true)
 }
 
-async fn not_sent(pool: &PgPool, sink: &str, due: &Due, failure: &Failure) -> Result<(), store::Error> {
+/// What is noted of a message that did not arrive. Says so.
+fn missed<'f>(due: &Due, failure: &'f Failure, label: &str) -> Missed<'f> {
     let is_gibberish = failure.kind == FailureKind::BadAnswer && due.tries + 1 >= GIBBERISH;
     let is_final = alert_sink::is_final(failure.kind) || is_gibberish;
     let rest = rest(due.failures_in_a_row, failure.retry_after);
     tracing::warn!(
         alert.id = due.alert.id,
         alert.kind = due.alert.kind,
-        sink,
+        sink = label,
         is_final,
         rest_s = rest.as_secs(),
         error.kind = failure.kind.as_str(),
         error.message = failure.message,
         "alert not sent"
     );
-    let missed = Missed { error: &failure.message, is_final, patience: PATIENCE, rest };
-    deliveries::missed(pool, sink, due, &missed).await
+    Missed { error: &failure.message, is_final, patience: PATIENCE, rest }
 }
 
 /// How long a sink rests that has failed so often in a row before: growing, and at least as long as

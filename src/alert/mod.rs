@@ -55,8 +55,8 @@ pub struct Settings {
 
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: Vec<&str> = self.sinks.iter().map(|sink| sink.name()).collect();
-        f.debug_struct("Settings").field("sinks", &names).field("limits", &self.limits).finish()
+        let kinds: Vec<&str> = self.sinks.iter().map(|sink| sink.kind()).collect();
+        f.debug_struct("Settings").field("sinks", &kinds).field("limits", &self.limits).finish()
     }
 }
 

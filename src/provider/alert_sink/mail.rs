@@ -151,6 +151,10 @@ impl AlertSink for Mail {
         &self.name
     }
 
+    fn kind(&self) -> &'static str {
+        "mail"
+    }
+
     async fn send(&self, message: &Message) -> Result<(), Failure> {
         let letter = self.letter(message)?;
         self.server.within(self.server.transport.send(letter)).await.map(drop)

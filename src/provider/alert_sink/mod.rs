@@ -30,8 +30,12 @@ pub struct Message {
 /// Who is told.
 #[async_trait]
 pub trait AlertSink: Send + Sync {
-    /// Its name in the database, in logs and for people; not secret.
+    /// Its name in the database and for operators; not secret. May be somebody's address, which is
+    /// no business of logs.
     fn name(&self) -> &str;
+
+    /// What it is, for logs.
+    fn kind(&self) -> &'static str;
 
     /// Sends a message.
     ///

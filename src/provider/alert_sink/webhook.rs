@@ -48,6 +48,10 @@ impl AlertSink for Webhook {
         NAME
     }
 
+    fn kind(&self) -> &'static str {
+        NAME
+    }
+
     async fn send(&self, message: &Message) -> Result<(), Failure> {
         let body = json!({
             "text": format!("*{}*\n{}", escaped(&message.title), escaped(&message.text)),
