@@ -109,7 +109,7 @@ fn complain_once(is_away: &mut bool, round: Result<Result<(), store::Error>, tok
 }
 
 /// What the watch remembers between its rounds.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Eye {
     /// How far the walk over the unfinished podcasts has come.
     after: i64,
@@ -123,7 +123,8 @@ impl Eye {
     /// One look at everything. Writes what is news and returns it.
     ///
     /// # Errors
-    /// When the database does not answer.
+    /// When the database does not answer. Then nothing that was found before is forgotten: the next
+    /// look begins where this one did.
     pub async fn look(
         &mut self,
         store: &Store,
@@ -147,15 +148,17 @@ impl Eye {
             Some(date) if watch::was_left_out(pool, date).await? => Some(date),
             _ => None,
         };
+        let mut ahead = self.clone();
         let facts = Facts {
             nights: Some((now, nights)),
             left_out,
             given_up: Some(given_up),
-            stuck: self.walk(store).await?,
+            stuck: ahead.walk(store).await?,
             without_room: Some(watch::without_room(store).await?),
         };
         let notices = rules::judge(&facts, limits, &open);
         let news = if notices.is_empty() { notices } else { alerts::write(store, notices).await? };
+        *self = ahead;
         shout(&news);
         Ok(news)
     }
