@@ -7,7 +7,7 @@
 use std::{error::Error as _, net::IpAddr, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
-use reqwest::{Client, RequestBuilder, Url, header::HeaderMap, redirect};
+use reqwest::{Client, RequestBuilder, Response, Url, header::HeaderMap, redirect};
 
 use crate::{machine::FailureKind, podcast::Failure};
 
@@ -97,18 +97,34 @@ impl Caller {
     /// `bad_answer` (more than `most` bytes, or no HTTP) or `bad_request` (a request that cannot be
     /// sent). Its words have neither the address nor anything that was sent.
     pub async fn send(&self, request: RequestBuilder, most: usize) -> Result<Answer, Failure> {
-        let mut response = request.send().await.map_err(|error| self.failure(&error))?;
-        let status = response.status().as_u16();
-        let headers = std::mem::take(response.headers_mut());
+        let (mut answer, mut response) = self.begin(request).await?;
         let mut body = BytesMut::new();
         while let Some(part) = response.chunk().await.map_err(|error| self.failure(&error))? {
             if body.len() + part.len() > most {
-                let message = format!("the answer (status {status}) is longer than {most} bytes");
+                let message = format!("the answer (status {}) is longer than {most} bytes", answer.status);
                 return Err(Failure::new(FailureKind::BadAnswer, message).at(self.provider));
             }
             body.extend_from_slice(&part);
         }
-        Ok(Answer { status, headers, body: body.freeze() })
+        answer.body = body.freeze();
+        Ok(answer)
+    }
+
+    /// Sends a request to somebody whose status says it all. The body of the answer is not waited
+    /// for, and is empty here.
+    ///
+    /// # Errors
+    /// As [`Caller::send`], but never for the sake of a body.
+    pub async fn tell(&self, request: RequestBuilder) -> Result<Answer, Failure> {
+        self.begin(request).await.map(|(answer, _)| answer)
+    }
+
+    /// The head of an answer, and where its body will come from.
+    async fn begin(&self, request: RequestBuilder) -> Result<(Answer, Response), Failure> {
+        let mut response = request.send().await.map_err(|error| self.failure(&error))?;
+        let status = response.status().as_u16();
+        let headers = std::mem::take(response.headers_mut());
+        Ok((Answer { status, headers, body: Bytes::new() }, response))
     }
 
     /// What a request that got no whole answer means.

@@ -67,14 +67,18 @@ async fn what_a_webhook_answers_says_whether_it_is_asked_again() {
         assert_eq!(failure.retry_after.map(|wait| wait.as_secs()), Some(17), "{status}");
         assert!(!format!("{failure:?}").contains("hunter2"), "{failure:?}");
     }
-    for reply in [
-        Reply::json(200, &Value::Null).at(Pace::CutAfter(1)),
-        Reply::json(200, &Value::Null).at(Pace::Bare),
-        Reply::json(200, &Value::Null).at(Pace::Padded(200 << 20)),
-    ] {
-        let failure = webhook(reply).await.1.unwrap_err();
-        assert!(!is_final(failure.kind), "{failure:?}");
-        assert!(!format!("{failure:?}").contains("hunter2"), "{failure:?}");
+    let failure = webhook(Reply::json(200, &Value::Null).at(Pace::Bare)).await.1.unwrap_err();
+    assert!(!is_final(failure.kind), "{failure:?}");
+    assert!(!format!("{failure:?}").contains("hunter2"), "{failure:?}");
+}
+
+/// What was taken is not sent again because of a bad body, nor is a refusal less of one.
+#[tokio::test]
+async fn the_status_of_a_webhook_counts_whatever_becomes_of_the_body() {
+    for pace in [Pace::CutAfter(1), Pace::Padded(200 << 20)] {
+        webhook(Reply::json(200, &Value::Null).at(pace)).await.1.unwrap();
+        let failure = webhook(Reply::json(410, &Value::Null).at(pace)).await.1.unwrap_err();
+        assert_eq!(failure.kind, FailureKind::BadRequest, "{pace:?}");
     }
 }
 
