@@ -35,7 +35,7 @@ mod fragile;
 mod migrate;
 mod reads;
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 use sqlx::{Connection as _, PgConnection};
@@ -147,7 +147,7 @@ pub fn chain(error: &dyn std::error::Error) -> String {
 }
 
 /// How to reach the database.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Address {
     /// `postgres://…`; may hold a password, so it is never logged.
     pub url: String,
@@ -157,8 +157,18 @@ pub struct Address {
     pub max_connections: u32,
 }
 
+/// Without the URL.
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Address")
+            .field("academy_schema", &self.academy_schema)
+            .field("max_connections", &self.max_connections)
+            .finish_non_exhaustive()
+    }
+}
+
 /// The database.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Store {
     pool: PgPool,
     hot: PgPool,
@@ -166,6 +176,13 @@ pub struct Store {
     reads: Reads,
     options: PgConnectOptions,
     max_connections: u32,
+}
+
+/// Without the options: the password is among them.
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").field("pool", &self.pool).field("hot", &self.hot).finish_non_exhaustive()
+    }
 }
 
 impl Store {

@@ -8,6 +8,7 @@
 //! the way to it.
 
 use std::{
+    fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -31,7 +32,6 @@ const LIFE: Duration = Duration::from_secs(30 * 60);
 #[derive(Debug, Clone)]
 pub struct Reads(Arc<Inner>);
 
-#[derive(Debug)]
 struct Inner {
     options: PgConnectOptions,
     slots: Semaphore,
@@ -39,7 +39,13 @@ struct Inner {
     patience: Duration,
 }
 
-#[derive(Debug)]
+/// Without the options: the password is among them.
+impl fmt::Debug for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inner").field("slots", &self.slots).field("patience", &self.patience).finish_non_exhaustive()
+    }
+}
+
 struct Session {
     connection: PgConnection,
     opened_at: Instant,

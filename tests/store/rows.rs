@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use dailycast::machine::{BIRTHS, Status, TABLE};
+use dailycast::{
+    machine::{BIRTHS, Status, TABLE},
+    store::{Address, Store},
+};
 
 use crate::support::engine::TestNight;
 
@@ -90,4 +93,14 @@ async fn a_row_that_lacks_what_its_status_means_is_refused() {
     ] {
         assert!(is_refused(&night, &format!("update dailycast.daily_podcast set {change}")).await, "{what}");
     }
+}
+
+/// Whoever logs one of them logs no password.
+#[tokio::test]
+async fn what_leads_to_the_database_does_not_show_its_password() {
+    let url = "postgres://app:hunter2@127.0.0.1:1/nowhere".to_owned();
+    let address = Address { url, academy_schema: "academy".to_owned(), max_connections: 4 };
+    let store = Store::new(&address).unwrap();
+    let shown = format!("{address:?} {store:?} {:?} {:?}", store.reads(), store.pool());
+    assert!(!shown.contains("hunter2"), "{shown}");
 }
