@@ -193,8 +193,8 @@ pub async fn acknowledge(pool: &PgPool, ids: &[i64], by: &str) -> Result<Vec<i64
 }
 
 /// Resolves the alerts of these kinds that were not seen again for a day: nothing else says that
-/// their cause is gone. So with a provider whose breaker is closed or that nobody calls any more. Forgets what was resolved before the last `days` days, and what the nights
-/// before them have cost.
+/// their cause is gone. So with a provider whose breaker is closed or that nobody calls any more.
+/// Forgets what was resolved before the last `days` days, and what the nights before them have cost.
 ///
 /// # Errors
 /// [`Error::Database`].
