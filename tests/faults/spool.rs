@@ -1,8 +1,6 @@
 //! The spool is full, because the store is away: speech pauses, nothing that was paid for is thrown
 //! away, and it goes on when there is room.
 
-use std::{path::PathBuf, process::Command};
-
 use dailycast::{
     clock::{Clock as _, SystemClock},
     sim::{Server, Settings},
@@ -10,28 +8,10 @@ use dailycast::{
 
 use crate::support::{
     checker,
+    disk::SmallDisk,
     filter::{Fault, Filter},
     ground::Ground,
 };
-
-/// A small disk of its own; gone when this is dropped.
-struct Disk(PathBuf);
-
-impl Disk {
-    /// A disk of `mebibytes` at `path`, if this user may have one.
-    fn at(path: PathBuf, mebibytes: u32) -> Option<Self> {
-        std::fs::create_dir_all(&path).unwrap();
-        let size = format!("size={mebibytes}m");
-        let mount = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(&path).output();
-        mount.is_ok_and(|mount| mount.status.success()).then(|| Self(path))
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        Command::new("umount").arg("--lazy").arg(&self.0).status().ok();
-    }
-}
 
 /// A night of simulated vendors whose store is away.
 async fn night(learners: u32) -> (Ground, Server, Filter) {
@@ -69,10 +49,7 @@ async fn a_full_disk_pauses_speech_and_costs_nothing() {
     const LEARNERS: u32 = 24;
     let (mut ground, simulator, filter) = night(LEARNERS).await;
     ground.shorten_episodes();
-    let Some(_disk) = Disk::at(ground.spool(), 4) else {
-        eprintln!("skipped: only root may mount a small disk");
-        return;
-    };
+    let Some(_disk) = SmallDisk::mounted(&ground.spool(), 4) else { return };
     fills_and_drains(&ground, &simulator, &filter, i64::from(LEARNERS)).await;
 }
 

@@ -10,6 +10,7 @@ use std::{
 
 pub mod checker;
 pub mod database;
+pub mod disk;
 pub mod engine;
 pub mod filter;
 pub mod gate;

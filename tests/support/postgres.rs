@@ -12,7 +12,7 @@ use std::{
 use dailycast::local::postgres::{Cluster, Durability};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
-use super::{Folder, database::TestDatabase, ground, proxy::Target, until};
+use super::{Folder, database::TestDatabase, disk::SmallDisk, ground, proxy::Target, until};
 
 /// The database of every such server.
 const DATABASE: &str = "night";
@@ -176,25 +176,4 @@ fn stat(pid: u32) -> Option<(char, u32)> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace();
     Some((fields.next()?.chars().next()?, fields.next()?.parse().ok()?))
-}
-
-/// A disk in memory, unmounted when this is dropped.
-struct SmallDisk(PathBuf);
-
-impl SmallDisk {
-    fn mounted(dir: &Path, mib: u32) -> Option<Self> {
-        fs::create_dir_all(dir).unwrap();
-        let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", &format!("size={mib}m"), "tmpfs"]).arg(dir);
-        let mounted = mount.stderr(Stdio::null()).status().is_ok_and(|status| status.success());
-        mounted.then(|| Self(dir.to_owned()))
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        // Lazily: the server's last process may just be ending.
-        let unmounted = Command::new("umount").arg("-l").arg(&self.0).status();
-        assert!(unmounted.unwrap().success() || std::thread::panicking(), "{} is still mounted", self.0.display());
-    }
 }
