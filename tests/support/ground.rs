@@ -335,20 +335,23 @@ impl Ground {
         checker::assert_nothing_is_left(self.pool(), &self.spool()).await;
     }
 
-    /// Tells a worker to stop and waits until it has, in order. One that has only just been begun does
-    /// not listen yet.
-    pub async fn stop(&self, worker: Process) {
-        worker.until_it_says("worker started", 1).await;
-        worker.signal("TERM");
-        assert_eq!(worker.exit_code().await, 0);
+    /// Tells a worker, or a server, to stop and waits until it has, in order. One that has only just been
+    /// begun does not listen yet.
+    pub async fn stop(&self, process: Process) {
+        let has_begun = || process.says("\"worker started\"") + process.says("\"serving\"") > 0;
+        until("it listens to signals", async || has_begun()).await;
+        process.signal("TERM");
+        assert_eq!(process.exit_code().await, 0);
     }
 
-    /// A worker that was killed may leave files of episodes that were just finished. A worker that
-    /// starts throws them away.
+    /// A worker that was killed may leave files of episodes that were just finished, and nobody may have
+    /// noticed its death yet. A worker that starts throws them away and signs it off.
     pub async fn tidy(&self) {
         let worker = self.worker("tidy");
+        worker.until_it_says("worker started", 1).await;
         let is_empty = || fs::read_dir(self.spool()).unwrap().next().is_none();
-        until("the spool is empty", async || worker.log().contains("worker started") && is_empty()).await;
+        until("the spool is empty", async || is_empty()).await;
+        until("the dead are signed off", async || self.count("worker", "stopped_at is null").await == 1).await;
         self.stop(worker).await;
     }
 }
