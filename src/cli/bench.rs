@@ -8,6 +8,8 @@ mod readers;
 
 use std::path::Path;
 
+use serde::Serialize;
+
 use super::{args, context::Context, exit::Exit, output};
 use crate::{
     local::postgres::{Cluster, Durability},
@@ -51,6 +53,20 @@ async fn on_own_database<T>(measure: impl AsyncFnOnce(&Store) -> anyhow::Result<
     store.close().await;
     cluster.drop_database(&database).await?;
     measured
+}
+
+/// Prints a report: as JSON when that is asked for, else by `print`.
+fn tell<R: Serialize>(
+    context: &Context,
+    report: &R,
+    print: impl FnOnce(&R) -> anyhow::Result<()>,
+) -> anyhow::Result<Exit> {
+    if context.json {
+        output::json(report)?;
+    } else {
+        print(report)?;
+    }
+    Ok(Exit::Done)
 }
 
 /// A table of figures, one a line.

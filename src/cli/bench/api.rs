@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
-use super::{Figures, on_own_database, or_unknown};
+use super::{Figures, on_own_database, or_unknown, tell};
 use crate::{
     bench::{self, ApiArgs, ApiReport},
     cli::{args, context::Context, exit::Exit, output},
@@ -31,12 +31,7 @@ pub async fn run(args: args::BenchApi, context: &Context) -> anyhow::Result<Exit
         bench::api(store, wanted, date, app, |step| eprintln!("{step}")).await.map_err(anyhow::Error::from)
     })
     .await?;
-    if context.json {
-        output::json(&report)?;
-    } else {
-        print(&report)?;
-    }
-    Ok(Exit::Done)
+    tell(context, &report, print)
 }
 
 /// What the server knows in production; the store of episodes signs and is never asked.

@@ -4,7 +4,7 @@ use std::{fs, path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 
-use super::{Figures, on_own_database, or_unknown};
+use super::{Figures, on_own_database, or_unknown, tell};
 use crate::{
     bench::{self, EngineArgs, EngineReport, Shelves},
     cli::{args, context::Context, exit::Exit, output},
@@ -50,12 +50,7 @@ pub async fn run(args: args::BenchEngine, context: &Context) -> anyhow::Result<E
         fs::remove_dir_all(AUDIO).with_context(|| format!("cannot remove {AUDIO}"))?;
     }
     let report = report?;
-    if context.json {
-        output::json(&report)?;
-    } else {
-        print(&report)?;
-    }
-    Ok(Exit::Done)
+    tell(context, &report, print)
 }
 
 /// An S3 server with its client, and a spool.

@@ -1,6 +1,6 @@
 //! `bench idle`: what doing nothing costs, and how soon something is done.
 
-use super::{Figures, on_own_database, or_unknown};
+use super::{Figures, on_own_database, or_unknown, tell};
 use crate::{
     bench::{self, IdleArgs, IdleReport, Spread},
     cli::{args, context::Context, exit::Exit, output},
@@ -16,12 +16,7 @@ pub async fn run(args: args::BenchIdle, context: &Context) -> anyhow::Result<Exi
         bench::idle(store, wanted, |step| eprintln!("{step}")).await.map_err(anyhow::Error::from)
     })
     .await?;
-    if context.json {
-        output::json(&report)?;
-    } else {
-        print(&report)?;
-    }
-    Ok(Exit::Done)
+    tell(context, &report, print)
 }
 
 fn print(report: &IdleReport) -> anyhow::Result<()> {

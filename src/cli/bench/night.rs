@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{CLUSTER, Figures, mib, on_own_database, or_unknown};
+use super::{CLUSTER, Figures, mib, on_own_database, or_unknown, tell};
 use crate::{
     bench::{self, NightArgs, NightReport, SlowArgs, SlowReport},
     cli::{args, context::Context, exit::Exit, output},
@@ -33,12 +33,7 @@ pub async fn run(args: args::BenchNight, context: &Context) -> anyhow::Result<Ex
         bench::night(store, wanted, |step| eprintln!("{step}")).await.map_err(anyhow::Error::from)
     })
     .await?;
-    if context.json {
-        output::json(&report)?;
-    } else {
-        print(&report)?;
-    }
-    Ok(Exit::Done)
+    tell(context, &report, print)
 }
 
 fn print(report: &NightReport) -> anyhow::Result<()> {

@@ -1,6 +1,6 @@
 //! `bench readers`: the engine under long readers, over time.
 
-use super::{on_own_database, or_unknown};
+use super::{on_own_database, or_unknown, tell};
 use crate::{
     bench::{self, ReadersArgs, ReadersReport},
     cli::{args, context::Context, exit::Exit, output},
@@ -21,12 +21,7 @@ pub async fn run(args: args::BenchReaders, context: &Context) -> anyhow::Result<
         bench::readers(store, wanted, |step| eprintln!("{step}")).await.map_err(anyhow::Error::from)
     })
     .await?;
-    if context.json {
-        output::json(&report)?;
-    } else {
-        print(&report)?;
-    }
-    Ok(Exit::Done)
+    tell(context, &report, print)
 }
 
 fn print(report: &ReadersReport) -> anyhow::Result<()> {
