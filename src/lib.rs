@@ -31,7 +31,9 @@
 //! | [`store`] | every SQL statement | `machine`, `podcast`, `learner` |
 //! | [`alert`] | what is raised, once per cause, and how it reaches an operator | `store`, `provider` |
 //! | [`worker`] | the engine: queue on apalis, executor, heartbeat, scheduler, sweep, the fleet's gate | `store`, `step`, `alert` |
-//! | [`http`] | the API; `routes.rs` has every address | `store`, `provider` |
+//! | [`explain`] | where a podcast stands, why, and what would help, in words | `machine` |
+//! | [`ops`] | what an operator sees and does, for pages, command line and JSON alike | `worker`, `store`, `explain` |
+//! | [`http`] | the API and the pages; `routes.rs` has every address | `ops`, `store`, `provider` |
 //! | [`local`] | what makes one machine enough: Postgres, S3 server, sample academy | nothing |
 //! | [`config`], [`telemetry`] | settings; logs | |
 //! | [`sim`] | the six providers, simulated, with faults | `audio` |
@@ -72,10 +74,12 @@ pub mod bench;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod explain;
 pub mod http;
 pub mod learner;
 pub mod local;
 pub mod machine;
+pub mod ops;
 pub mod podcast;
 pub mod provider;
 pub mod sim;

@@ -78,7 +78,7 @@ pub async fn run(args: args::Demo, mut context: Context) -> anyhow::Result<Exit>
     let fleet = neighbours::fleet(&context.config, ground.store.clone(), &workflow);
     let gate = Arc::<Fleet>::clone(&fleet);
     let steps = neighbours::steps(&context.config, ground.store.clone(), workflow, gate).await?;
-    let app = app(&context, &ground.store, &bound).await?;
+    let app = app(&context, &ground.store, &bound, shutdown.token()).await?;
     let base = app.settings.public_url.clone();
     let working = worker::run(ground.store.clone(), settings, Arc::new(steps), shutdown.clone());
     let story = tell(args, &context, ground.store.clone(), schedule, base, shutdown.clone());

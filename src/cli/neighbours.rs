@@ -11,10 +11,11 @@ use std::{
 
 use anyhow::Context as _;
 
-use super::{exit::Advice, speakers, writers};
+use super::{context::Context, exit::Advice, speakers, writers};
 use crate::{
     clock::{Clock as _, SystemClock},
     config::{Config, LocalSpeech, LocalVoice, SpoolKind, installed_voice},
+    ops::{self, Desk},
     provider::{
         gate::Gate,
         object_store::{
@@ -177,6 +178,20 @@ pub fn limits(config: &Config, workflow: &Workflow) -> BTreeMap<String, Limits> 
         }
     }
     limits
+}
+
+/// Where operators sit.
+///
+/// # Errors
+/// When the workflow cannot be read.
+pub fn desk(context: &Context, store: &Store) -> anyhow::Result<Desk> {
+    let config = &context.config;
+    Ok(Desk {
+        store: store.clone(),
+        schedule: schedule(config),
+        limits: limits(config, &context.workflow()?),
+        settings: ops::Settings::new(config),
+    })
 }
 
 /// The gate of this process, which shares with the fleet from now on.

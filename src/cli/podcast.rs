@@ -147,7 +147,7 @@ async fn requeue_all(mut args: PodcastRequeue, context: Context) -> anyhow::Resu
         status: args.failed.then_some(Status::Failed),
         cause: args.cause.map(|kind| kind.as_str().to_owned()),
         stuck: args.stuck,
-        user_ids: None,
+        ..Filter::default()
     };
     let now = night::now(store.pool()).await?;
     let deadline = neighbours::schedule(&context.config).deadline_by_hand(now);

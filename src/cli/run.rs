@@ -37,7 +37,7 @@ pub async fn run(context: Context) -> anyhow::Result<Exit> {
     let store = ready(&context).await?;
     let (settings, steps, fleet) = worker_of(&context, &store).await?;
     let shutdown = stop_on_signals()?;
-    let app = app(&context, &store, &bound).await?;
+    let app = app(&context, &store, &bound, shutdown.token()).await?;
     let ran = both(bound, app, worker::run(store.clone(), settings, steps, shutdown.clone()), &shutdown).await;
     fleet.end().await;
     store.close().await;
@@ -52,7 +52,7 @@ pub async fn serve(context: Context) -> anyhow::Result<Exit> {
     let bound = bind(&context).await?;
     let store = ready(&context).await?;
     let shutdown = stop_on_signals()?;
-    let app = app(&context, &store, &bound).await?;
+    let app = app(&context, &store, &bound, shutdown.token()).await?;
     tracing::info!(http.address = %bound.address(), "serving");
     http::serve(bound, app, shutdown.token()).await;
     store.close().await;
@@ -141,7 +141,12 @@ fn stop_on_signals() -> anyhow::Result<Shutdown> {
 ///
 /// # Errors
 /// When the signing secret, the spool or the store cannot be had.
-pub async fn app(context: &Context, store: &Store, bound: &Bound) -> anyhow::Result<Arc<App>> {
+pub async fn app(
+    context: &Context,
+    store: &Store,
+    bound: &Bound,
+    ending: CancellationToken,
+) -> anyhow::Result<Arc<App>> {
     let config = &context.config;
     let secret = match &config.http.signing_secret {
         Some(secret) => secret.expose().as_bytes().to_vec(),
@@ -154,6 +159,8 @@ pub async fn app(context: &Context, store: &Store, bound: &Bound) -> anyhow::Res
         spool: neighbours::spool(config).await?,
         clock: Arc::new(SystemClock),
         signing_key: SigningKey::new(&secret),
+        desk: Arc::new(neighbours::desk(context, store)?),
+        ending,
         settings: http::Settings::new(config, bound.address()),
     }))
 }

@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock::Clock,
+    ops::Desk,
     provider::{object_store::ObjectStore, spool::Spool},
     store::Reads,
 };
@@ -34,6 +35,7 @@ mod cors;
 mod error;
 mod floor;
 mod health;
+mod ops;
 mod patience;
 mod range;
 mod routes;
@@ -76,6 +78,10 @@ pub struct App {
     pub clock: Arc<dyn Clock>,
     /// Signs temporary addresses.
     pub signing_key: SigningKey,
+    /// Where operators sit.
+    pub desk: Arc<Desk>,
+    /// Ends when the server is to stop, and with it what would else go on for ever.
+    pub ending: CancellationToken,
     /// What is set.
     pub settings: Settings,
 }

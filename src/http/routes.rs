@@ -9,7 +9,7 @@ use poem::{
     web::{CompressionAlgo, CompressionLevel},
 };
 
-use super::{App, api, cors::Cors, error::Refusal, floor, health, shell::Shell};
+use super::{App, api, cors::Cors, error::Refusal, floor, health, ops, shell::Shell};
 
 /// The whole server as one endpoint.
 pub(super) fn routes(app: Arc<App>) -> impl Endpoint<Output = Response> {
@@ -17,7 +17,9 @@ pub(super) fn routes(app: Arc<App>) -> impl Endpoint<Output = Response> {
         .at("/api/dailycast/today", read(api::today::today.with(gzip())))
         .at("/api/dailycast/episodes/:id/audio", read(api::audio::play))
         .at("/healthz", read(health::healthz))
-        .at("/readyz", read(health::readyz));
+        .at("/readyz", read(health::readyz))
+        .nest("/ops", ops::pages())
+        .nest("/api/ops", ops::api());
     in_shell(routes, app)
 }
 
@@ -39,7 +41,7 @@ fn in_shell(routes: Route, app: Arc<App>) -> impl Endpoint<Output = Response> {
 
 /// An address that is only read: anything but `GET` and `HEAD` is refused by name. The server
 /// leaves out the body of an answer to `HEAD`.
-fn read<E>(endpoint: E) -> impl Endpoint
+pub(super) fn read<E>(endpoint: E) -> impl Endpoint
 where
     E: IntoEndpoint,
     E::Endpoint: 'static,

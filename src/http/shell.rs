@@ -30,7 +30,8 @@ const LONGEST_ID: usize = 64;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Headers of every answer. Nothing here is a page, so nothing may be loaded or framed.
+/// Headers of every answer that does not bring its own. What is no page may load nothing, and nothing
+/// may be framed.
 const SECURITY: [(HeaderName, HeaderValue); 4] = [
     (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
@@ -127,7 +128,9 @@ impl<E: Endpoint> Endpoint for ShellEndpoint<E> {
         }
 
         let headers = response.headers_mut();
-        headers.extend(SECURITY);
+        for (name, value) in SECURITY {
+            headers.entry(name).or_insert(value);
+        }
         if let Ok(id) = HeaderValue::from_str(&id) {
             headers.insert(REQUEST_ID, id);
         }

@@ -5,8 +5,8 @@
 //! carry their schema; bare names are views of the academy, found by the connection's
 //! `search_path`.
 //!
-//! Four pools: `pool` for everyone, `reads` for learners, `hot` for the claim and the writer, and
-//! `walks` for what the leader does with very many rows. The last two run the same few statements
+//! Five pools: `pool` for everyone, `reads` for learners, `desk` for operators, `hot` for the claim
+//! and the writer, and `walks` for what the leader does with very many rows. The last two run the same few statements
 //! over tables that grow from empty to millions of rows. Their plan must not depend on when it was
 //! made, so those pools are told to find rows by index only.
 
@@ -60,6 +60,12 @@ const HOT_CONNECTIONS: u32 = 3;
 
 /// Connections of the pool of the leader's walks: the sweep, the keeper and the watch for alerts.
 const WALK_CONNECTIONS: u32 = 2;
+
+/// Connections of the operators' pool.
+const DESK_CONNECTIONS: u32 = 3;
+
+/// The longest statement of an operator's view: a page that takes longer helps nobody.
+const DESK_PATIENCE: &str = "5s";
 
 /// The share of `database.max_connections` that is kept for learners: one in three.
 const READS_SHARE: u32 = 3;
@@ -173,6 +179,7 @@ pub struct Store {
     pool: PgPool,
     hot: PgPool,
     walks: PgPool,
+    desk: PgPool,
     reads: Reads,
     options: PgConnectOptions,
     max_connections: u32,
@@ -230,7 +237,11 @@ impl Store {
                 .connect_lazy_with(by_index.clone())
         };
         let (hot, walks) = (indexed(HOT_CONNECTIONS), indexed(WALK_CONNECTIONS));
-        Self { pool, hot, walks, reads, options, max_connections }
+        let desk = PgPoolOptions::new()
+            .max_connections(DESK_CONNECTIONS)
+            .acquire_timeout(Duration::from_secs(5))
+            .connect_lazy_with(options.clone().options([("statement_timeout", DESK_PATIENCE), ("jit", "off")]));
+        Self { pool, hot, walks, desk, reads, options, max_connections }
     }
 
     /// Connects once, past the pools, which would only say that no connection came in time.
@@ -261,6 +272,11 @@ impl Store {
     /// The pool of the leader's walks, which may take long and must not hold up claims and moves.
     pub fn walks(&self) -> &PgPool {
         &self.walks
+    }
+
+    /// The pool of what operators look at.
+    pub fn desk(&self) -> &PgPool {
+        &self.desk
     }
 
     /// The connections that are kept for learners.
@@ -308,7 +324,7 @@ impl Store {
     /// Closes the pools, and waits a little for their connections to be closed in order.
     pub async fn close(&self) {
         self.reads.close();
-        let closed = async { tokio::join!(self.hot.close(), self.walks.close(), self.pool.close()) };
+        let closed = async { tokio::join!(self.hot.close(), self.walks.close(), self.desk.close(), self.pool.close()) };
         // A connection that died unnoticed is never closed in order.
         let _ = tokio::time::timeout(GOODBYE, closed).await;
     }

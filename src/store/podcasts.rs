@@ -152,6 +152,12 @@ pub struct Filter {
     pub cause: Option<String>,
     /// Only those that nothing will move.
     pub stuck: bool,
+    /// Of learners with this subscription.
+    pub plan: Option<String>,
+    /// Written or spoken by this provider or model.
+    pub provider: Option<String>,
+    /// In this language.
+    pub language: Option<String>,
 }
 
 /// The newest podcasts that match, at most `limit`.
@@ -174,6 +180,9 @@ pub async fn list(pool: &PgPool, filter: &Filter, limit: i64) -> Result<Vec<Row>
           and ($4::bigint[] is null or user_id = any($4))
           and ($5::text is null or error_kind = $5)
           and (not $6 or dailycast.is_stuck(p))
+          and ($8::text is null or plan = $8)
+          and ($9::text is null or tts_provider = $9 or ai_model_used = $9)
+          and ($10::text is null or language = $10)
         order by id desc
         limit $7"#,
         filter.ids.as_deref(),
@@ -183,6 +192,9 @@ pub async fn list(pool: &PgPool, filter: &Filter, limit: i64) -> Result<Vec<Row>
         filter.cause,
         filter.stuck,
         limit,
+        filter.plan,
+        filter.provider,
+        filter.language,
     )
     .fetch_all(pool)
     .await
@@ -292,6 +304,9 @@ async fn candidates(pool: &PgPool, filter: &Filter, below: i64) -> Result<Vec<Ca
           and ($4::bigint[] is null or user_id = any($4))
           and ($5::text is null or error_kind = $5)
           and (not $6 or dailycast.is_stuck(p))
+          and ($9::text is null or plan = $9)
+          and ($10::text is null or tts_provider = $10 or ai_model_used = $10)
+          and ($11::text is null or language = $11)
         order by id desc
         limit $8"#,
         filter.ids.as_deref(),
@@ -302,6 +317,9 @@ async fn candidates(pool: &PgPool, filter: &Filter, below: i64) -> Result<Vec<Ca
         filter.stuck,
         below,
         REQUEUE_PAGE,
+        filter.plan,
+        filter.provider,
+        filter.language,
     )
     .fetch_all(pool)
     .await

@@ -2,7 +2,7 @@
 //! hand.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
@@ -15,14 +15,16 @@ use bytes::Bytes;
 use chrono::{DateTime, NaiveDate, Utc};
 use dailycast::{
     clock::Clock,
+    config::Secret,
     http::{self, App, Settings, SigningKey, Tokens},
     machine::FailureKind,
+    ops::{self, Desk},
     podcast::Failure,
     provider::{
         object_store::{ObjectStore, StoredObject},
         spool::{ChunkName, Spool},
     },
-    store::{self, Reads},
+    store::{self, Address, Reads, Store},
 };
 use reqwest::{Method, RequestBuilder, Response, redirect::Policy};
 use sqlx::PgPool;
@@ -36,6 +38,8 @@ pub const TOKEN: &str = "0123456789abcdef0123456789abcdef01234567";
 pub const FOREIGN: &str = "89abcdef0123456789abcdef0123456789abcdef";
 /// The token of learner 9, who is not active.
 pub const INACTIVE: &str = "fedcba9876543210fedcba9876543210fedcba98";
+/// The token of machines at the operators' API.
+pub const OPS_TOKEN: &str = "a token of machines with 32 letters and more";
 /// The signing secret of the server.
 pub const SECRET: &[u8] = b"thirty-two bytes for the signing";
 
@@ -131,6 +135,23 @@ impl Spool for MemorySpool {
     }
 }
 
+/// A desk with no limits set, a night at three and `ops.token` [`OPS_TOKEN`].
+fn desk(url: &str) -> Desk {
+    let address = Address { url: url.to_owned(), academy_schema: "academy".to_owned(), max_connections: 6 };
+    Desk {
+        store: Store::new(&address).unwrap(),
+        schedule: crate::store::nights::schedule(100),
+        limits: BTreeMap::new(),
+        settings: ops::Settings {
+            token: Some(Secret::new(OPS_TOKEN.to_owned())),
+            budget_micro_usd: None,
+            failure_rate_running: 0.10,
+            failure_rate_night: 0.05,
+            retention_days: 30,
+        },
+    }
+}
+
 /// A server that runs until it is dropped.
 pub struct TestServer {
     pub url: String,
@@ -176,6 +197,8 @@ impl TestServer {
             max_connections: 100,
         };
         change(&mut settings);
+        let shutdown = CancellationToken::new();
+        let desk = desk(&database.url);
         let app = App {
             reads,
             tokens: Tokens::default(),
@@ -183,9 +206,10 @@ impl TestServer {
             spool: spool.clone(),
             clock: clock.clone(),
             signing_key: key.clone(),
+            desk: Arc::new(desk),
+            ending: shutdown.clone(),
             settings,
         };
-        let shutdown = CancellationToken::new();
         tokio::spawn(http::serve(bound, Arc::new(app), shutdown.clone()));
         let client = web().redirect(Policy::none()).build().unwrap();
         Self { url, db, clock, store, spool, key, client, shutdown, _database: database }

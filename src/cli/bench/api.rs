@@ -3,11 +3,14 @@
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use super::{Figures, on_own_database, or_unknown, tell};
+use tokio_util::sync::CancellationToken;
+
 use crate::{
     bench::{self, ApiArgs, ApiReport},
-    cli::{args, context::Context, exit::Exit, output},
+    cli::{args, context::Context, exit::Exit, neighbours, output},
     clock::{Clock as _, SystemClock},
     http::{App, Settings, SigningKey, Tokens},
+    ops::Desk,
     provider::{
         object_store::s3::{self, S3Store},
         spool::DiskSpool,
@@ -27,7 +30,8 @@ pub async fn run(args: args::BenchApi, context: &Context) -> anyhow::Result<Exit
     let date = SystemClock.now().with_timezone(&context.config.night.time_zone).date_naive();
     let spool = Arc::new(DiskSpool::open(Path::new(SPOOL), 0)?);
     let report = on_own_database(async |store| {
-        let app = |address| Arc::new(app(context, store, Arc::clone(&spool), address));
+        let desk = Arc::new(neighbours::desk(context, store)?);
+        let app = |address| Arc::new(app(context, store, Arc::clone(&desk), Arc::clone(&spool), address));
         bench::api(store, wanted, date, app, |step| eprintln!("{step}")).await.map_err(anyhow::Error::from)
     })
     .await?;
@@ -35,7 +39,7 @@ pub async fn run(args: args::BenchApi, context: &Context) -> anyhow::Result<Exit
 }
 
 /// What the server knows in production; the store of episodes signs and is never asked.
-fn app(context: &Context, store: &Store, spool: Arc<DiskSpool>, address: SocketAddr) -> App {
+fn app(context: &Context, store: &Store, desk: Arc<Desk>, spool: Arc<DiskSpool>, address: SocketAddr) -> App {
     App {
         reads: store.reads().clone(),
         tokens: Tokens::default(),
@@ -55,6 +59,8 @@ fn app(context: &Context, store: &Store, spool: Arc<DiskSpool>, address: SocketA
         spool,
         clock: Arc::new(SystemClock),
         signing_key: SigningKey::new(b"benchmark"),
+        desk,
+        ending: CancellationToken::new(),
         settings: Settings::new(&context.config, address),
     }
 }

@@ -1,0 +1,128 @@
+//! Changes: what an operator does. A page posts a form and is sent on; a program sends a form or
+//! JSON and gets JSON. Only operators may, never from a page of somebody else.
+
+use std::future::Future;
+
+use poem::{
+    Endpoint, Request, RequestBody, Response,
+    http::{Method, StatusCode, header},
+};
+
+use super::{
+    door,
+    sheet::{Form, Visit},
+};
+use crate::{http::error::Refusal, ops::actor::Role};
+
+/// What was done.
+pub(super) struct Done {
+    /// The page to go on with, within this server.
+    pub go_to: String,
+    /// What to tell there, in a sentence; may be empty.
+    pub said: String,
+    /// The answer for programs.
+    pub data: serde_json::Value,
+    /// 200, or 202 when it goes on.
+    pub status: StatusCode,
+}
+
+impl Done {
+    /// Done, to be seen at `go_to`.
+    pub fn new(go_to: impl Into<String>, said: impl Into<String>, data: serde_json::Value) -> Self {
+        Self { go_to: go_to.into(), said: said.into(), data, status: StatusCode::OK }
+    }
+}
+
+/// What was sent along: pairs of a form, or the fields of a JSON object.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Sent(Vec<(String, String)>);
+
+impl Sent {
+    /// The first value of a field that is not empty.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.pairs().find(|(key, value)| *key == name && !value.is_empty()).map(|(_, value)| value)
+    }
+
+    /// All pairs.
+    pub fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(key, value)| (key.as_str(), value.as_str()))
+    }
+
+    async fn read(request: &Request, mut body: RequestBody) -> Result<Self, Refusal> {
+        let wrong = |what| Refusal::Parameter("body", what);
+        let is_json = request.content_type().is_some_and(|kind| kind.starts_with("application/json"));
+        let bytes = body.take().map_err(|_| wrong("The body cannot be read."))?;
+        let bytes = bytes.into_bytes().await.map_err(|_| wrong("The body cannot be read."))?;
+        if !is_json {
+            let pairs = serde_urlencoded::from_bytes(&bytes);
+            return pairs.map(Self).map_err(|_| wrong("Send a form, or a JSON object."));
+        }
+        let fields: serde_json::Map<String, serde_json::Value> = match bytes.is_empty() {
+            true => serde_json::Map::new(),
+            false => serde_json::from_slice(&bytes).map_err(|_| wrong("Send a JSON object."))?,
+        };
+        let text = |value: serde_json::Value| match value {
+            serde_json::Value::Null => String::new(),
+            serde_json::Value::String(text) => text,
+            serde_json::Value::Array(values) => {
+                let texts = values.into_iter().map(|value| value.as_str().map_or(value.to_string(), str::to_owned));
+                texts.collect::<Vec<_>>().join(",")
+            }
+            value => value.to_string(),
+        };
+        Ok(Self(fields.into_iter().map(|(name, value)| (name, text(value))).collect()))
+    }
+}
+
+/// A change's endpoint.
+pub(super) fn deed<F, R>(make: F) -> impl Endpoint<Output = Response>
+where
+    F: Fn(Visit, Sent) -> R + Clone + Send + Sync + 'static,
+    R: Future<Output = Result<Done, Refusal>> + Send + 'static,
+{
+    Deed(make)
+}
+
+struct Deed<F>(F);
+
+impl<F, R> Endpoint for Deed<F>
+where
+    F: Fn(Visit, Sent) -> R + Clone + Send + Sync + 'static,
+    R: Future<Output = Result<Done, Refusal>> + Send + 'static,
+{
+    type Output = Response;
+
+    async fn call(&self, mut request: Request) -> poem::Result<Response> {
+        if request.method() != Method::POST {
+            return Err(Refusal::Method("POST").into());
+        }
+        let body = RequestBody::new(request.take_body());
+        let form = Form::of(&request);
+        let done = async {
+            let visit = door::visit(&request).await?;
+            if visit.actor.role < Role::Operator {
+                return Err(Refusal::Forbidden(
+                    "not_operator",
+                    "Only a superuser of the academy may change anything here.",
+                ));
+            }
+            let sent = Sent::read(&request, body).await?;
+            door::check_origin(&request, &sent)?;
+            (self.0)(visit, sent).await
+        };
+        Ok(match (done.await, form) {
+            (Ok(done), Form::Json) => Response::builder()
+                .status(done.status)
+                .content_type("application/json")
+                .header(header::CACHE_CONTROL, "no-store")
+                .body(done.data.to_string()),
+            (Ok(done), _) => Response::builder()
+                .status(StatusCode::SEE_OTHER)
+                .header(header::LOCATION, done.go_to)
+                .header(header::CACHE_CONTROL, "no-store")
+                .header(header::SET_COOKIE, door::saying(&done.said))
+                .body(()),
+            (Err(refusal), form) => form.refuse(refusal, &request),
+        })
+    }
+}

@@ -1,0 +1,48 @@
+//! The operator's side of the server: pages at `/ops`, the same as JSON at `/api/ops`.
+//!
+//! Every view is one function that makes a [`sheet::Sheet`]: plain data and the name of its
+//! template. The sheet has three forms: a page; JSON (the data itself); and a stream of the page's
+//! live part, for those who ask with `Accept: text/event-stream`. Every change is a
+//! [`deed::Deed`]: a form posted by a page, or JSON.
+//!
+//! Who may come in is decided by `door.rs`. Templates and assets lie in `dashboards/` and are
+//! compiled in.
+
+mod assets;
+mod deed;
+mod door;
+mod pages;
+mod sheet;
+mod templates;
+
+use poem::Route;
+
+use sheet::sheet;
+
+/// The pages.
+pub(super) fn pages() -> Route {
+    views(Route::new()).at("/assets/*file", super::routes::read(assets::serve))
+}
+
+/// The same as JSON.
+pub(super) fn api() -> Route {
+    views(Route::new())
+}
+
+/// Every view and deed, with the address it has in both.
+fn views(route: Route) -> Route {
+    route
+        .at("/", sheet(pages::tonight::show))
+        .at("/podcasts", sheet(pages::podcasts::show))
+        .at("/podcasts/:id", sheet(pages::podcast::show))
+        .at("/failures", sheet(pages::failures::show))
+        .at("/nights", sheet(pages::nights::show))
+        .at("/providers", sheet(pages::providers::show))
+        .at("/workers", sheet(pages::workers::show))
+        .at("/schedule", sheet(pages::schedule::show))
+        .at("/costs", sheet(pages::costs::show))
+        .at("/alerts", sheet(pages::alerts::show))
+        .at("/operations", sheet(pages::operations::show))
+        .at("/operations/:id", sheet(pages::operation::show))
+        .at("/audit", sheet(pages::audit::show))
+}

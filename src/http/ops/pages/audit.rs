@@ -1,0 +1,11 @@
+//! `GET /ops/audit`.
+
+use crate::http::{
+    error::Refusal,
+    ops::sheet::{Sheet, Visit},
+};
+
+/// Shows it.
+pub(in crate::http::ops) async fn show(_visit: Visit) -> Result<Sheet, Refusal> {
+    Ok(Sheet::new("audit", "Audit", &serde_json::json!({})))
+}

@@ -1,0 +1,11 @@
+//! `GET /ops/failures`.
+
+use crate::http::{
+    error::Refusal,
+    ops::sheet::{Sheet, Visit},
+};
+
+/// Shows it.
+pub(in crate::http::ops) async fn show(_visit: Visit) -> Result<Sheet, Refusal> {
+    Ok(Sheet::new("failures", "Failures", &serde_json::json!({})))
+}

@@ -1,0 +1,11 @@
+//! `GET /ops/podcasts/:id`.
+
+use crate::http::{
+    error::Refusal,
+    ops::sheet::{Sheet, Visit},
+};
+
+/// Shows it.
+pub(in crate::http::ops) async fn show(_visit: Visit) -> Result<Sheet, Refusal> {
+    Ok(Sheet::new("podcast", "Podcast", &serde_json::json!({})))
+}

@@ -1,0 +1,265 @@
+//! One view in three forms: a page, its live part as a stream, JSON.
+
+use std::{future::Future, io, sync::Arc, time::Duration};
+
+use futures_util::{StreamExt as _, stream};
+use poem::{
+    Body, Endpoint, IntoResponse, Request, Response,
+    http::{HeaderMap, HeaderValue, Method, Uri, header},
+};
+use serde::Serialize;
+
+use super::{
+    door,
+    templates::{self, Chrome, Layout},
+};
+use crate::{
+    http::{App, error::Refusal},
+    ops::actor::Actor,
+};
+
+/// The pause between two looks for a live page.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// A stream on which nothing happened for so many looks says that it lives, so that no proxy takes
+/// it for dead.
+const SILENT_LOOKS: u32 = 15;
+
+/// What may be loaded by a page: what comes from here.
+pub(super) const POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; img-src 'self' data:; \
+     media-src 'self' https: http:; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+);
+
+/// Somebody who looks at something.
+#[derive(Clone)]
+pub(super) struct Visit {
+    /// What handlers know.
+    pub app: Arc<App>,
+    /// Who it is.
+    pub actor: Actor,
+    /// The address within this side, with its query.
+    pub uri: Uri,
+    /// `light`, `dark`, or empty: as the system has it.
+    pub theme: String,
+    /// What was done on the page before, in a sentence; may be empty.
+    pub said: String,
+    query: Vec<(String, String)>,
+    params: Vec<(String, String)>,
+}
+
+impl Visit {
+    /// Reads a request that the door has let in.
+    pub fn new(app: Arc<App>, actor: Actor, request: &Request) -> Self {
+        let query = request.uri().query().unwrap_or_default();
+        let query = serde_urlencoded::from_str(query).unwrap_or_default();
+        let params = request.path_params::<Vec<(String, String)>>().unwrap_or_default();
+        let theme = door::cookie(request, "ops_theme").filter(|theme| matches!(*theme, "light" | "dark"));
+        Self {
+            app,
+            actor,
+            uri: request.original_uri().clone(),
+            theme: theme.unwrap_or_default().to_owned(),
+            said: door::said(request),
+            query,
+            params,
+        }
+    }
+
+    /// The first value of a parameter of the query that is not empty.
+    pub fn asked(&self, name: &str) -> Option<&str> {
+        self.query.iter().find(|(key, value)| key == name && !value.is_empty()).map(|(_, value)| value.as_str())
+    }
+
+    /// All pairs of the query.
+    pub fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.query.iter().map(|(key, value)| (key.as_str(), value.as_str()))
+    }
+
+    /// A part of the path, by its name in the route.
+    pub fn part(&self, name: &str) -> Option<&str> {
+        self.params.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The part of the path called `id`.
+    ///
+    /// # Errors
+    /// [`Refusal::NotFound`] when it is no number.
+    pub fn id(&self) -> Result<i64, Refusal> {
+        self.part("id").and_then(|id| id.parse().ok()).ok_or(Refusal::NotFound)
+    }
+}
+
+/// A view: its data, and how it is shown as a page.
+pub(super) struct Sheet {
+    /// The file in `dashboards/pages/ops/`, without its ending.
+    pub template: &'static str,
+    /// The page's name, for its tab and its heading.
+    pub title: String,
+    /// The data: what JSON shows, and `page` in the template.
+    pub data: serde_json::Value,
+}
+
+impl Sheet {
+    /// A view of `data`.
+    pub fn new(template: &'static str, title: impl Into<String>, data: &impl Serialize) -> Self {
+        let data = serde_json::to_value(data).unwrap_or_else(|error| {
+            tracing::error!(%error, template, "a view cannot be data");
+            serde_json::Value::Null
+        });
+        Self { template, title: title.into(), data }
+    }
+}
+
+/// A view's endpoint.
+pub(super) fn sheet<F, R>(make: F) -> impl Endpoint<Output = Response>
+where
+    F: Fn(Visit) -> R + Clone + Send + Sync + 'static,
+    R: Future<Output = Result<Sheet, Refusal>> + Send + 'static,
+{
+    poem::endpoint::make(move |request: Request| {
+        let make = make.clone();
+        async move {
+            if !matches!(*request.method(), Method::GET | Method::HEAD) {
+                return Err(poem::Error::from(Refusal::Method("GET, HEAD")));
+            }
+            let form = Form::of(&request);
+            let visit = match door::visit(&request).await {
+                Ok(visit) => visit,
+                Err(refusal) => return Ok(form.refuse(refusal, &request)),
+            };
+            let shown = make(visit.clone()).await;
+            Ok(match shown {
+                Ok(sheet) => form.show(sheet, visit, make),
+                Err(refusal) => form.refuse(refusal, &request),
+            })
+        }
+    })
+}
+
+/// How an answer looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// For a browser.
+    Page,
+    /// For a page that keeps itself up to date.
+    Stream,
+    /// For programs.
+    Json,
+}
+
+impl Form {
+    /// What a request asks for.
+    pub fn of(request: &Request) -> Self {
+        if request.original_uri().path().starts_with("/api/") {
+            return Self::Json;
+        }
+        let accept = request.header(header::ACCEPT).unwrap_or_default();
+        if accept.contains("text/event-stream") { Self::Stream } else { Self::Page }
+    }
+
+    fn show<F, R>(self, sheet: Sheet, visit: Visit, make: F) -> Response
+    where
+        F: Fn(Visit) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<Sheet, Refusal>> + Send + 'static,
+    {
+        match self {
+            Self::Json => Response::builder()
+                .content_type("application/json")
+                .header(header::CACHE_CONTROL, "no-store")
+                .body(sheet.data.to_string()),
+            Self::Page => page(&sheet, &Chrome::of(&visit)),
+            Self::Stream => live(visit, make),
+        }
+    }
+
+    /// A refusal; in a browser who is not known is sent to the log-in.
+    pub fn refuse(self, refusal: Refusal, request: &Request) -> Response {
+        match (self, &refusal) {
+            (Self::Page, Refusal::Unauthorized(_)) => door::to_log_in(request),
+            (Self::Page, _) => templates::refusal(&refusal),
+            _ => refusal.into_response(),
+        }
+    }
+}
+
+/// A whole page.
+fn page(sheet: &Sheet, chrome: &Chrome) -> Response {
+    templates::render(sheet, chrome, Layout::Page).map_or_else(IntoResponse::into_response, html)
+}
+
+/// HTML with what every page needs.
+pub(super) fn html(text: String) -> Response {
+    Response::builder()
+        .content_type("text/html; charset=utf-8")
+        .header(header::CACHE_CONTROL, "no-store")
+        .header(header::VARY, "Accept, Cookie")
+        .header(header::CONTENT_SECURITY_POLICY, POLICY)
+        .body(text)
+}
+
+/// What a stream remembers between two looks.
+struct Watching<F> {
+    visit: Visit,
+    make: F,
+    shown: String,
+    looks: u64,
+    silent: u32,
+}
+
+/// The live part of a page, again whenever it has changed. Ends when the server does.
+fn live<F, R>(visit: Visit, make: F) -> Response
+where
+    F: Fn(Visit) -> R + Send + Sync + 'static,
+    R: Future<Output = Result<Sheet, Refusal>> + Send + 'static,
+{
+    let watching = Watching { visit, make, shown: String::new(), looks: 0, silent: 0 };
+    let frames = stream::unfold(watching, async |mut watching| {
+        loop {
+            if watching.looks > 0 {
+                let ending = watching.visit.app.ending.clone();
+                let is_over = tokio::time::timeout(LOOK, ending.cancelled_owned()).await.is_ok();
+                if is_over {
+                    return None;
+                }
+            }
+            watching.looks += 1;
+            // Who was let in may be so no more; the next request tells him.
+            watching.visit.actor = door::again(&watching.visit).await?;
+            let shown = (watching.make)(watching.visit.clone()).await;
+            let live = shown.and_then(|sheet| templates::render(&sheet, &Chrome::of(&watching.visit), Layout::Stream));
+            match live {
+                Ok(text) if text != watching.shown => {
+                    let frame = event(watching.looks, &text);
+                    (watching.shown, watching.silent) = (text, 0);
+                    return Some((Ok::<_, io::Error>(frame), watching));
+                }
+                _ if watching.silent >= SILENT_LOOKS => {
+                    watching.silent = 0;
+                    return Some((Ok(": still here\n\n".to_owned()), watching));
+                }
+                _ => watching.silent += 1,
+            }
+        }
+    });
+    let mut headers = HeaderMap::new();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // A proxy must not gather what is to arrive at once.
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    let mut response =
+        Response::builder().content_type("text/event-stream").body(Body::from_bytes_stream(frames.boxed()));
+    response.headers_mut().extend(headers);
+    response
+}
+
+/// An event of the stream: HTML that says by itself where it belongs.
+fn event(id: u64, text: &str) -> String {
+    let mut event = format!("id: {id}\n");
+    for line in text.lines() {
+        event.push_str("data: ");
+        event.push_str(line);
+        event.push('\n');
+    }
+    event.push('\n');
+    event
+}

@@ -1,0 +1,59 @@
+//! What an operator sees and does: the same facts, words and verbs for the pages, the command line
+//! and the JSON API. No SQL and no HTML here.
+//!
+//! [`Desk`] is where an operator sits: what every view and verb needs to know. [`actor`] says who it
+//! is and what he may do, [`filter`] which podcasts are meant, in words.
+
+pub mod actor;
+pub mod filter;
+
+use std::collections::BTreeMap;
+
+use crate::{
+    config::{Config, Secret},
+    store::Store,
+    worker::scheduler::Schedule,
+    workflow::Limits,
+};
+
+/// What every view and verb of an operator needs.
+#[derive(Debug)]
+pub struct Desk {
+    /// The database. Views use its own few connections ([`Store::desk`]), so that no page takes one
+    /// from the engine.
+    pub store: Store,
+    /// When nights start and end.
+    pub schedule: Schedule,
+    /// Every provider and what it may be asked for.
+    pub limits: BTreeMap<String, Limits>,
+    /// What is set.
+    pub settings: Settings,
+}
+
+/// What is set for operators.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Token of machines.
+    pub token: Option<Secret>,
+    /// What a night may cost, in micro-dollars.
+    pub budget_micro_usd: Option<i64>,
+    /// Share of failed podcasts that raises an alert while a night runs, from 0 to 1.
+    pub failure_rate_running: f64,
+    /// The same at its end.
+    pub failure_rate_night: f64,
+    /// Days that podcasts are kept.
+    pub retention_days: u32,
+}
+
+impl Settings {
+    /// From the configuration.
+    pub fn new(config: &Config) -> Self {
+        Self {
+            token: config.ops.token.clone(),
+            budget_micro_usd: config.budget.micro_usd_per_night,
+            failure_rate_running: config.alerts.failure_rate_running,
+            failure_rate_night: config.alerts.failure_rate_night,
+            retention_days: config.storage.retention_days,
+        }
+    }
+}
