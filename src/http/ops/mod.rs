@@ -2,7 +2,7 @@
 //!
 //! Every view is one function that makes a [`sheet::Sheet`]: plain data and the name of its
 //! template. The sheet has three forms: a page; JSON (the data itself); and a stream of the page's
-//! live part, for those who ask with `Accept: text/event-stream`. Every change is a
+//! live part, at the page's address with `live=yes`. Every change is a
 //! [`deed::Deed`]: a form posted by a page, or JSON.
 //!
 //! Who may come in is decided by `door.rs`. Templates and assets lie in `dashboards/` and are

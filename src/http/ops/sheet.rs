@@ -18,6 +18,9 @@ use crate::{
     ops::actor::Actor,
 };
 
+/// What makes the address of a page that of its stream.
+pub(super) const LIVE: &str = "live=yes";
+
 /// The pause between two looks for a live page.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -154,8 +157,9 @@ impl Form {
         if request.original_uri().path().starts_with("/api/") {
             return Self::Json;
         }
-        let accept = request.header(header::ACCEPT).unwrap_or_default();
-        if accept.contains("text/event-stream") { Self::Stream } else { Self::Page }
+        // Not by `Accept`: htmx says with every request that it takes streams, too.
+        let query = request.original_uri().query().unwrap_or_default();
+        if query.split('&').any(|pair| pair == LIVE) { Self::Stream } else { Self::Page }
     }
 
     fn show<F, R>(self, sheet: Sheet, visit: Visit, make: F) -> Response

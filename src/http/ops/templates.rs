@@ -10,7 +10,7 @@ use poem::error::ResponseError as _;
 
 use super::{
     assets,
-    sheet::{self, Sheet, Visit},
+    sheet::{self, LIVE, Sheet, Visit},
 };
 use crate::{
     http::error::Refusal,
@@ -104,7 +104,8 @@ impl Chrome {
     /// The surroundings of a visit.
     pub fn of(visit: &Visit) -> Self {
         let path = visit.uri.path().trim_end_matches('/').to_owned();
-        let live = visit.uri.path_and_query().map_or(path.clone(), ToString::to_string);
+        let query = visit.uri.query().map(|query| format!("{query}&")).unwrap_or_default();
+        let live = format!("{}?{query}{LIVE}", visit.uri.path());
         Self {
             actor: visit.actor.clone(),
             path,
