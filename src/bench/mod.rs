@@ -9,6 +9,7 @@ mod idle;
 mod load;
 mod meter;
 mod night;
+mod pages;
 mod readers;
 mod slow;
 
@@ -17,6 +18,7 @@ pub use audio::Shelves;
 pub use engine::{EngineArgs, EngineReport, Figures, engine};
 pub use idle::{IdleArgs, IdleReport, Spread, idle};
 pub use night::{Drain, NightArgs, NightReport, night};
+pub use pages::{PageReport, PagesArgs, PagesReport, pages};
 pub use readers::{Moment, ReadersArgs, ReadersReport, readers};
 pub use slow::{SlowArgs, SlowReport, slow};
 

@@ -10,7 +10,7 @@ use crate::config::Flag;
 mod bench;
 mod learner;
 
-pub use bench::{Bench, BenchApi, BenchEngine, BenchIdle, BenchNight, BenchReaders};
+pub use bench::{Bench, BenchApi, BenchEngine, BenchIdle, BenchNight, BenchPages, BenchReaders};
 pub use learner::{Learner, LearnerErase};
 
 /// A personal podcast for every learner, every night.

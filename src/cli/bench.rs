@@ -4,6 +4,7 @@ mod api;
 mod engine;
 mod idle;
 mod night;
+mod pages;
 mod readers;
 
 use std::path::Path;
@@ -32,6 +33,7 @@ pub async fn run(args: args::Bench, context: Context) -> anyhow::Result<Exit> {
         args::Bench::Engine(args) => engine::run(args, &context).await,
         args::Bench::Idle(args) => idle::run(args, &context).await,
         args::Bench::Night(args) => night::run(args, &context).await,
+        args::Bench::Pages(args) => pages::run(args, &context).await,
         args::Bench::Readers(args) => readers::run(args, &context).await,
     }
 }

@@ -21,6 +21,7 @@ pub mod floor;
 pub mod listeners;
 pub mod moves;
 pub mod night;
+pub mod past;
 pub mod podcasts;
 pub mod probe;
 pub mod providers;

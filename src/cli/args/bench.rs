@@ -17,6 +17,8 @@ pub enum Bench {
     Idle(BenchIdle),
     /// A night of very many learners, or one as slow as a real one
     Night(BenchNight),
+    /// How long the operators' pages take, with a million podcasts
+    Pages(BenchPages),
     /// Half of what the engine can do, while long transactions read
     Readers(BenchReaders),
 }
@@ -90,6 +92,20 @@ pub struct BenchNight {
 fn latency(text: &str) -> Result<f64, String> {
     let factor = text.parse().ok().filter(|factor| (0.001..=100.0).contains(factor));
     factor.ok_or_else(|| "give a number from 0.001 to 100".to_owned())
+}
+
+/// Flags of `bench pages`.
+#[derive(Debug, Args)]
+pub struct BenchPages {
+    /// Podcasts in the table
+    #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(1_000..=10_000_000))]
+    pub rows: u32,
+    /// Nights over which they are spread
+    #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=365))]
+    pub nights: u32,
+    /// How long each page is asked
+    #[arg(long, value_name = "TIME", default_value = "3s", value_parser = duration)]
+    pub each: Duration,
 }
 
 /// Flags of `bench readers`.

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// A spool that stays empty.
-const SPOOL: &str = ".dailycast/bench.spool";
+pub(super) const SPOOL: &str = ".dailycast/bench.spool";
 
 /// Runs the command.
 ///
@@ -39,7 +39,13 @@ pub async fn run(args: args::BenchApi, context: &Context) -> anyhow::Result<Exit
 }
 
 /// What the server knows in production; the store of episodes signs and is never asked.
-fn app(context: &Context, store: &Store, desk: Arc<Desk>, spool: Arc<DiskSpool>, address: SocketAddr) -> App {
+pub(super) fn app(
+    context: &Context,
+    store: &Store,
+    desk: Arc<Desk>,
+    spool: Arc<DiskSpool>,
+    address: SocketAddr,
+) -> App {
     App {
         reads: store.reads().clone(),
         tokens: Tokens::default(),
