@@ -6,6 +6,7 @@
     reason = "tests may panic and look at the clock"
 )]
 
+mod browser;
 mod faults;
 mod http;
 mod machine;

@@ -62,6 +62,7 @@ fn test(filters: &[OsString]) -> Result<(), Problem> {
     setup::packages(&setup::TO_TEST)?;
     setup::environment(&root(), &setup::VOICE)?;
     setup::environment(&root(), &setup::VENDORS)?;
+    setup::browser(&root())?;
     call(cargo().args(["fmt", "--all", "--check"]))?;
     call(cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
     call(cargo().args(["test", "--workspace", "--"]).args(filters))

@@ -1,5 +1,5 @@
-//! What a machine needs: Debian packages, and in a Python of its own each the offline voice and
-//! the clients that the tests drive.
+//! What a machine needs: Debian packages, in a Python of its own each the offline voice and the
+//! clients that the tests drive, and what drives the tests' browser.
 
 use std::{
     fs::{self, File},
@@ -28,9 +28,12 @@ pub const TO_RUN: [Package; 6] = [
 ];
 
 /// What the tests drive beside it.
-pub const TO_TEST: [Package; 2] = [
+pub const TO_TEST: [Package; 5] = [
     Package { name: "ffmpeg", is_there: || on_path("ffmpeg") },
     Package { name: "libfaketime", is_there: has_faketime },
+    Package { name: "chromium", is_there: || on_path("chromium") },
+    Package { name: "nodejs", is_there: || on_path("node") },
+    Package { name: "npm", is_there: || on_path("npm") },
 ];
 
 fn on_path(program: &str) -> bool {
@@ -132,6 +135,9 @@ pub const VENDORS: Environment =
 /// The list of packages that an environment was made from, in its folder.
 const LIST: &str = "requirements.txt";
 
+/// The same of npm: every package with its version and its hash.
+const LOCK: &str = "package-lock.json";
+
 /// Installs an environment. Made anew when the list of packages changes or its Python does not start
 /// any more (the system brought another one), not otherwise; two who do it at once take turns. The
 /// old one stays until the new one is whole. Only `bin/python` may be called: the other programs of
@@ -160,6 +166,32 @@ pub fn environment(root: &Path, wanted: &Environment) -> Result<(), Problem> {
     call(install.stdin(Stdio::null()).stdout(io::stderr()))?;
     // Written last: its presence says that the rest is whole.
     fs::write(new.join(LIST), wanted).map_err(cannot)?;
+    remove(&old).and_then(|()| absent(fs::rename(&dir, &old))).map_err(cannot)?;
+    fs::rename(&new, &dir).and_then(|()| remove(&old)).map_err(cannot)
+}
+
+/// Installs what drives the browser in the tests, from the list in `tests/browser`. Made anew when the
+/// list changes; two who do it at once take turns, and the old one stays until the new one is whole.
+pub fn browser(root: &Path) -> Result<(), Problem> {
+    let source = root.join("tests/browser");
+    let dir = kept()?.join("browser");
+    let cannot = |error: io::Error| format!("cannot make {}: {error}", dir.display());
+    fs::create_dir_all(kept()?).map_err(cannot)?;
+    let lock = File::create(dir.with_extension("lock")).map_err(cannot)?;
+    lock.lock().map_err(cannot)?;
+    let wanted = fs::read(source.join(LOCK)).map_err(cannot)?;
+    if fs::read(dir.join(LOCK)).is_ok_and(|found| found == wanted) {
+        return Ok(());
+    }
+    eprintln!("xtask: installing what drives the browser into {}", dir.display());
+    let (new, old) = (dir.with_extension("new"), dir.with_extension("old"));
+    remove(&new).and_then(|()| fs::create_dir(&new)).map_err(cannot)?;
+    for name in ["package.json", LOCK] {
+        fs::copy(source.join(name), new.join(name)).map_err(cannot)?;
+    }
+    let mut install = Command::new("npm");
+    install.args(["ci", "--silent", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(&new);
+    call(install.stdin(Stdio::null()).stdout(io::stderr()))?;
     remove(&old).and_then(|()| absent(fs::rename(&dir, &old))).map_err(cannot)?;
     fs::rename(&new, &dir).and_then(|()| remove(&old)).map_err(cannot)
 }
