@@ -210,6 +210,11 @@ impl Ground {
         })
     }
 
+    /// Where the store of episodes listens.
+    pub fn store_url(&self) -> String {
+        format!("http://{}", self.s3_address)
+    }
+
     /// The store of episodes goes away.
     pub async fn stop_s3(&mut self) {
         self.s3.take().unwrap().stop().await;

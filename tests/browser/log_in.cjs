@@ -1,0 +1,45 @@
+// Who may come in, how, and what they are told.
+"use strict";
+
+module.exports = async ({ arrive, assert, env }) => {
+  const operator = await arrive();
+  await operator.goTo("/ops/podcasts?status=failed");
+  await operator.page.waitForSelector("input[type=password]");
+  await operator.look("log-in");
+
+  await operator.page.fill("input[type=password]", "0".repeat(40));
+  await operator.page.keyboard.press("Enter");
+  await operator.until("main", "Invalid token");
+  operator.complaints = operator.complaints.filter((line) => !line.includes("401"));
+
+  await operator.page.fill("input[type=password]", env.OPERATOR);
+  await operator.page.keyboard.press("Enter");
+  await operator.page.waitForSelector("#live h1");
+  assert.equal(new URL(operator.page.url()).search, "?status=failed", "it goes on where it was stopped");
+  const cookies = await operator.context.cookies();
+  const session = cookies.find((cookie) => cookie.httpOnly);
+  assert.ok(session && ["Lax", "Strict"].includes(session.sameSite), JSON.stringify(cookies));
+
+  // Who may only look finds nothing that changes anything.
+  const viewer = await arrive();
+  await viewer.logIn(env.VIEWER);
+  for (const address of ["/ops", "/ops/schedule", "/ops/providers", "/ops/podcasts"]) {
+    await viewer.goTo(address);
+    const forms = await viewer.page.$$eval("main form[method=post]", (found) => found.length);
+    assert.equal(forms, 0, `${address} offers a viewer something`);
+  }
+  viewer.isContent("viewer");
+
+  // A learner is no staff, and is told so in words.
+  const learner = await arrive();
+  await learner.goTo("/ops/login");
+  await learner.page.fill("input[type=password]", env.LEARNER);
+  await learner.page.keyboard.press("Enter");
+  await learner.until("main", "staff");
+
+  await operator.page.click("text=Log out");
+  await operator.page.waitForSelector("input[type=password]");
+  await operator.goTo("/ops");
+  await operator.page.waitForSelector("input[type=password]");
+  operator.isContent("operator");
+};
