@@ -191,6 +191,7 @@ pub fn desk(context: &Context, store: &Store) -> anyhow::Result<Desk> {
         schedule: schedule(config),
         limits: limits(config, &context.workflow()?),
         settings: ops::Settings::new(config),
+        failures: ops::failures::Kept::default(),
     })
 }
 

@@ -4,6 +4,8 @@
 //! The words state what was observed and never guess. Waiting is no trouble; a scheduled retry is
 //! not stuck.
 
+pub mod advice;
+
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 

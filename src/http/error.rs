@@ -31,6 +31,9 @@ pub(super) enum Refusal {
     /// A parameter is wrong.
     #[error("{1}")]
     Parameter(&'static str, &'static str),
+    /// A word of a filter is wrong.
+    #[error("{0}")]
+    Unclear(#[from] crate::ops::filter::Unclear),
     /// The body is too large.
     #[error("The request is too large.")]
     TooLarge,
@@ -67,7 +70,7 @@ impl Refusal {
             Self::NotFound => "not_found",
             Self::NoAudio => "no_audio",
             Self::Method(_) => "method_not_allowed",
-            Self::Parameter(..) => "invalid",
+            Self::Parameter(..) | Self::Unclear(_) => "invalid",
             Self::TooLarge => "too_large",
             Self::Away(_) => "unavailable",
             Self::Defect => "internal",
@@ -92,7 +95,7 @@ impl ResponseError for Refusal {
             Self::Forbidden(..) => StatusCode::FORBIDDEN,
             Self::NotFound | Self::NoAudio => StatusCode::NOT_FOUND,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Parameter(..) => StatusCode::BAD_REQUEST,
+            Self::Parameter(..) | Self::Unclear(_) => StatusCode::BAD_REQUEST,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Away(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Defect => StatusCode::INTERNAL_SERVER_ERROR,
@@ -106,6 +109,9 @@ impl ResponseError for Refusal {
             Self::Unauthorized(_) => json!({ "detail": detail }),
             Self::Parameter(field, words) => {
                 json!({ "detail": detail, "code": self.code(), "errors": { *field: [words] } })
+            }
+            Self::Unclear(unclear) => {
+                json!({ "detail": detail, "code": self.code(), "errors": { unclear.word: [&unclear.what] } })
             }
             _ => json!({ "detail": detail, "code": self.code() }),
         };

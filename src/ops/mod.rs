@@ -2,10 +2,14 @@
 //! and the JSON API. No SQL and no HTML here.
 //!
 //! [`Desk`] is where an operator sits: what every view and verb needs to know. [`actor`] says who it
-//! is and what he may do, [`filter`] which podcasts are meant, in words.
+//! is and what he may do, [`filter`] which podcasts are meant, in words, [`listing`] how they are
+//! listed, [`failures`] what ended them, by cause.
 
 pub mod actor;
+pub mod failures;
 pub mod filter;
+pub mod listing;
+pub mod story;
 
 use std::collections::BTreeMap;
 
@@ -28,6 +32,8 @@ pub struct Desk {
     pub limits: BTreeMap<String, Limits>,
     /// What is set.
     pub settings: Settings,
+    /// Failures that were counted lately.
+    pub failures: failures::Kept,
 }
 
 /// What is set for operators.

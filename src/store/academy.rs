@@ -175,6 +175,20 @@ pub async fn facts_of(store: &Store, user_id: i64) -> Result<Option<Facts>, Erro
     Ok(store.connection().await?.answer(ask).await?.pop())
 }
 
+/// How a learner is called; `None` for one whom the academy does not have, or has no name of.
+///
+/// # Errors
+/// [`super::Error::Database`].
+pub async fn name_of(pool: &super::PgPool, user_id: i64) -> Result<Option<String>, super::Error> {
+    let name = sqlx::query_scalar!(
+        r#"/* learner_name */
+        select left(display_name::text, 200) as "name?" from learner where user_id = $1 limit 1"#,
+        user_id
+    );
+    let name = name.fetch_optional(pool).await.map_err(super::Error::in_statement("learner_name"))?;
+    Ok(name.flatten().filter(|name| !name.is_empty()))
+}
+
 /// What is known about these learners, all as of one moment: one statement sees one snapshot.
 /// Learners who are gone are left out; the order is that of `user_ids`. Long texts are cut at
 /// 2,000 characters, lists at five reviews and twenty interests.

@@ -6,7 +6,10 @@ use sqlx::PgPool;
 
 use crate::machine::{Event, FailureKind, Refused, Resume, Status, apply};
 
-use super::Error;
+use super::{
+    Error,
+    listing::{self, Part},
+};
 
 /// A row, its columns by name.
 #[derive(Debug, Clone, Serialize)]
@@ -160,45 +163,45 @@ pub struct Filter {
     pub language: Option<String>,
 }
 
-/// The newest podcasts that match, at most `limit`.
+/// The newest podcasts that match, at most `limit`, however far one has to look for them.
 ///
 /// # Errors
 /// [`Error::Database`].
 pub async fn list(pool: &PgPool, filter: &Filter, limit: i64) -> Result<Vec<Row>, Error> {
+    let mut ids = Vec::new();
+    let mut below = None;
+    loop {
+        let missing = limit - i64::try_from(ids.len()).unwrap_or(limit);
+        let found = listing::find(pool, filter, Part::below(below, missing)).await?;
+        ids.extend(found.ids);
+        below = found.looked.map(|looked| looked.down_to);
+        if below.is_none() {
+            return rows(pool, &ids).await;
+        }
+    }
+}
+
+/// These podcasts, newest first.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn rows(pool: &PgPool, ids: &[i64]) -> Result<Vec<Row>, Error> {
     sqlx::query_as!(
         Row,
-        r#"/* list_podcasts */
+        r#"/* podcast_rows */
         select id, user_id, date, status, is_active, plan, attempt, crashes, next_attempt_at, deadline_at, worker_id,
                error_kind, error_message, title, topic, language, script_text, ai_model_used, script_usage, is_fallback,
                tts_provider, tts_voice, tts_voice_gender, chunk_plan, spool_ref, audio_sha256, audio_bytes, duration_seconds,
                loudness_lufs, audio_url, object_key, object_etag, cost_micro_usd, metadata, created_at, updated_at,
                finished_at
-        from dailycast.daily_podcast p
-        where ($1::bigint[] is null or id = any($1))
-          and ($2::date is null or date = $2)
-          and ($3::text is null or status = $3)
-          and ($4::bigint[] is null or user_id = any($4))
-          and ($5::text is null or error_kind = $5)
-          and (not $6 or dailycast.is_stuck(p))
-          and ($8::text is null or plan = $8)
-          and ($9::text is null or tts_provider = $9 or ai_model_used = $9)
-          and ($10::text is null or language = $10)
-        order by id desc
-        limit $7"#,
-        filter.ids.as_deref(),
-        filter.date,
-        filter.status.map(Status::as_str),
-        filter.user_ids.as_deref(),
-        filter.cause,
-        filter.stuck,
-        limit,
-        filter.plan,
-        filter.provider,
-        filter.language,
+        from dailycast.daily_podcast
+        where id = any ($1)
+        order by id desc"#,
+        ids
     )
     .fetch_all(pool)
     .await
-    .map_err(Error::in_statement("list_podcasts"))
+    .map_err(Error::in_statement("podcast_rows"))
 }
 
 /// The history of a podcast, oldest line first.

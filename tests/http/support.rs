@@ -149,6 +149,7 @@ fn desk(url: &str) -> Desk {
             failure_rate_night: 0.05,
             retention_days: 30,
         },
+        failures: ops::failures::Kept::default(),
     }
 }
 

@@ -107,9 +107,18 @@ impl<'a> FromRequest<'a> for Wanted {
 
 #[handler]
 pub(in crate::http) async fn play(request: &Request, wanted: Wanted, Data(app): Data<&Arc<App>>) -> Result<Response> {
+    serve(request, app, &wanted).await
+}
+
+/// The audio of an episode for somebody who may hear every one: an operator.
+pub(in crate::http) async fn serve_any(request: &Request, app: &App, id: i64) -> Result<Response> {
+    serve(request, app, &Wanted { id, listener: Listener::Bearer }).await
+}
+
+async fn serve(request: &Request, app: &App, wanted: &Wanted) -> Result<Response> {
     // Twice, because the upload may end between the look at the row and the look into the spool.
     for _ in 0..2 {
-        let audio = find(app, &wanted).await?;
+        let audio = find(app, wanted).await?;
         match (audio.status, audio.object_key, audio.spool_ref) {
             (Status::Completed | Status::CompletedWithFallback, Some(key), _) => return redirect(app, &key).await,
             (Status::PendingUpload, _, Some(spool_ref)) => {

@@ -35,6 +35,8 @@ fn views(route: Route) -> Route {
         .at("/", sheet(pages::tonight::show))
         .at("/podcasts", sheet(pages::podcasts::show))
         .at("/podcasts/:id", sheet(pages::podcast::show))
+        .at("/podcasts/:id/audio", super::routes::read(pages::podcast::play))
+        .at("/podcasts/:id/reveal", deed::deed(pages::podcast::reveal))
         .at("/failures", sheet(pages::failures::show))
         .at("/nights", sheet(pages::nights::show))
         .at("/providers", sheet(pages::providers::show))

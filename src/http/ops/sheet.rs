@@ -101,6 +101,8 @@ pub(super) struct Sheet {
     pub title: String,
     /// The data: what JSON shows, and `page` in the template.
     pub data: serde_json::Value,
+    /// The query of the page's stream, where it is not that of the page: it may say what is shown.
+    pub live_query: Option<String>,
 }
 
 impl Sheet {
@@ -110,7 +112,12 @@ impl Sheet {
             tracing::error!(%error, template, "a view cannot be data");
             serde_json::Value::Null
         });
-        Self { template, title: title.into(), data }
+        Self { template, title: title.into(), data, live_query: None }
+    }
+
+    /// The same, kept up to date by a stream with this query.
+    pub fn live_query(self, query: String) -> Self {
+        Self { live_query: Some(query), ..self }
     }
 }
 
@@ -172,7 +179,7 @@ impl Form {
                 .content_type("application/json")
                 .header(header::CACHE_CONTROL, "no-store")
                 .body(sheet.data.to_string()),
-            Self::Page => page(&sheet, &Chrome::of(&visit)),
+            Self::Page => page(&sheet, &Chrome::of(&visit).live_at(&visit, &sheet)),
             Self::Stream => live(visit, make),
         }
     }

@@ -80,7 +80,12 @@ fn engine() -> Environment<'static> {
         date.parse::<chrono::NaiveDate>()
             .map_or_else(|_| date.to_owned(), |date| date.format("%a %-d %b %Y").to_string())
     });
+    engine.add_filter("day_short", |date: &str| {
+        date.parse::<chrono::NaiveDate>().map_or_else(|_| date.to_owned(), |date| date.format("%-d %b").to_string())
+    });
     engine.add_filter("ago", ago);
+    engine.add_filter("pretty", |value: Value| serde_json::to_string_pretty(&value).unwrap_or_default());
+    engine.add_filter("seconds", |ms: f64| seconds(ms));
     engine.add_function("asset", assets::address);
     for &(name, text) in PAGES {
         #[expect(clippy::expect_used, reason = "templates are compiled in, and a test renders each of them")]
@@ -114,6 +119,12 @@ impl Chrome {
             said: visit.said.clone(),
             now: visit.app.clock.now(),
         }
+    }
+
+    /// The same, with the address of the stream that the sheet wants.
+    pub fn live_at(self, visit: &Visit, sheet: &Sheet) -> Self {
+        let Some(query) = &sheet.live_query else { return self };
+        Self { live: format!("{}?{query}&{LIVE}", visit.uri.path()), ..self }
     }
 
     fn value(&self, sheet: &Sheet, layout: &str) -> Value {
@@ -204,6 +215,14 @@ fn span(seconds: i64) -> String {
         seconds @ 60..3_600 => format!("{} min", seconds / 60),
         seconds @ 3_600..86_400 => format!("{} h {} min", seconds / 3_600, seconds / 60 % 60),
         seconds => format!("{} d", seconds / 86_400),
+    }
+}
+
+/// Milliseconds as people read them: `0.4 s`, `12.5 s`, `3 min 4 s`.
+fn seconds(ms: f64) -> String {
+    match ms / 1000.0 {
+        seconds @ ..60.0 => format!("{seconds:.1} s"),
+        seconds => format!("{} min {} s", seconds as i64 / 60, seconds as i64 % 60),
     }
 }
 

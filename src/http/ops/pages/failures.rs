@@ -1,11 +1,55 @@
-//! `GET /ops/failures`.
+//! `GET /ops/failures`: what ended podcasts, by cause; `date=`, or `days=` from now.
 
-use crate::http::{
-    error::Refusal,
-    ops::sheet::{Sheet, Visit},
+use serde::Serialize;
+
+use crate::{
+    http::{
+        error::Refusal,
+        ops::sheet::{Sheet, Visit},
+    },
+    ops::failures::{self, Failures, Since},
+    store::night,
 };
 
+/// The ranges that are one click away.
+const DAYS: [u32; 3] = [1, 7, 30];
+
+/// The most days: nothing is kept longer than this makes sense.
+const MOST_DAYS: u32 = 366;
+
+#[derive(Serialize)]
+struct Page<'f> {
+    #[serde(flatten)]
+    failures: &'f Failures,
+    next: Option<String>,
+    date: Option<String>,
+    days: Option<u32>,
+    /// The newest night.
+    newest: Option<String>,
+    choices: [u32; 3],
+}
+
 /// Shows it.
-pub(in crate::http::ops) async fn show(_visit: Visit) -> Result<Sheet, Refusal> {
-    Ok(Sheet::new("failures", "Failures", &serde_json::json!({})))
+pub(in crate::http::ops) async fn show(visit: Visit) -> Result<Sheet, Refusal> {
+    let desk = &visit.app.desk;
+    let since = since(&visit)?;
+    let failures = failures::since(desk, since, visit.app.clock.now()).await;
+    let failures = failures.map_err(|error| Refusal::database(&error))?;
+    let newest = night::newest_date(desk.store.desk()).await.map_err(|error| Refusal::database(&error))?;
+    let (date, days) = match since {
+        Since::Date(date) => (Some(date.to_string()), None),
+        Since::Days(days) => (None, Some(days)),
+    };
+    let newest = newest.map(|date| date.to_string());
+    Ok(Sheet::new("failures", "Failures", &Page { failures: &failures, next: None, date, days, newest, choices: DAYS }))
+}
+
+fn since(visit: &Visit) -> Result<Since, Refusal> {
+    if let Some(date) = visit.asked("date") {
+        let date = date.parse().map_err(|_| Refusal::Parameter("date", "Write it like 2026-11-22."))?;
+        return Ok(Since::Date(date));
+    }
+    let days = visit.asked("days").map_or(Some(7), |days| days.parse().ok());
+    let days = days.filter(|days| (1..=MOST_DAYS).contains(days));
+    days.map(Since::Days).ok_or(Refusal::Parameter("days", "Write a number of days, 366 at most."))
 }

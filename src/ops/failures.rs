@@ -1,0 +1,202 @@
+//! What ended podcasts, by cause: counted at most every few seconds, however many look.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
+
+use chrono::{DateTime, Days, NaiveDate, NaiveTime, Utc};
+use serde::Serialize;
+use tokio::sync::Mutex;
+
+use super::Desk;
+use crate::{
+    explain::advice,
+    machine::FailureKind,
+    store::{
+        Error,
+        failures::{self, BARS, Bar, MOST_LINES, Range},
+    },
+};
+
+/// How long a count serves before it is made anew.
+const FRESH: Duration = Duration::from_secs(5);
+
+/// How long an older one is shown while that goes on.
+const SERVES: Duration = Duration::from_secs(60);
+
+/// Ranges that are remembered.
+const MOST_RANGES: usize = 16;
+
+/// Which failures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Since {
+    /// Those of the last days.
+    Days(u32),
+    /// Those of podcasts of a date.
+    Date(NaiveDate),
+}
+
+/// What failed, as of a moment.
+#[derive(Debug, Clone, Serialize)]
+pub struct Failures {
+    /// When it was counted.
+    pub as_of: DateTime<Utc>,
+    /// The beginning of the bars.
+    pub from: DateTime<Utc>,
+    /// Their end.
+    pub to: DateTime<Utc>,
+    /// Podcasts that are failed still.
+    pub podcasts: i64,
+    /// There are more failures than were counted: these are the newest.
+    pub is_cut: bool,
+    /// By cause, provider and step, the most frequent first.
+    pub results: Vec<Group>,
+}
+
+/// Podcasts that failed alike.
+#[derive(Debug, Clone, Serialize)]
+pub struct Group {
+    /// The failure kind.
+    pub kind: String,
+    /// The kind in words.
+    pub words: &'static str,
+    /// What to do about it.
+    pub advice: &'static str,
+    /// The provider that failed last, if one did.
+    pub provider: Option<String>,
+    /// The status whose work failed.
+    pub step: String,
+    /// Podcasts.
+    pub podcasts: i64,
+    /// The first failure.
+    pub first_at: DateTime<Utc>,
+    /// The last.
+    pub last_at: DateTime<Utc>,
+    /// The newest podcast of them.
+    pub sample_id: i64,
+    /// Its failure in words.
+    pub message: Option<String>,
+    /// Podcasts by time, from the first bar to the last.
+    pub bars: Vec<i64>,
+}
+
+/// Counts that were made lately.
+#[derive(Debug, Default)]
+pub struct Kept(Mutex<HashMap<Since, Arc<Mutex<Place>>>>);
+
+/// The last count of a range.
+#[derive(Debug, Default)]
+struct Place {
+    counted: Option<Arc<Failures>>,
+    is_renewed: bool,
+}
+
+/// The failures since then. Who comes while they are counted is shown the count before, or waits
+/// for this one.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn since(desk: &Arc<Desk>, since: Since, now: DateTime<Utc>) -> Result<Arc<Failures>, Error> {
+    let place = {
+        let mut kept = desk.failures.0.lock().await;
+        if kept.len() >= MOST_RANGES && !kept.contains_key(&since) {
+            kept.clear();
+        }
+        kept.entry(since).or_default().clone()
+    };
+    let mut held = place.lock().await;
+    let age = |known: &Failures| (now - known.as_of).to_std().unwrap_or_default();
+    match held.counted.clone() {
+        Some(known) if age(&known) < FRESH || held.is_renewed && age(&known) < SERVES => Ok(known),
+        Some(known) if age(&known) < SERVES => {
+            held.is_renewed = true;
+            tokio::spawn(renew(desk.clone(), place.clone(), since, now));
+            Ok(known)
+        }
+        _ => {
+            let counted = Arc::new(count(desk, since, now).await?);
+            *held = Place { counted: Some(counted.clone()), is_renewed: false };
+            Ok(counted)
+        }
+    }
+}
+
+async fn renew(desk: Arc<Desk>, place: Arc<Mutex<Place>>, since: Since, now: DateTime<Utc>) {
+    let counted = count(&desk, since, now).await;
+    let mut place = place.lock().await;
+    place.is_renewed = false;
+    match counted {
+        Ok(counted) => place.counted = Some(Arc::new(counted)),
+        Err(error) => tracing::warn!(error = crate::store::chain(&error), "failures could not be counted"),
+    }
+}
+
+impl Since {
+    fn range(self, now: DateTime<Utc>) -> Range {
+        let day = |date: NaiveDate| date.and_time(NaiveTime::MIN).and_utc();
+        match self {
+            Self::Days(days) => {
+                let from = now.checked_sub_days(Days::new(days.into())).unwrap_or(DateTime::UNIX_EPOCH);
+                Range { from, to: now, date: None }
+            }
+            Self::Date(date) => {
+                let next = date.succ_opt().unwrap_or(date);
+                Range { from: day(date), to: day(next), date: Some(date) }
+            }
+        }
+    }
+}
+
+async fn count(desk: &Desk, since: Since, now: DateTime<Utc>) -> Result<Failures, Error> {
+    let range = since.range(now);
+    let bars = failures::bars(desk.store.desk(), range).await?;
+    let podcasts = bars.iter().map(|bar| bar.podcasts).sum();
+    let mut groups = grouped(bars);
+    let samples: Vec<i64> = groups.iter().map(|group| group.sample_id).collect();
+    let mut messages: BTreeMap<i64, String> =
+        failures::messages(desk.store.desk(), &samples).await?.into_iter().collect();
+    for group in &mut groups {
+        group.message = messages.remove(&group.sample_id);
+    }
+    let is_cut = podcasts >= MOST_LINES;
+    Ok(Failures { as_of: now, from: range.from, to: range.to, podcasts, is_cut, results: groups })
+}
+
+fn grouped(bars: Vec<Bar>) -> Vec<Group> {
+    let mut groups: BTreeMap<(String, Option<String>, String), Group> = BTreeMap::new();
+    for bar in bars {
+        let key = (bar.kind.clone(), bar.provider.clone(), bar.step.clone());
+        let group = groups.entry(key).or_insert_with(|| Group::of(&bar));
+        group.podcasts += bar.podcasts;
+        group.first_at = group.first_at.min(bar.first_at);
+        group.last_at = group.last_at.max(bar.last_at);
+        group.sample_id = group.sample_id.max(bar.sample_id);
+        if let Some(count) = usize::try_from(bar.bar).ok().and_then(|nth| group.bars.get_mut(nth)) {
+            *count += bar.podcasts;
+        }
+    }
+    let mut groups: Vec<Group> = groups.into_values().collect();
+    groups.sort_by_key(|group| std::cmp::Reverse(group.podcasts));
+    groups
+}
+
+impl Group {
+    fn of(bar: &Bar) -> Self {
+        let kind = FailureKind::ALL.into_iter().find(|kind| kind.as_str() == bar.kind);
+        Self {
+            kind: bar.kind.clone(),
+            words: kind.map_or("a reason that this version does not know", FailureKind::words),
+            advice: kind.map_or("Look at one of them.", advice::advice),
+            provider: bar.provider.clone(),
+            step: bar.step.clone(),
+            podcasts: 0,
+            first_at: bar.first_at,
+            last_at: bar.last_at,
+            sample_id: bar.sample_id,
+            message: None,
+            bars: vec![0; usize::try_from(BARS).unwrap_or_default()],
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! Lists of podcasts as an operator reads them: a page, what each podcast is up to in words, and how
+//! a page that is being read is kept up to date without a row moving.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use super::{Desk, actor::Actor};
+use crate::{
+    explain::{self, Explanation, Facts, Holder},
+    machine::{FailureKind, Status},
+    store::{
+        Error,
+        listing::{self, Found, Line, Looked, Part},
+        podcasts::Filter,
+    },
+};
+
+/// Podcasts on a page.
+pub const PAGE: usize = 50;
+
+/// Podcasts up to which matches are counted.
+const COUNTED: i64 = 1_000;
+
+/// Podcasts that are looked at, each second, to tell a reader that others match by now.
+const LOOK_FOR_NEWS: i32 = 1_000;
+
+/// What is asked for.
+#[derive(Debug, Clone, Default)]
+pub struct Asked {
+    /// Which podcasts.
+    pub filter: Filter,
+    /// Of these only those that are not finished.
+    pub unfinished: bool,
+    /// Only ids below this one.
+    pub before: Option<i64>,
+}
+
+/// A podcast of a list.
+#[derive(Debug, Clone, Serialize)]
+pub struct Entry {
+    /// Its columns.
+    #[serde(flatten)]
+    pub line: Line,
+    /// Where it stands, in words.
+    pub explanation: Explanation,
+    /// False when it was shown as a match and is none any more.
+    pub is_match: bool,
+}
+
+/// A page of a list.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Page {
+    /// Newest first.
+    pub entries: Vec<Entry>,
+    /// The id that the next page begins below, if there may be one.
+    pub next: Option<i64>,
+    /// How far was looked when that was not far enough to fill the page.
+    pub looked: Option<Looked>,
+    /// Podcasts that belong on this page by now and are not shown.
+    pub others: usize,
+}
+
+/// How many match.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Count {
+    /// Podcasts, at least.
+    pub at_least: i64,
+    /// There are no more.
+    pub is_all: bool,
+}
+
+impl Asked {
+    fn part(&self, most: usize) -> Part {
+        let most = i64::try_from(most).unwrap_or(i64::MAX);
+        Part { unfinished: self.unfinished, ..Part::below(self.before, most) }
+    }
+}
+
+/// A page of what is asked for.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn page(desk: &Desk, asked: &Asked, now: DateTime<Utc>) -> Result<Page, Error> {
+    let Found { mut ids, looked } = listing::find(desk.store.desk(), &asked.filter, asked.part(PAGE + 1)).await?;
+    let is_full = ids.len() > PAGE;
+    ids.truncate(PAGE);
+    let next = if is_full { ids.last().copied() } else { looked.map(|looked| looked.down_to) };
+    let entries = entries(desk, &ids, None, now).await?;
+    Ok(Page { entries, next, looked, others: 0 })
+}
+
+/// The page that somebody reads, as it is now: the podcasts that are `shown`, in their order,
+/// whether or not they still match; and how many others belong there.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn again(desk: &Desk, asked: &Asked, shown: &[i64], now: DateTime<Utc>) -> Result<Page, Error> {
+    let pool = desk.store.desk();
+    let mut of_shown = asked.filter.clone();
+    of_shown.ids = Some(match asked.filter.ids.as_ref() {
+        Some(wanted) => shown.iter().copied().filter(|id| wanted.contains(id)).collect(),
+        None => shown.to_vec(),
+    });
+    let matching = listing::find(pool, &of_shown, asked.part(shown.len().max(1))).await?;
+    let matching: BTreeSet<i64> = matching.ids.into_iter().collect();
+    let news = Part { look: Some(LOOK_FOR_NEWS), ..asked.part(PAGE) };
+    let news = listing::find(pool, &asked.filter, news).await?;
+    let down_to = if shown.len() < PAGE { i64::MIN } else { shown.iter().copied().min().unwrap_or(i64::MIN) };
+    let others = news.ids.iter().filter(|id| **id > down_to && !shown.contains(id)).count();
+    let entries = entries(desk, shown, Some(&matching), now).await?;
+    let next = (shown.len() >= PAGE).then(|| shown.last().copied()).flatten();
+    Ok(Page { entries, next, looked: None, others })
+}
+
+/// How many match, counted no further than is worth it.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn count(desk: &Desk, asked: &Asked) -> Result<Count, Error> {
+    let asked = Asked { before: None, ..asked.clone() };
+    let part = Part { most: COUNTED + 1, ..asked.part(0) };
+    let found = listing::find(desk.store.desk(), &asked.filter, part).await?;
+    let counted = i64::try_from(found.ids.len()).unwrap_or(i64::MAX);
+    Ok(Count { at_least: counted.min(COUNTED), is_all: counted <= COUNTED && found.looked.is_none() })
+}
+
+async fn entries(
+    desk: &Desk,
+    ids: &[i64],
+    matching: Option<&BTreeSet<i64>>,
+    now: DateTime<Utc>,
+) -> Result<Vec<Entry>, Error> {
+    let lines = listing::lines(desk.store.desk(), ids).await?;
+    let mut told = situations(&lines, now);
+    let entry = |line: Line| {
+        let is_match = matching.is_none_or(|matching| matching.contains(&line.id));
+        told.remove(&line.id).map(|explanation| Entry { line, explanation, is_match })
+    };
+    Ok(lines.into_iter().filter_map(entry).collect())
+}
+
+/// What each podcast is up to. The one place in which lists and pages of podcasts ask.
+pub fn situations(lines: &[Line], now: DateTime<Utc>) -> BTreeMap<i64, Explanation> {
+    let told = |line: &Line| {
+        let holder = line.worker_id.map(|worker| Holder {
+            name: format!("worker {worker}"),
+            heartbeat_at: now,
+            lease_until: now,
+            is_gone: line.is_stuck,
+        });
+        let facts = Facts {
+            status: line.status.parse::<Status>().ok()?,
+            attempt: line.attempt,
+            error_kind: FailureKind::ALL.into_iter().find(|kind| line.error_kind.as_deref() == Some(kind.as_str())),
+            error_message: line.error_message.clone(),
+            updated_at: line.updated_at,
+            next_attempt_at: line.next_attempt_at,
+            deadline_at: line.deadline_at,
+            holder,
+            has_job: !line.is_stuck,
+            living_workers: 1,
+            pause: None,
+        };
+        Some((line.id, explain::explain(&facts, now)))
+    };
+    lines.iter().filter_map(told).collect()
+}
+
+/// Whose podcast it is; `None` when there is none of this number.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn learner(desk: &Desk, id: i64) -> Result<Option<i64>, Error> {
+    Ok(listing::lines(desk.store.desk(), &[id]).await?.pop().map(|line| line.user_id))
+}
+
+/// Writes down that somebody was told the name of a learner.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn revealed(desk: &Desk, actor: &Actor, user_id: i64, podcast_id: i64) -> Result<(), Error> {
+    let (subject, detail) = (format!("learner {user_id}"), format!("on the page of podcast {podcast_id}"));
+    listing::record_reveal(desk.store.desk(), &actor.name, &subject, &detail).await
+}

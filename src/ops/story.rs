@@ -1,0 +1,164 @@
+//! The story of one podcast: its row, every move with the calls that led to it, and when.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use super::{Desk, listing};
+use crate::{
+    explain::Explanation,
+    store::{
+        Error, listing as lists,
+        podcasts::{self, CallLine, EventLine, Row},
+    },
+};
+
+/// A podcast and all that is known of it.
+#[derive(Debug, Clone, Serialize)]
+pub struct Story {
+    /// Its columns.
+    #[serde(flatten)]
+    pub row: Row,
+    /// Nothing will move it.
+    pub is_stuck: bool,
+    /// It can be heard.
+    pub has_audio: bool,
+    /// Where it stands, in words.
+    pub explanation: Explanation,
+    /// Its history, oldest line first.
+    pub events: Vec<EventLine>,
+    /// Its ledger, oldest line first.
+    pub calls: Vec<CallLine>,
+    /// The history with the calls of each move.
+    pub steps: Vec<Step>,
+    /// Sums.
+    pub totals: Totals,
+    /// Its first and last moment, for a picture.
+    pub span: Span,
+    /// The episode that this one replaced.
+    pub replaces: Option<i64>,
+    /// The episode that replaced this one.
+    pub replaced_by: Option<i64>,
+}
+
+/// A move, and the calls that were written down with it.
+#[derive(Debug, Clone, Serialize)]
+pub struct Step {
+    /// What happened, in words.
+    pub words: &'static str,
+    /// `well`, `bad`, `warn`, `busy` or `quiet`.
+    pub tone: &'static str,
+    /// The line of the history.
+    pub event: EventLine,
+    /// When its work began, in milliseconds after the first moment, if it is known how long it took.
+    pub began_ms: Option<i64>,
+    /// When it was written down, in milliseconds after the first moment.
+    pub at_ms: i64,
+    /// Requests to providers. Kept is how long each took, not when it began.
+    pub calls: Vec<CallLine>,
+}
+
+/// Sums over the story.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Totals {
+    /// Requests to providers.
+    pub calls: usize,
+    /// Of these, those that failed.
+    pub failed_calls: usize,
+    /// Time that steps worked, in milliseconds.
+    pub worked_ms: i64,
+    /// From the first moment to the last, in milliseconds.
+    pub elapsed_ms: i64,
+}
+
+/// The time that a story takes up.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Span {
+    /// The first moment.
+    pub from: DateTime<Utc>,
+    /// The last one so far.
+    pub to: DateTime<Utc>,
+    /// What lies between them, in milliseconds; at least one.
+    pub ms: i64,
+}
+
+/// The story of a podcast; `None` when there is none of this number.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn of(desk: &Desk, id: i64, now: DateTime<Utc>) -> Result<Option<Story>, Error> {
+    let pool = desk.store.desk();
+    let Some(row) = podcasts::rows(pool, &[id]).await?.pop() else { return Ok(None) };
+    let lines = lists::lines(pool, &[id]).await?;
+    let told = listing::situations(&lines, now).remove(&id);
+    let (Some(line), Some(explanation)) = (lines.into_iter().next(), told) else { return Ok(None) };
+    let (events, calls) = (podcasts::events(pool, id).await?, podcasts::calls(pool, id).await?);
+    let versions = lists::versions(pool, row.user_id, row.date).await?;
+    let span = span(&row, &events);
+    let steps = steps(&events, &calls, span.from);
+    let totals = Totals {
+        calls: calls.len(),
+        failed_calls: calls.iter().filter(|call| call.outcome != "ok").count(),
+        worked_ms: events.iter().filter_map(|event| event.duration_ms).map(i64::from).sum(),
+        elapsed_ms: span.ms,
+    };
+    Ok(Some(Story {
+        is_stuck: line.is_stuck,
+        has_audio: line.has_audio,
+        explanation,
+        steps,
+        totals,
+        span,
+        replaces: versions.iter().copied().filter(|other| *other < id).max(),
+        replaced_by: versions.iter().copied().filter(|other| *other > id).min(),
+        row,
+        events,
+        calls,
+    }))
+}
+
+fn began(event: &EventLine) -> Option<DateTime<Utc>> {
+    event.duration_ms.map(|ms| event.at - chrono::TimeDelta::milliseconds(ms.into()))
+}
+
+fn span(row: &Row, events: &[EventLine]) -> Span {
+    let moments = || events.iter().flat_map(|event| [Some(event.at), began(event)]).flatten();
+    let from = moments().min().unwrap_or(row.created_at);
+    let to = moments().max().unwrap_or(row.updated_at);
+    Span { from, to, ms: (to - from).num_milliseconds().max(1) }
+}
+
+/// A call is written down in the commit of the move that it led to.
+fn steps(events: &[EventLine], calls: &[CallLine], from: DateTime<Utc>) -> Vec<Step> {
+    let since = |at: DateTime<Utc>| (at - from).num_milliseconds();
+    let step = |event: &EventLine| {
+        let (words, tone) = told(&event.event);
+        let (began_ms, at_ms) = (began(event).map(since), since(event.at));
+        Step { words, tone, event: event.clone(), began_ms, at_ms, calls: Vec::new() }
+    };
+    let mut steps: Vec<Step> = events.iter().map(step).collect();
+    for call in calls {
+        let nth = steps.iter().position(|step| step.event.at >= call.at).or(steps.len().checked_sub(1));
+        if let Some(step) = nth.and_then(|nth| steps.get_mut(nth)) {
+            step.calls.push(call.clone());
+        }
+    }
+    steps
+}
+
+/// An event in words, and its tone.
+fn told(event: &str) -> (&'static str, &'static str) {
+    match event {
+        "enqueued" => ("Enqueued", "quiet"),
+        "script_ready" => ("Script written", "well"),
+        "speech_started" => ("Voice chosen, speech planned", "busy"),
+        "audio_ready" => ("Audio spoken", "well"),
+        "uploaded" => ("Uploaded", "well"),
+        "audio_lost" => ("Audio lost, to be spoken again", "warn"),
+        "attempt_failed" => ("Attempt failed, tried again later", "warn"),
+        "rescued" => ("Taken back from a worker that died", "warn"),
+        "cancelled" => ("Cancelled by an operator", "bad"),
+        "gave_up" => ("Given up", "bad"),
+        "requeued" => ("Requeued by an operator", "busy"),
+        _ => ("Something that this version does not know", "quiet"),
+    }
+}
