@@ -2,10 +2,10 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use chrono::{Datelike as _, NaiveDate};
+use chrono::NaiveDate;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::config::Flag;
+use crate::{config::Flag, ops::costs};
 
 mod bench;
 mod learner;
@@ -307,6 +307,16 @@ pub enum By {
     Day,
 }
 
+impl From<By> for costs::By {
+    fn from(by: By) -> Self {
+        match by {
+            By::Plan => Self::Plan,
+            By::Provider => Self::Provider,
+            By::Day => Self::Day,
+        }
+    }
+}
+
 impl By {
     /// As it is written.
     pub const fn name(self) -> &'static str {
@@ -452,13 +462,7 @@ fn duration(text: &str) -> Result<Duration, String> {
 
 /// The first day of a month written as `2026-11`.
 fn month(text: &str) -> Result<NaiveDate, String> {
-    let first = (text.len() == 7).then(|| format!("{text}-01").parse().ok()).flatten();
-    first.ok_or_else(|| "write year and month, like 2026-11".to_owned())
-}
-
-/// The first day of a date's month.
-pub fn first_of_month(date: NaiveDate) -> NaiveDate {
-    date.with_day(1).unwrap_or(date)
+    costs::read_month(text).ok_or_else(|| "write year and month, like 2026-11".to_owned())
 }
 
 fn plan_share(text: &str) -> Result<(String, u32), String> {

@@ -4,10 +4,7 @@
 //! What would surprise: money counts for the date of its podcast, not for the moment of the call;
 //! and a month of which days were pruned says so, since its sum is too small.
 
-use std::collections::BTreeMap;
-
-use chrono::{Days, NaiveDate};
-use serde::Serialize;
+use chrono::NaiveDate;
 use serde_json::json;
 
 use super::{
@@ -19,10 +16,8 @@ use super::{
 };
 use crate::{
     clock::{Clock, SystemClock},
-    store::{
-        costs::{self, Month, Spent},
-        night,
-    },
+    ops::costs::{Sum, complete_from, first_of_month, grouped, share},
+    store::{costs, night},
     workflow::{Assumptions, Item},
 };
 
@@ -32,49 +27,12 @@ const SECONDS: u64 = 240;
 /// Bytes of audio in a second: 48 kbit/s, what the vendors' MP3 mostly has.
 const BYTES_A_SECOND: u64 = 6_000;
 
-/// A sum of calls.
-#[derive(Debug, Default, Serialize)]
-struct Sum {
-    calls: i64,
-    failed: i64,
-    input_tokens: i64,
-    output_tokens: i64,
-    characters: i64,
-    requests: i64,
-    cost_micro_usd: i64,
-    /// Of the group's own podcasts; for a provider, of all.
-    podcasts: i64,
-    per_podcast_micro_usd: i64,
-}
-
-impl Sum {
-    fn add(&mut self, spent: &Spent) {
-        self.calls += spent.calls;
-        self.failed += spent.failed;
-        self.input_tokens += spent.input_tokens;
-        self.output_tokens += spent.output_tokens;
-        self.characters += spent.characters;
-        self.requests += spent.requests;
-        self.cost_micro_usd += spent.cost_micro_usd;
-    }
-
-    fn shared_by(mut self, podcasts: i64) -> Self {
-        self.podcasts = podcasts;
-        self.per_podcast_micro_usd = share(self.cost_micro_usd, podcasts);
-        self
-    }
-
-    fn cells(&self, name: &str) -> Vec<String> {
-        let counts = [self.calls, self.failed, self.input_tokens, self.output_tokens, self.characters];
-        let counts = counts.map(output::count);
-        let money = [dollars(self.cost_micro_usd), dollars(self.per_podcast_micro_usd)];
-        [name.to_owned()].into_iter().chain(counts).chain(money).collect()
-    }
-}
-
-/// One part of an amount that many share, to the nearest millionth of a dollar.
-fn share(micro_usd: i64, parts: i64) -> i64 {
-    if parts <= 0 { 0 } else { micro_usd.saturating_add(parts / 2) / parts }
+/// The cells of a row.
+fn cells(sum: &Sum, name: &str) -> Vec<String> {
+    let counts = [sum.calls, sum.failed, sum.input_tokens, sum.output_tokens, sum.characters];
+    let counts = counts.map(output::count);
+    let money = [dollars(sum.cost_micro_usd), dollars(sum.per_podcast_micro_usd)];
+    [name.to_owned()].into_iter().chain(counts).chain(money).collect()
 }
 
 /// Runs the command.
@@ -93,24 +51,12 @@ async fn show_spent(month: Option<NaiveDate>, by: By, context: &Context) -> anyh
     let store = context.migrated_database().await?;
     let now = night::now(store.pool()).await?;
     let today = neighbours::schedule(&context.config).date(now);
-    let first = month.unwrap_or_else(|| args::first_of_month(today));
+    let first = month.unwrap_or_else(|| first_of_month(today));
     let found = costs::month(store.pool(), first).await?;
-    let (rows, total) = grouped(&found, by);
-    // Rows of dates before this one go, at the latest with the next sweep.
-    let kept_from = now.date_naive() - Days::new(context.config.storage.retention_days.into());
-    let complete_from = (first < kept_from).then_some(kept_from);
+    let (groups, total) = grouped(&found, by.into());
+    let complete_from = complete_from(first, now.date_naive(), context.config.storage.retention_days);
     if context.json {
-        let row = |(name, sum): &(Vec<String>, Sum)| {
-            let mut row = json!(sum);
-            let keys: &[&str] = match by {
-                By::Plan => &["plan"],
-                By::Provider => &["provider", "model"],
-                By::Day => &["date"],
-            };
-            keys.iter().zip(name).for_each(|(key, name)| row[key] = json!(name));
-            row
-        };
-        let rows: Vec<_> = rows.iter().map(row).collect();
+        let rows: Vec<_> = groups.iter().map(|group| group.to_json(by.into())).collect();
         let month = first.format("%Y-%m").to_string();
         let by = by.name();
         output::json(
@@ -129,44 +75,14 @@ async fn show_spent(month: Option<NaiveDate>, by: By, context: &Context) -> anyh
         ("cost", Side::Right),
         ("per podcast", Side::Right),
     ]);
-    rows.iter().for_each(|(name, sum)| table.row(sum.cells(&name.join(" "))));
-    table.row(total.cells("total"));
+    groups.iter().for_each(|group| table.row(cells(&group.sum, &group.name.join(" "))));
+    table.row(cells(&total, "total"));
     output::line(table.to_string().trim_end())?;
     if let Some(from) = complete_from {
         let days = context.config.storage.retention_days;
         output::line(format!("days before {from} may be gone: rows are kept {days} days (storage.retention_days)"))?;
     }
     Ok(Exit::Done)
-}
-
-/// The sums of a month's groups by their names, and of all of it. A provider's cost is shared by
-/// all podcasts of the month, so that the shares add up.
-fn grouped(month: &Month, by: By) -> (Vec<(Vec<String>, Sum)>, Sum) {
-    let name = |date: NaiveDate, plan: &str| match by {
-        By::Day => vec![date.to_string()],
-        By::Plan | By::Provider => vec![plan.to_owned()],
-    };
-    let mut sums: BTreeMap<Vec<String>, Sum> = BTreeMap::new();
-    let mut total = Sum::default();
-    for spent in &month.spent {
-        let name = match by {
-            By::Provider => vec![spent.provider.clone(), spent.model.clone()],
-            By::Plan | By::Day => name(spent.date, &spent.plan),
-        };
-        sums.entry(name).or_default().add(spent);
-        total.add(spent);
-    }
-    let mut podcasts: BTreeMap<Vec<String>, i64> = BTreeMap::new();
-    for made in month.made.iter() {
-        *podcasts.entry(name(made.date, &made.plan)).or_default() += made.podcasts;
-    }
-    let all: i64 = podcasts.values().sum();
-    let own = |name: &Vec<String>| if by == By::Provider { all } else { podcasts.get(name).copied().unwrap_or(0) };
-    let rows = sums.into_iter().map(|(name, sum)| {
-        let podcasts = own(&name);
-        (name, sum.shared_by(podcasts))
-    });
-    (rows.collect(), total.shared_by(all))
 }
 
 fn show_estimate(args: CostEstimate, month: Option<NaiveDate>, context: &Context) -> anyhow::Result<Exit> {
@@ -179,8 +95,7 @@ fn show_estimate(args: CostEstimate, month: Option<NaiveDate>, context: &Context
     let Some(learners) = split(args.learners.into(), &mix) else {
         return Err(Advice::usage("the plans have no share", "write at least one share above 0").into());
     };
-    let date =
-        month.unwrap_or_else(|| args::first_of_month(neighbours::schedule(&context.config).date(SystemClock.now())));
+    let date = month.unwrap_or_else(|| first_of_month(neighbours::schedule(&context.config).date(SystemClock.now())));
     let assumed = Assumptions {
         nights: args.nights.into(),
         prompt_tokens: args.prompt_tokens.into(),

@@ -15,7 +15,7 @@ use super::{context::Context, exit::Advice, speakers, writers};
 use crate::{
     clock::{Clock as _, SystemClock},
     config::{Config, LocalSpeech, LocalVoice, SpoolKind, installed_voice},
-    ops::{self, Desk},
+    ops::{self, Desk, snapshot::Snapshots},
     provider::{
         gate::Gate,
         object_store::{
@@ -185,11 +185,14 @@ pub fn limits(config: &Config, workflow: &Workflow) -> BTreeMap<String, Limits> 
 /// # Errors
 /// When the workflow cannot be read.
 pub fn desk(context: &Context, store: &Store) -> anyhow::Result<Desk> {
-    let config = &context.config;
+    let (config, workflow) = (&context.config, context.workflow()?);
     Ok(Desk {
         store: store.clone(),
         schedule: schedule(config),
-        limits: limits(config, &context.workflow()?),
+        limits: limits(config, &workflow),
+        workflow: Arc::new(workflow),
+        boards: Snapshots::default(),
+        ledgers: Snapshots::default(),
         settings: ops::Settings::new(config),
         failures: ops::failures::Kept::default(),
     })

@@ -3,22 +3,28 @@
 //!
 //! [`Desk`] is where an operator sits: what every view and verb needs to know. [`actor`] says who it
 //! is and what he may do, [`filter`] which podcasts are meant, in words, [`listing`] how they are
-//! listed, [`failures`] what ended them, by cause.
+//! listed, [`failures`] what ended them, by cause. [`board`] is a night in figures, [`costs`] what was
+//! spent; both are counted by [`snapshot`].
 
 pub mod actor;
+pub mod board;
+pub mod costs;
 pub mod failures;
 pub mod filter;
 pub mod listing;
+pub mod snapshot;
 pub mod story;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
     config::{Config, Secret},
-    store::Store,
+    store::{self, Store},
     worker::scheduler::Schedule,
-    workflow::Limits,
+    workflow::{Limits, Workflow},
 };
+
+use snapshot::Snapshots;
 
 /// What every view and verb of an operator needs.
 #[derive(Debug)]
@@ -30,6 +36,12 @@ pub struct Desk {
     pub schedule: Schedule,
     /// Every provider and what it may be asked for.
     pub limits: BTreeMap<String, Limits>,
+    /// Who is asked for what, in which order, at which price.
+    pub workflow: Arc<Workflow>,
+    /// The figures of dates.
+    pub boards: Snapshots<store::board::Tally>,
+    /// The calls of dates.
+    pub ledgers: Snapshots<store::costs::Ledger>,
     /// What is set.
     pub settings: Settings,
     /// Failures that were counted lately.

@@ -1,4 +1,4 @@
-//! What was spent: the ledger of calls, summed up by month.
+//! What was spent: the ledger of calls, summed up by date.
 //!
 //! Money and units of a call count for the date of its podcast, whenever the call was made. A sum
 //! reads every call of the month, mostly the whole table in one go, and groups them in little
@@ -6,13 +6,14 @@
 //! retention has pruned is not in any sum. What was spent on learners who were erased is, without
 //! a word of whom; their podcasts are no longer counted.
 
-use chrono::{Months, NaiveDate};
+use chrono::{Days, Months, NaiveDate};
+use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 
 use super::Error;
 
 /// Calls of one date, plan, provider and model together.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Spent {
     /// Date of the podcasts.
     pub date: NaiveDate,
@@ -39,7 +40,7 @@ pub struct Spent {
 }
 
 /// How many podcasts a date has for a plan.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Made {
     /// The date.
     pub date: NaiveDate,
@@ -49,12 +50,12 @@ pub struct Made {
     pub podcasts: i64,
 }
 
-/// A month of the ledger.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Month {
-    /// Its calls, in order of date, plan, provider and model.
+/// Some dates of the ledger.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ledger {
+    /// Their calls, in order of date, plan, provider and model.
     pub spent: Vec<Spent>,
-    /// Its podcasts.
+    /// Their podcasts.
     pub made: Vec<Made>,
 }
 
@@ -62,11 +63,22 @@ pub struct Month {
 ///
 /// # Errors
 /// [`Error::Database`].
-pub async fn month(pool: &PgPool, first: NaiveDate) -> Result<Month, Error> {
-    let end = first.checked_add_months(Months::new(1)).unwrap_or(NaiveDate::MAX);
+pub async fn month(pool: &PgPool, first: NaiveDate) -> Result<Ledger, Error> {
+    between(pool, first, first.checked_add_months(Months::new(1)).unwrap_or(NaiveDate::MAX)).await
+}
+
+/// One date.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn date(pool: &PgPool, date: NaiveDate) -> Result<Ledger, Error> {
+    between(pool, date, date.checked_add_days(Days::new(1)).unwrap_or(NaiveDate::MAX)).await
+}
+
+async fn between(pool: &PgPool, first: NaiveDate, end: NaiveDate) -> Result<Ledger, Error> {
     let spent = sqlx::query_as!(
         Spent,
-        r#"/* sum_calls_of_month */
+        r#"/* sum_calls */
         select date as "date!", plan as "plan!", provider as "provider!", model as "model!", sum(calls)::bigint as "calls!",
                sum(failed)::bigint as "failed!", sum(input_tokens)::bigint as "input_tokens!",
                sum(output_tokens)::bigint as "output_tokens!", sum(characters)::bigint as "characters!",
@@ -94,10 +106,10 @@ pub async fn month(pool: &PgPool, first: NaiveDate) -> Result<Month, Error> {
     )
     .fetch_all(pool)
     .await
-    .map_err(Error::in_statement("sum_calls_of_month"))?;
+    .map_err(Error::in_statement("sum_calls"))?;
     let made = sqlx::query_as!(
         Made,
-        r#"/* count_podcasts_of_month */
+        r#"/* count_podcasts */
         select date, plan, count(*) as "podcasts!" from dailycast.daily_podcast
         where date >= $1 and date < $2 group by date, plan order by date, plan"#,
         first,
@@ -105,6 +117,6 @@ pub async fn month(pool: &PgPool, first: NaiveDate) -> Result<Month, Error> {
     )
     .fetch_all(pool)
     .await
-    .map_err(Error::in_statement("count_podcasts_of_month"))?;
-    Ok(Month { spent, made })
+    .map_err(Error::in_statement("count_podcasts"))?;
+    Ok(Ledger { spent, made })
 }

@@ -12,6 +12,7 @@
 
 pub mod academy;
 pub mod alerts;
+pub mod board;
 pub mod claim;
 pub mod costs;
 pub mod crowd;
@@ -64,8 +65,9 @@ const HOT_CONNECTIONS: u32 = 3;
 /// Connections of the pool of the leader's walks: the sweep, the keeper and the watch for alerts.
 const WALK_CONNECTIONS: u32 = 2;
 
-/// Connections of the operators' pool.
-const DESK_CONNECTIONS: u32 = 3;
+/// Connections of the operators' pool: two for figures that take long to count, the others for
+/// everything else.
+const DESK_CONNECTIONS: u32 = 4;
 
 /// The longest statement of an operator's view: a page that takes longer helps nobody.
 const DESK_PATIENCE: &str = "5s";

@@ -8,7 +8,10 @@ use sqlx::PgPool;
 
 use crate::machine::Status;
 
-use super::Error;
+use super::{
+    Error,
+    board::{self, NightRow, Tally},
+};
 
 /// When a night is due and until when its work may wait.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -321,13 +324,14 @@ pub async fn reopen(pool: &PgPool, date: NaiveDate, deadline_at: DateTime<Utc>) 
 }
 
 /// Marks the running nights that have no unfinished podcast as finished, and returns their dates.
+/// What was kept of them is from before, if anything is.
 ///
 /// # Errors
 /// [`Error::Database`].
 pub async fn finish(pool: &PgPool) -> Result<Vec<NaiveDate>, Error> {
     sqlx::query_scalar!(
         r#"/* finish_nights */
-        update dailycast.night set state = 'finished', finished_at = now()
+        update dailycast.night set state = 'finished', finished_at = now(), summary = null
         where state = 'running' and not exists (
             select from dailycast.daily_podcast p where p.finished_at is null and p.date = night.date)
         returning date"#
@@ -356,77 +360,93 @@ pub async fn newest_date(pool: &PgPool) -> Result<Option<NaiveDate>, Error> {
 /// # Errors
 /// [`Error::Database`].
 pub async fn status(pool: &PgPool, date: NaiveDate) -> Result<Night, Error> {
-    let failed = Error::in_statement("night_status");
-    let totals = sqlx::query!(
-        r#"/* night_status */
-        select status, error_kind, count(*) as "n!", sum(cost_micro_usd)::bigint as "cost!",
-               count(*) filter (where finished_at > now() - interval '5 minutes') as "lately!",
-               count(*) filter (where dailycast.is_stuck(p)) as "stuck!",
-               min(created_at) as "born!", max(finished_at) as finished_at, now() as "now!"
-        from dailycast.daily_podcast p where date = $1 and is_active
-        group by status, error_kind"#,
-        date,
-    )
-    .fetch_all(pool)
-    .await
-    .map_err(failed)?;
-    let row = sqlx::query!(
-        r#"/* find_night */
-        select state, eligible, started_at, finished_at, deadline_at from dailycast.night where date = $1"#,
-        date
-    )
-    .fetch_optional(pool)
-    .await
-    .map_err(Error::in_statement("find_night"))?;
-
-    let mut night = Night {
-        date,
-        state: "none".to_owned(),
-        by_status: Status::ALL.into_iter().map(|status| (status.as_str().to_owned(), 0)).collect(),
-        ..Night::default()
-    };
-    let mut failures: BTreeMap<String, i64> = BTreeMap::new();
-    let mut lately = 0;
-    let mut clock = None;
-    for group in &totals {
-        night.enqueued += group.n;
-        night.cost_micro_usd += group.cost;
-        night.stuck += group.stuck;
-        lately += group.lately;
-        clock = Some(group.now);
-        *night.by_status.entry(group.status.clone()).or_default() += group.n;
-        if group.status == Status::Failed.as_str() {
-            *failures.entry(group.error_kind.clone().unwrap_or_default()).or_default() += group.n;
-        }
-    }
-    night.failures = failures.into_iter().map(|(kind, count)| FailureCount { kind, count }).collect();
-    night.failures.sort_by_key(|failure| std::cmp::Reverse(failure.count));
-    night.eligible = night.enqueued;
-    night.started_at = totals.iter().map(|group| group.born).min();
-    if night.unfinished() == 0 {
-        night.finished_at = totals.iter().filter_map(|group| group.finished_at).max();
-    }
-    if let Some(row) = row {
-        night.state = row.state;
-        night.eligible = row.eligible.max(night.enqueued);
-        night.started_at = Some(row.started_at);
-        night.finished_at = row.finished_at.or(night.finished_at);
-        night.deadline_at = Some(row.deadline_at);
-    }
-    (night.rate_per_minute, night.eta) = pace(&night, lately, clock);
-    Ok(night)
+    let tally = board::tally(pool, date).await?;
+    let frame = board::frame(pool, date).await?;
+    Ok(Night::of(date, frame.night.as_ref(), &tally))
 }
 
-/// Finished podcasts per minute, and when the rest is done at that rate.
-fn pace(night: &Night, lately: i64, now: Option<DateTime<Utc>>) -> (f64, Option<DateTime<Utc>>) {
-    let (Some(started), Some(now)) = (night.started_at, now) else { return (0.0, None) };
-    let minutes = |from: DateTime<Utc>, to: DateTime<Utc>| ((to - from).as_seconds_f64() / 60.0).max(1.0 / 60.0);
-    let rate = match night.finished_at {
-        Some(end) => night.finished() as f64 / minutes(started, end),
-        None => lately as f64 / minutes(started, now).min(5.0),
-    };
-    let left = night.unfinished() as f64 / rate;
-    let eta = (night.unfinished() > 0 && left.is_finite() && left < 60.0 * 24.0 * 30.0)
-        .then(|| now + chrono::Duration::milliseconds((left * 60_000.0) as i64));
-    ((rate * 10.0).round() / 10.0, eta)
+/// Seconds after the start before which nobody can say when a night ends.
+const LEAST_SECONDS: f64 = 15.0;
+
+/// Two rates that differ by more than this share of the longer time give a range.
+const STEADY: f64 = 0.2;
+
+/// The longest that is foretold, in seconds.
+const LONGEST: f64 = 30.0 * 86_400.0;
+
+/// When a night will be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Eta {
+    /// At the better one of two rates: that of the whole night, and that of its last quarter.
+    pub from: DateTime<Utc>,
+    /// At the other one; the same moment while the rate is steady.
+    pub to: DateTime<Utc>,
+}
+
+/// When `left` podcasts will be done, if `finished` were so in `seconds`, `recent` of them in the
+/// last `recent_seconds`. Nothing is foretold in the first seconds, before anything is finished, or
+/// after a time in which nothing was.
+pub fn eta(now: DateTime<Utc>, left: i64, whole: (i64, f64), last: (i64, f64)) -> Option<Eta> {
+    let ((finished, seconds), (recent, recent_seconds)) = (whole, last);
+    if left <= 0 || finished <= 0 || recent <= 0 || seconds < LEAST_SECONDS {
+        return None;
+    }
+    let at = |count: i64, seconds: f64| left as f64 * seconds.max(1.0) / count as f64;
+    let (lately, always) = (at(recent, recent_seconds), at(finished, seconds));
+    let (mut short, mut long) = (lately.min(always), lately.max(always));
+    if long - short <= long * STEADY {
+        (short, long) = (lately, lately);
+    }
+    let after = |seconds: f64| now + chrono::Duration::milliseconds((seconds * 1_000.0) as i64);
+    (long < LONGEST).then(|| Eta { from: after(short), to: after(long) })
+}
+
+impl Night {
+    /// A date from its night's row and its podcasts.
+    pub fn of(date: NaiveDate, row: Option<&NightRow>, tally: &Tally) -> Self {
+        let failures = tally.failures.iter();
+        let mut night = Self {
+            date,
+            state: row.map_or("none", |row| row.state.as_str()).to_owned(),
+            eligible: row.map_or(0, |row| row.eligible).max(tally.podcasts),
+            enqueued: tally.podcasts,
+            by_status: tally.by_status.clone(),
+            failures: failures.map(|one| FailureCount { kind: one.kind.clone(), count: one.count }).collect(),
+            stuck: tally.stuck,
+            cost_micro_usd: tally.cost_micro_usd,
+            started_at: row.map(|row| row.started_at).or(tally.born_at),
+            finished_at: row.and_then(|row| row.finished_at),
+            deadline_at: row.map(|row| row.deadline_at),
+            ..Self::default()
+        };
+        if night.unfinished() == 0 {
+            night.finished_at = night.finished_at.or(tally.finished_at);
+        }
+        let Some(started) = night.started_at else { return night };
+        let elapsed = (tally.counted_at - started).as_seconds_f64().max(1.0);
+        let per_minute = match night.finished_at {
+            Some(end) => night.finished() as f64 / (end - started).as_seconds_f64().max(1.0) * 60.0,
+            None => tally.lately as f64 / elapsed.min(300.0) * 60.0,
+        };
+        night.rate_per_minute = (per_minute * 10.0).round() / 10.0;
+        night.eta = night.expected(tally).map(|eta| eta.to);
+        night
+    }
+
+    /// When it will be done; `None` when nobody can say, also while it is not known how many
+    /// podcasts there will be.
+    pub fn expected(&self, tally: &Tally) -> Option<Eta> {
+        let (now, started) = (tally.counted_at, self.started_at?);
+        if self.state == "enqueuing" || self.finished_at.is_some() {
+            return None;
+        }
+        let elapsed = (now - started).as_seconds_f64();
+        // The last quarter, in whole slots.
+        let slot = tally.slot_seconds.max(1) as f64;
+        let passed = (elapsed / slot).ceil().max(1.0);
+        let first = (passed * 0.75).floor();
+        let late = tally.slots.iter().filter(|one| f64::from(one.at) >= first);
+        let recent = late.map(|one| one.ready + one.failed).sum();
+        eta(now, self.unfinished(), (self.finished(), elapsed), (recent, elapsed - first * slot))
+    }
 }

@@ -9,17 +9,21 @@ use std::{sync::Arc, time::Duration};
 use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeZone, Utc};
 use chrono_tz::Tz;
 use croner::Cron;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::store::{
-    self, PgPool, Store, chain,
-    night::{self, NewNight, Open},
+    self, PgPool, Store, board, chain,
+    night::{self, NewNight, Night, Open},
 };
 
 use super::{Settings, liveness::Liveness};
 
 /// How often the schedule is compared with the database's clock.
 const TICK: Duration = Duration::from_secs(5);
+
+/// A night that could not be summed up is tried again after so long.
+const SUM_UP_AGAIN: Duration = Duration::from_secs(600);
 
 /// Work that was asked for by hand has at least this long.
 const BY_HAND_HOURS: i64 = 6;
@@ -145,12 +149,21 @@ pub async fn enqueue(
 /// Starts the nights that are due and enqueues them, in the worker that leads.
 pub async fn run(store: Store, settings: Settings, live: Arc<Liveness>, ending: CancellationToken) {
     let Some(schedule) = settings.schedule else { return };
+    let mut next_sum = Instant::now();
     loop {
-        if live.leads()
-            && live.may_call()
-            && let Err(error) = tick(&store, &schedule, &ending).await
-        {
-            tracing::warn!(error = chain(&error), "the night could not be enqueued yet, trying again");
+        if live.leads() && live.may_call() {
+            if let Err(error) = tick(&store, &schedule, &ending).await {
+                tracing::warn!(error = chain(&error), "the night could not be enqueued yet, trying again");
+            }
+            if Instant::now() >= next_sum
+                && let Err(error) = sum_up(&store).await
+            {
+                tracing::warn!(
+                    error = chain(&error),
+                    "a night that is over could not be summed up, trying again later"
+                );
+                next_sum = Instant::now() + SUM_UP_AGAIN;
+            }
         }
         tokio::select! {
             () = tokio::time::sleep(TICK) => {}
@@ -180,10 +193,22 @@ async fn tick(store: &Store, schedule: &Schedule, ending: &CancellationToken) ->
         };
         tracing::info!(night.date = %open.date, night.eligible = enqueued.eligible, night.enqueued = enqueued.podcasts, "night enqueued");
     }
-    for date in night::finish(pool).await? {
-        let summary = night::status(pool, date).await?;
-        tracing::info!(night.date = %date, night.enqueued = summary.enqueued, night.by_status = ?summary.by_status,
-            night.failures = ?summary.failures, cost_micro_usd = summary.cost_micro_usd, rate_per_minute = summary.rate_per_minute, "night finished");
+    for date in board::reopen(pool).await? {
+        tracing::info!(night.date = %date, "night runs again");
     }
+    night::finish(pool).await?;
+    Ok(())
+}
+
+/// Sums up a night that is over and was not yet, so that nobody has to count it again; the others
+/// follow with the next ticks.
+async fn sum_up(store: &Store) -> Result<(), store::Error> {
+    let Some(date) = board::without_summary(store.pool()).await? else { return Ok(()) };
+    let summary = board::summarise(store, date).await?;
+    let row = board::frame(store.pool(), date).await?.night;
+    let night = Night::of(date, row.as_ref(), &summary.tally);
+    tracing::info!(night.date = %date, night.enqueued = night.enqueued, night.by_status = ?night.by_status,
+        night.failures = ?night.failures, cost_micro_usd = night.cost_micro_usd,
+        rate_per_minute = night.rate_per_minute, "night finished");
     Ok(())
 }

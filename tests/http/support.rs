@@ -18,13 +18,14 @@ use dailycast::{
     config::Secret,
     http::{self, App, Settings, SigningKey, Tokens},
     machine::FailureKind,
-    ops::{self, Desk},
+    ops::{self, Desk, snapshot::Snapshots},
     podcast::Failure,
     provider::{
         object_store::{ObjectStore, StoredObject},
         spool::{ChunkName, Spool},
     },
     store::{self, Address, Reads, Store},
+    workflow::Workflow,
 };
 use reqwest::{Method, RequestBuilder, Response, redirect::Policy};
 use sqlx::PgPool;
@@ -142,6 +143,9 @@ fn desk(url: &str) -> Desk {
         store: Store::new(&address).unwrap(),
         schedule: crate::store::nights::schedule(100),
         limits: BTreeMap::new(),
+        workflow: Arc::new(Workflow::builtin().unwrap()),
+        boards: Snapshots::default(),
+        ledgers: Snapshots::default(),
         settings: ops::Settings {
             token: Some(Secret::new(OPS_TOKEN.to_owned())),
             budget_micro_usd: None,

@@ -61,6 +61,6 @@ async fn a_month_is_summed_up_by_date_plan_provider_and_model() {
 async fn a_month_without_podcasts_is_empty() {
     let database = TestDatabase::migrated_by("store", store::migrate).await;
     for first in ["2026-11-01".parse().unwrap(), NaiveDate::MAX] {
-        assert_eq!(costs::month(&database.pool, first).await.unwrap(), costs::Month::default());
+        assert_eq!(costs::month(&database.pool, first).await.unwrap(), costs::Ledger::default());
     }
 }

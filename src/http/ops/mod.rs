@@ -9,6 +9,7 @@
 //! compiled in.
 
 mod assets;
+mod chart;
 mod deed;
 mod door;
 mod pages;

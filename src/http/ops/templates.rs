@@ -72,6 +72,7 @@ fn engine() -> Environment<'static> {
     engine.add_filter("dollars", dollars);
     engine.add_filter("count", count);
     engine.add_filter("minutes", minutes);
+    engine.add_filter("percent", percent);
     engine.add_filter("span", |seconds: f64| span(seconds as i64));
     engine.add_filter("words", |text: &str| text.replace('_', " "));
     engine.add_filter("clock", |time: &str| shown(time, "%H:%M"));
@@ -82,6 +83,9 @@ fn engine() -> Environment<'static> {
     });
     engine.add_filter("day_short", |date: &str| {
         date.parse::<chrono::NaiveDate>().map_or_else(|_| date.to_owned(), |date| date.format("%-d %b").to_string())
+    });
+    engine.add_filter("month", |first: &str| {
+        first.parse::<chrono::NaiveDate>().map_or_else(|_| first.to_owned(), |first| first.format("%B %Y").to_string())
     });
     engine.add_filter("ago", ago);
     engine.add_filter("pretty", |value: Value| serde_json::to_string_pretty(&value).unwrap_or_default());
@@ -201,6 +205,17 @@ fn count(number: i64) -> String {
         text.push(digit);
     }
     text
+}
+
+/// A share from 0 to 1: `1.7 %`; what is there is never `0 %`, and what is not all is never `100 %`.
+fn percent(share: f64) -> String {
+    let percent = share * 100.0;
+    match percent {
+        0.0 | 100.0 => format!("{percent:.0}\u{202f}%"),
+        percent if percent < 0.05 => "< 0.1\u{202f}%".to_owned(),
+        percent if percent >= 99.95 => "> 99.9\u{202f}%".to_owned(),
+        percent => format!("{percent:.1}\u{202f}%"),
+    }
 }
 
 /// Seconds of audio: `4:02`.

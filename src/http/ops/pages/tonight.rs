@@ -1,18 +1,79 @@
 //! `GET /ops`: the night at a glance.
 
+use std::time::Duration;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use serde::Serialize;
+
 use crate::{
     http::{
         error::Refusal,
-        ops::sheet::{Sheet, Visit},
+        ops::{
+            chart,
+            sheet::{Sheet, Visit},
+        },
     },
-    store::night,
+    ops::board::{
+        self, Board,
+        attention::{Item, attention},
+        neighbours::Neighbour,
+    },
+    store::{alerts, night},
 };
 
-/// Shows the newest night.
+/// The longest wait for figures that are not there yet; the stream brings them later.
+pub(super) const PATIENCE: Duration = Duration::from_millis(60);
+
+/// Alerts that are shown.
+const ALERTS: i64 = 20;
+
+/// What the page shows.
+#[derive(Serialize)]
+struct Tonight {
+    #[serde(flatten)]
+    board: Board,
+    /// What wants an operator, the worst first.
+    attention: Vec<Item>,
+    providers: Vec<Neighbour>,
+    /// The curve in units of its view box; null before there is one.
+    chart: Option<chart::BurnUp>,
+    /// When the next night starts, by the schedule.
+    next_night_at: Option<DateTime<Utc>>,
+    /// The dates beside this one.
+    before: Option<NaiveDate>,
+    after: Option<NaiveDate>,
+    /// It is not the newest date.
+    is_past: bool,
+}
+
+/// Shows the newest night, or that of `date`.
 pub(in crate::http::ops) async fn show(visit: Visit) -> Result<Sheet, Refusal> {
-    let pool = visit.app.desk.store.desk();
-    let date = night::newest_date(pool).await.map_err(|error| Refusal::database(&error))?;
-    let date = date.unwrap_or_else(|| visit.app.today(visit.app.clock.now()));
-    let night = night::status(pool, date).await.map_err(|error| Refusal::database(&error))?;
-    Ok(Sheet::new("tonight", "Tonight", &night))
+    let desk = &visit.app.desk;
+    let now = visit.app.clock.now();
+    let newest = night::newest_date(desk.store.desk()).await.map_err(|error| Refusal::database(&error))?;
+    let newest = newest.unwrap_or_else(|| visit.app.today(now));
+    let date = asked_date(&visit, "date")?.unwrap_or(newest);
+    let (providers, alerts) = tokio::join!(board::providers(desk), alerts::list(desk.store.desk(), false, ALERTS));
+    let providers = providers.map_err(|error| Refusal::database(&error))?;
+    let alerts = alerts.map_err(|error| Refusal::database(&error))?;
+    let called = board::called(&providers);
+    let board = board::look(desk, date, &called, PATIENCE).await.map_err(|error| Refusal::database(&error))?;
+    let told = if date == newest { alerts } else { Vec::new() };
+    let tonight = Tonight {
+        attention: attention(&board, &told, now),
+        chart: chart::burn_up(&board, now),
+        providers: providers.into_iter().map(|provider| Neighbour::new(provider, &desk.workflow)).collect(),
+        next_night_at: desk.schedule.next(now),
+        before: date.pred_opt(),
+        after: date.succ_opt().filter(|after| *after <= newest),
+        is_past: date < newest,
+        board,
+    };
+    Ok(Sheet::new("tonight", "Tonight", &tonight))
+}
+
+/// A date of the query.
+pub(super) fn asked_date(visit: &Visit, name: &'static str) -> Result<Option<NaiveDate>, Refusal> {
+    let date = visit.asked(name).map(str::parse);
+    date.transpose().map_err(|_| Refusal::Parameter(name, "Write a date like 2026-11-22."))
 }

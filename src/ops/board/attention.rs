@@ -1,0 +1,199 @@
+//! What wants an operator: one entry per cause, with a sentence, how many, since when, and the way
+//! to mend it. Pure.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use super::{Board, Figures};
+use crate::{machine::FailureKind, store::alerts::Alert};
+
+/// Something that wants an operator.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Item {
+    /// `no_workers`, `stuck`, `failed`, `budget`, `late`, `fallback` or `alert`.
+    pub kind: &'static str,
+    /// `bad`, `warn` or `quiet`.
+    pub tone: &'static str,
+    /// What it is, in a few words.
+    pub title: String,
+    /// What was observed and what can be done.
+    pub sentence: String,
+    /// Podcasts it is about; null where it is not about podcasts.
+    pub count: Option<i64>,
+    /// Since when.
+    pub since: Option<DateTime<Utc>>,
+    /// Where to look.
+    pub look: Link,
+    /// What mends it, if something here does.
+    pub mend: Option<Link>,
+}
+
+/// A link with its words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Link {
+    /// Where to.
+    pub href: String,
+    /// What it says.
+    pub label: String,
+}
+
+impl Link {
+    fn new(label: impl Into<String>, href: impl Into<String>) -> Self {
+        Self { href: href.into(), label: label.into() }
+    }
+}
+
+/// Everything that wants an operator, the worst first.
+pub fn attention(board: &Board, alerts: &[Alert], now: DateTime<Utc>) -> Vec<Item> {
+    let mut items = Vec::new();
+    if let Some(figures) = &board.figures {
+        items.extend(no_workers(board, figures));
+        items.extend(stuck(board, figures));
+        items.extend(late(board, figures, now));
+        items.extend(failed(board, figures));
+        items.extend(budget(figures));
+        items.extend(fallback(board, figures));
+    }
+    items.extend(alerts.iter().filter(|alert| alert.acknowledged_at.is_none()).map(alert));
+    items
+}
+
+fn podcasts(count: i64) -> String {
+    if count == 1 { "1 podcast".to_owned() } else { format!("{count} podcasts") }
+}
+
+fn no_workers(board: &Board, figures: &Figures) -> Option<Item> {
+    (board.workers == 0 && figures.left > 0).then(|| Item {
+        kind: "no_workers",
+        tone: "bad",
+        title: "Nobody is working".to_owned(),
+        sentence: format!(
+            "{} still to be made, and no worker reports. Start one with `dailycast run` or `dailycast work`.",
+            podcasts(figures.left)
+        ),
+        count: Some(figures.left),
+        since: None,
+        look: Link::new("Workers", "/ops/workers"),
+        mend: None,
+    })
+}
+
+fn stuck(board: &Board, figures: &Figures) -> Option<Item> {
+    let (count, date) = (figures.night.stuck, board.date);
+    (count > 0).then(|| Item {
+        kind: "stuck",
+        tone: "warn",
+        title: format!("{} stuck", podcasts(count)),
+        sentence: "Not finished, and nothing will move them. A requeue makes them due now; what was made of them is \
+                   kept and not paid twice."
+            .to_owned(),
+        count: Some(count),
+        since: figures.stuck_since,
+        look: Link::new("Show them", format!("/ops/podcasts?date={date}&stuck=yes")),
+        mend: Some(Link::new(
+            format!("Requeue {count}…"),
+            format!("/ops/operations/new?verb=requeue&stuck=yes&date={date}"),
+        )),
+    })
+}
+
+fn late(board: &Board, figures: &Figures, now: DateTime<Utc>) -> Option<Item> {
+    let deadline = board.deadline_at?;
+    let expected = figures.expected.map(|eta| eta.to).filter(|to| *to > deadline && now <= deadline);
+    expected.filter(|_| figures.left > 0).map(|to| Item {
+        kind: "late",
+        tone: "warn",
+        title: "It may not be done in time".to_owned(),
+        sentence: format!(
+            "At this rate the last podcast is done at {}; what is unfinished at {} is given up.",
+            to.format("%H:%M UTC"),
+            deadline.format("%H:%M UTC")
+        ),
+        count: Some(figures.left),
+        since: None,
+        look: Link::new("Workers", "/ops/workers"),
+        mend: None,
+    })
+}
+
+fn failed(board: &Board, figures: &Figures) -> Vec<Item> {
+    let date = board.date;
+    let item = |(kind, count, first_at): (&str, i64, Option<DateTime<Utc>>)| {
+        let known = FailureKind::ALL.into_iter().find(|known| known.as_str() == kind);
+        let words = known.map_or_else(|| kind.replace('_', " "), |kind| kind.words().to_owned());
+        Item {
+            kind: "failed",
+            tone: "bad",
+            title: format!("{} failed", podcasts(count)),
+            sentence: format!("Given up because {words}. A requeue goes on with what was made of them."),
+            count: Some(count),
+            since: first_at,
+            look: Link::new("Show them", format!("/ops/failures?date={date}&cause={kind}")),
+            mend: Some(Link::new(
+                format!("Requeue {count}…"),
+                format!("/ops/operations/new?verb=requeue&status=failed&cause={kind}&date={date}"),
+            )),
+        }
+    };
+    figures.causes.iter().map(|cause| item((&cause.kind, cause.count, cause.first_at))).collect()
+}
+
+fn budget(figures: &Figures) -> Option<Item> {
+    let money = figures.money;
+    let limit = money.budget? as f64 / 1e6;
+    let (tone, title, sentence) = match () {
+        () if money.is_used => (
+            "bad",
+            "The budget is used",
+            format!(
+                "${limit:.2} are spent, so no paid call begins. The template and an offline voice go on; the rest \
+                 waits for a higher budget.usd_per_night, or for the deadline."
+            ),
+        ),
+        () if money.will_be_used => (
+            "warn",
+            "The budget will not do",
+            format!("At this price all podcasts together cost more than ${limit:.2}; paid calls stop there."),
+        ),
+        () => return None,
+    };
+    Some(Item {
+        kind: "budget",
+        tone,
+        title: title.to_owned(),
+        sentence,
+        count: (figures.left > 0).then_some(figures.left),
+        since: None,
+        look: Link::new("Costs", "/ops/costs"),
+        mend: None,
+    })
+}
+
+fn fallback(board: &Board, figures: &Figures) -> Option<Item> {
+    let fallback = &figures.fallback;
+    let by: Vec<String> = fallback.by.iter().map(|one| format!("{} for {}", one.name, one.podcasts)).collect();
+    let first = fallback.by.first()?;
+    Some(Item {
+        kind: "fallback",
+        tone: "quiet",
+        title: format!("{} by a fallback", podcasts(fallback.podcasts)),
+        sentence: format!("They can be heard. Filled in: {}.", by.join(", ")),
+        count: Some(fallback.podcasts),
+        since: None,
+        look: Link::new("Show them", format!("/ops/podcasts?date={}&{}", board.date, first.filter)),
+        mend: None,
+    })
+}
+
+fn alert(alert: &Alert) -> Item {
+    Item {
+        kind: "alert",
+        tone: "warn",
+        title: format!("Alert: {}", alert.kind.replace('_', " ")),
+        sentence: alert.message.clone(),
+        count: None,
+        since: Some(alert.raised_at),
+        look: Link::new("Alerts", "/ops/alerts"),
+        mend: None,
+    }
+}

@@ -1,0 +1,70 @@
+//! The providers beside a night: who answers, and who is asked when one does not.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use crate::{worker::fleet::Provider, workflow::Workflow};
+
+/// A provider as it matters to the night.
+#[derive(Debug, Clone, Serialize)]
+pub struct Neighbour {
+    /// Its name.
+    pub name: String,
+    /// `script`, `speech`, or empty for others.
+    pub role: &'static str,
+    /// As in `provider list`.
+    pub state: &'static str,
+    /// `well`, `warn`, `bad` or `quiet`.
+    pub tone: &'static str,
+    /// The state in words.
+    pub words: &'static str,
+    /// How long the latest calls took.
+    pub latency_ms: Option<f64>,
+    /// Who is asked when this one does not answer.
+    pub falls_back_to: Option<String>,
+    /// Until when no call begins.
+    pub until: Option<DateTime<Utc>>,
+    /// Why it is open.
+    pub message: Option<String>,
+}
+
+impl Neighbour {
+    /// A provider, and who is asked after it.
+    pub fn new(provider: Provider, workflow: &Workflow) -> Self {
+        let name = provider.provider;
+        let plans = || workflow.plan_names().map(|plan| workflow.plan(plan));
+        let behind = |chain: &[String]| {
+            let at = chain.iter().position(|link| *link == name)?;
+            chain.get(at + 1).cloned()
+        };
+        let is_in = |chain: &[String]| chain.contains(&name);
+        let role = match () {
+            () if plans().any(|plan| is_in(&plan.script)) => "script",
+            () if plans().any(|plan| is_in(&plan.speech)) => "speech",
+            () => "",
+        };
+        // Where plans ask in different orders: the plan that asks this one first.
+        let first = plans().find(|plan| plan.speech.first() == Some(&name));
+        let next = plans().find_map(|plan| behind(&plan.script));
+        let next =
+            next.or(first.and_then(|plan| behind(&plan.speech))).or(plans().find_map(|plan| behind(&plan.speech)));
+        let (tone, words) = match provider.state {
+            "open" => ("bad", "Open"),
+            "half_open" => ("warn", "Trying again"),
+            "paused" => ("warn", "Asked for a pause"),
+            _ if provider.calls == 0 => ("quiet", "Not called yet"),
+            _ => ("well", "Healthy"),
+        };
+        Self {
+            role,
+            state: provider.state,
+            tone,
+            words,
+            latency_ms: provider.latency_ms,
+            falls_back_to: next,
+            until: provider.until,
+            message: provider.message.filter(|_| tone == "bad"),
+            name,
+        }
+    }
+}

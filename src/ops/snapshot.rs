@@ -1,0 +1,173 @@
+//! Figures that take long to count, counted now and then and shown at once: nobody waits for them.
+//!
+//! However many look at a date, it is counted once at a time. While it is counted again, everybody
+//! sees what was counted last. The pause between two counts grows with what a count takes, so that
+//! looking at a large night costs the database little; and dates are counted one after the other.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use chrono::NaiveDate;
+use tokio::{sync::watch, time::Instant};
+
+use crate::store::{self, chain};
+
+/// The shortest pause between two counts of a date.
+const LEAST: Duration = Duration::from_secs(1);
+
+/// The pause is at least so many times longer than the count before it.
+const LEISURE: u32 = 20;
+
+/// The pause after a count that failed.
+const AFTER_FAILURE: Duration = Duration::from_secs(10);
+
+/// Dates that are remembered: two months and a little.
+const KEPT: usize = 64;
+
+/// What is known of dates.
+pub struct Snapshots<T>(Arc<Shelf<T>>);
+
+struct Shelf<T> {
+    dates: Mutex<BTreeMap<NaiveDate, Entry<T>>>,
+    /// Held by the one count that is under way.
+    turn: tokio::sync::Mutex<()>,
+}
+
+struct Entry<T> {
+    seen: Option<(Arc<T>, Instant)>,
+    has_failed: bool,
+    is_counting: bool,
+    /// Not counted again before.
+    next: Instant,
+    asked: Instant,
+    /// Changes with every count that ends.
+    ended: watch::Sender<u64>,
+}
+
+/// What somebody who looks gets.
+#[derive(Debug, Clone)]
+pub struct Look<T> {
+    /// What was counted last; `None` before the first count has ended.
+    pub value: Option<Arc<T>>,
+    /// How long ago.
+    pub age: Duration,
+    /// The last count failed; it is tried again.
+    pub has_failed: bool,
+}
+
+impl<T> Default for Snapshots<T> {
+    fn default() -> Self {
+        Self(Arc::new(Shelf { dates: Mutex::default(), turn: tokio::sync::Mutex::default() }))
+    }
+}
+
+impl<T> fmt::Debug for Snapshots<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Snapshots").field("dates", &self.0.dates().len()).finish()
+    }
+}
+
+impl<T> Shelf<T> {
+    fn dates(&self) -> MutexGuard<'_, BTreeMap<NaiveDate, Entry<T>>> {
+        self.dates.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn look(&self, date: NaiveDate) -> Look<T> {
+        let dates = self.dates();
+        let Some(entry) = dates.get(&date) else {
+            return Look { value: None, age: Duration::ZERO, has_failed: false };
+        };
+        let (value, at) = entry.seen.clone().unzip();
+        Look { value, age: at.map_or(Duration::ZERO, |at| at.elapsed()), has_failed: entry.has_failed }
+    }
+}
+
+impl<T: Send + Sync + 'static> Snapshots<T> {
+    /// What is known of a date. Counts it in the background if that is due, and waits at most for
+    /// `patience`, only when nothing is known yet.
+    pub async fn look<F, R>(&self, date: NaiveDate, patience: Duration, count: F) -> Look<T>
+    where
+        F: FnOnce() -> R + Send + 'static,
+        R: Future<Output = Result<T, store::Error>> + Send + 'static,
+    {
+        let ended = self.ask(date, count);
+        let look = self.0.look(date);
+        let Some(mut ended) = ended.filter(|_| look.value.is_none() && !look.has_failed) else { return look };
+        let _ = tokio::time::timeout(patience, ended.changed()).await;
+        self.0.look(date)
+    }
+
+    /// Begins a count if one is due. `None` where so many dates wait for theirs that this one cannot
+    /// be remembered.
+    fn ask<F, R>(&self, date: NaiveDate, count: F) -> Option<watch::Receiver<u64>>
+    where
+        F: FnOnce() -> R + Send + 'static,
+        R: Future<Output = Result<T, store::Error>> + Send + 'static,
+    {
+        let now = Instant::now();
+        let mut dates = self.0.dates();
+        if dates.len() >= KEPT && !dates.contains_key(&date) {
+            let idle = dates.iter().filter(|(_, entry)| !entry.is_counting);
+            let oldest = idle.min_by_key(|(_, entry)| entry.asked).map(|(date, _)| *date);
+            let oldest = oldest?;
+            dates.remove(&oldest);
+        }
+        let entry = dates.entry(date).or_insert_with(|| Entry {
+            seen: None,
+            has_failed: false,
+            is_counting: false,
+            next: now,
+            asked: now,
+            ended: watch::channel(0).0,
+        });
+        entry.asked = now;
+        let ended = entry.ended.subscribe();
+        if !entry.is_counting && entry.next <= now {
+            entry.is_counting = true;
+            tokio::spawn(turn(Arc::clone(&self.0), date, count));
+        }
+        Some(ended)
+    }
+}
+
+/// One count, when it is its turn.
+async fn turn<T, F, R>(shelf: Arc<Shelf<T>>, date: NaiveDate, count: F)
+where
+    T: Send + Sync + 'static,
+    F: FnOnce() -> R + Send + 'static,
+    R: Future<Output = Result<T, store::Error>> + Send + 'static,
+{
+    let _turn = shelf.turn.lock().await;
+    let began = Instant::now();
+    // In a task of its own: one that panics must not leave its date as being counted for ever.
+    let counted = tokio::spawn(async move { count().await }).await;
+    let counted = match counted {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(chain(&error)),
+        Err(broken) => Err(broken.to_string()),
+    };
+    settle(&shelf, date, counted, began);
+}
+
+fn settle<T>(shelf: &Shelf<T>, date: NaiveDate, counted: Result<T, String>, began: Instant) {
+    let now = Instant::now();
+    let mut dates = shelf.dates();
+    let Some(entry) = dates.get_mut(&date) else { return };
+    entry.is_counting = false;
+    entry.has_failed = counted.is_err();
+    match counted {
+        Ok(value) => {
+            entry.seen = Some((Arc::new(value), now));
+            entry.next = now + (LEISURE * (now - began)).max(LEAST);
+        }
+        Err(error) => {
+            tracing::warn!(night.date = %date, error, "a date could not be counted, trying again");
+            entry.next = now + AFTER_FAILURE;
+        }
+    }
+    entry.ended.send_modify(|ended| *ended += 1);
+}
