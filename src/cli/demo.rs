@@ -28,12 +28,14 @@ use crate::{
         s3_server::S3Server,
     },
     machine::Status,
+    ops::operations::{self, Wish},
     sim::{Faults, Server},
     store::{
         self, Store,
         academy::{Learner, with_tokens},
         night::Night,
-        podcasts::{self, Filter},
+        podcasts::Filter,
+        verbs::Verb,
     },
     worker::{self, fleet::Fleet, shutdown::Shutdown},
 };
@@ -165,7 +167,7 @@ async fn tell(
         let date = schedule.date(store::night::now(pool).await?);
         night::start(pool, &schedule, date, "demo").await?;
         let failed = Filter { date: Some(date), status: Some(Status::Failed), ..Filter::default() };
-        podcasts::requeue(pool, &failed, schedule.deadline_by_hand(store::night::now(pool).await?), "the demo").await?;
+        operations::complete(&store, &schedule, &Wish::new(Verb::Requeue, failed), "demo", |_| {}).await?;
         night::watch(pool, date, Progress::for_people()).await?;
         store::night::finish(pool).await?;
         let night = store::night::status(pool, date).await?;

@@ -13,10 +13,15 @@ use super::{
 };
 use crate::{
     machine::Status,
+    ops::{
+        actor::Actor,
+        operations::{self, Wish},
+    },
     store::{
         PgPool,
         night::{self, NewNight, Night},
-        podcasts::{self, Filter},
+        podcasts::Filter,
+        verbs::Verb,
     },
     worker::scheduler::{Schedule, enqueue},
 };
@@ -60,7 +65,8 @@ async fn start_night(mut args: NightStart, context: Context) -> anyhow::Result<E
     if args.requeue_failed {
         let user_ids = (!args.users.is_empty()).then_some(args.users);
         let failed = Filter { date: Some(date), status: Some(Status::Failed), user_ids, ..Filter::default() };
-        podcasts::requeue(pool, &failed, schedule.deadline_by_hand(now), "night start --requeue-failed").await?;
+        let wish = Wish::new(Verb::Requeue, failed);
+        operations::complete(&store, &schedule, &wish, &Actor::at_the_command_line().name, |_| {}).await?;
     }
     print(&night::status(pool, date).await?, context.json)?;
     Ok(Exit::Done)

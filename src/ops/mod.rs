@@ -2,10 +2,12 @@
 //! and the JSON API. No SQL and no HTML here.
 //!
 //! [`Desk`] is where an operator sits: what every view and verb needs to know. [`actor`] says who it
-//! is and what he may do, [`filter`] which podcasts are meant, in words.
+//! is and what he may do, [`filter`] which podcasts are meant, in words, [`operations`] what is to
+//! be done to them.
 
 pub mod actor;
 pub mod filter;
+pub mod operations;
 
 use std::collections::BTreeMap;
 
