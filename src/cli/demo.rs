@@ -28,14 +28,13 @@ use crate::{
         s3_server::S3Server,
     },
     machine::Status,
-    ops::operations::{self, Wish},
+    ops::operations,
     sim::{Faults, Server},
     store::{
         self, Store,
         academy::{Learner, with_tokens},
         night::Night,
         podcasts::Filter,
-        verbs::Verb,
     },
     worker::{self, fleet::Fleet, shutdown::Shutdown},
 };
@@ -166,8 +165,8 @@ async fn tell(
         let pool = store.pool();
         let date = schedule.date(store::night::now(pool).await?);
         night::start(pool, &schedule, date, "demo").await?;
-        let failed = Filter { date: Some(date), status: Some(Status::Failed), ..Filter::default() };
-        operations::complete(&store, &schedule, &Wish::new(Verb::Requeue, failed), "demo", |_| {}).await?;
+        let tonight = Filter { date: Some(date), ..Filter::default() };
+        operations::requeue_failed(&store, &schedule, tonight, "demo").await?;
         night::watch(pool, date, Progress::for_people()).await?;
         store::night::finish(pool).await?;
         let night = store::night::status(pool, date).await?;

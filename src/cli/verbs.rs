@@ -31,7 +31,7 @@ use crate::{
 #[group(id = "which", required = true, multiple = true)]
 pub struct Which {
     /// These podcasts
-    #[arg(value_name = "ID", conflicts_with_all = ["stuck", "failed", "status", "date", "cause", "user", "plan", "provider", "language"])]
+    #[arg(value_name = "ID", conflicts_with_all = ["stuck", "failed", "status", "date", "cause", "users", "plan", "provider", "language"])]
     pub ids: Vec<i64>,
     /// All that nothing will move
     #[arg(long, conflicts_with_all = ["failed", "status", "date", "cause"])]

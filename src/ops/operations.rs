@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::filter::{self, Unclear};
 use crate::{
+    machine::Status,
     store::{
         self, Store, night,
         operations::{self, New, Operation, Started},
@@ -211,7 +212,6 @@ fn button(verb: Verb, touches: i64, is_capped: bool) -> Option<String> {
 
 /// What the rest of a podcast usually costs.
 fn cost_of(effect: Effect, row: &Candidate, usual: &BTreeMap<String, i64>) -> i64 {
-    use crate::machine::Status;
     let from = match effect {
         Effect::Ends | Effect::EndsHeld => return 0,
         Effect::FromStart | Effect::NewScript => Status::Pending,
@@ -323,6 +323,25 @@ pub async fn complete(
             operations::carry_out(store.walks(), begun.id, progress).await
         }
     }
+}
+
+/// Requeues what has failed, where something has: else nothing is begun, so that no operation stands
+/// for nothing.
+///
+/// # Errors
+/// As [`complete`].
+pub async fn requeue_failed(
+    store: &Store,
+    schedule: &Schedule,
+    failed: Filter,
+    actor: &str,
+) -> Result<(), store::Error> {
+    let wish = Wish::new(Verb::Requeue, Filter { status: Some(Status::Failed), ..failed });
+    let seen = preview(store, &wish).await?;
+    if seen.touches > 0 || seen.is_capped {
+        complete(store, schedule, &wish, actor, |_| {}).await?;
+    }
+    Ok(())
 }
 
 /// An operation as pages and programs see it.
