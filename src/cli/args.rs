@@ -169,7 +169,11 @@ pub enum Podcast {
     /// One podcast with everything that happened to it
     Show(PodcastShow),
     /// Run podcasts again from where they stand
-    Requeue(PodcastRequeue),
+    Requeue(super::verbs::Requeue),
+    /// End podcasts, also those that a worker is at
+    Cancel(super::verbs::Cancel),
+    /// Make new episodes in place of finished ones
+    Regenerate(super::verbs::Regenerate),
 }
 
 /// Flags of `podcast list`.
@@ -197,27 +201,6 @@ pub struct PodcastList {
 pub struct PodcastShow {
     /// The podcast
     pub id: i64,
-}
-
-/// Flags of `podcast requeue`: podcasts by number, or all of a kind.
-#[derive(Debug, Args)]
-#[group(id = "which", required = true)]
-pub struct PodcastRequeue {
-    /// These podcasts
-    #[arg(value_name = "ID", group = "which")]
-    pub ids: Vec<i64>,
-    /// All that nothing will move
-    #[arg(long, group = "which", conflicts_with_all = ["ids", "failed"])]
-    pub stuck: bool,
-    /// All that have failed
-    #[arg(long, group = "which", conflicts_with = "ids")]
-    pub failed: bool,
-    /// Of this date only
-    #[arg(long, value_name = "YYYY-MM-DD", requires = "failed", conflicts_with_all = ["stuck", "ids"])]
-    pub date: Option<NaiveDate>,
-    /// For this cause only, like timeout or no_voice
-    #[arg(long, value_name = "KIND", requires = "failed", conflicts_with_all = ["stuck", "ids"], value_parser = failure_kind)]
-    pub cause: Option<crate::machine::FailureKind>,
 }
 
 /// `provider …`
@@ -435,7 +418,7 @@ impl Command {
     }
 }
 
-fn failure_kind(text: &str) -> Result<crate::machine::FailureKind, String> {
+pub(super) fn failure_kind(text: &str) -> Result<crate::machine::FailureKind, String> {
     let mut kinds = crate::machine::FailureKind::ALL.into_iter();
     kinds.clone().find(|kind| kind.as_str() == text).ok_or_else(|| {
         let names: Vec<_> = kinds.by_ref().map(crate::machine::FailureKind::as_str).collect();

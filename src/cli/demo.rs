@@ -28,12 +28,13 @@ use crate::{
         s3_server::S3Server,
     },
     machine::Status,
+    ops::operations,
     sim::{Faults, Server},
     store::{
         self, Store,
         academy::{Learner, with_tokens},
         night::Night,
-        podcasts::{self, Filter},
+        podcasts::Filter,
     },
     worker::{self, fleet::Fleet, shutdown::Shutdown},
 };
@@ -164,8 +165,8 @@ async fn tell(
         let pool = store.pool();
         let date = schedule.date(store::night::now(pool).await?);
         night::start(pool, &schedule, date, "demo").await?;
-        let failed = Filter { date: Some(date), status: Some(Status::Failed), ..Filter::default() };
-        podcasts::requeue(pool, &failed, schedule.deadline_by_hand(store::night::now(pool).await?), "the demo").await?;
+        let tonight = Filter { date: Some(date), ..Filter::default() };
+        operations::requeue_failed(&store, &schedule, tonight, "demo").await?;
         night::watch(pool, date, Progress::for_people()).await?;
         store::night::finish(pool).await?;
         let night = store::night::status(pool, date).await?;

@@ -12,6 +12,7 @@ pub mod neighbours;
 pub mod output;
 pub mod sim;
 pub mod speakers;
+pub mod verbs;
 
 mod academy;
 mod alert;

@@ -13,10 +13,11 @@ use super::{
 };
 use crate::{
     machine::Status,
+    ops::{actor::Actor, operations},
     store::{
         PgPool,
         night::{self, NewNight, Night},
-        podcasts::{self, Filter},
+        podcasts::Filter,
     },
     worker::scheduler::{Schedule, enqueue},
 };
@@ -59,8 +60,9 @@ async fn start_night(mut args: NightStart, context: Context) -> anyhow::Result<E
     }
     if args.requeue_failed {
         let user_ids = (!args.users.is_empty()).then_some(args.users);
-        let failed = Filter { date: Some(date), status: Some(Status::Failed), user_ids, ..Filter::default() };
-        podcasts::requeue(pool, &failed, schedule.deadline_by_hand(now), "night start --requeue-failed").await?;
+        let meant = Filter { date: Some(date), user_ids, ..Filter::default() };
+        let actor = Actor::at_the_command_line();
+        operations::requeue_failed(&store, &schedule, meant, &actor.name).await?;
     }
     print(&night::status(pool, date).await?, context.json)?;
     Ok(Exit::Done)

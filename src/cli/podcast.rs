@@ -1,21 +1,15 @@
-//! `podcast list`, `show` and `requeue`.
+//! `podcast list` and `show`; what changes podcasts is in `verbs`.
 
 use serde_json::json;
 
 use super::{
-    args::{self, PodcastList, PodcastRequeue, PodcastShow},
+    args::{self, PodcastList, PodcastShow},
     context::Context,
     exit::{Advice, Exit},
-    neighbours,
     output::{self, Side, Table},
+    verbs,
 };
-use crate::{
-    machine::Status,
-    store::{
-        night,
-        podcasts::{self, Filter, Row},
-    },
-};
+use crate::store::podcasts::{self, Filter, Row};
 
 /// Runs the command.
 ///
@@ -25,7 +19,9 @@ pub async fn run(args: args::Podcast, context: Context) -> anyhow::Result<Exit> 
     match args {
         args::Podcast::List(list) => show_list(list, context).await,
         args::Podcast::Show(show) => show_one(show, context).await,
-        args::Podcast::Requeue(requeue) => requeue_all(requeue, context).await,
+        args::Podcast::Requeue(requeue) => verbs::requeue(requeue, context).await,
+        args::Podcast::Cancel(cancel) => verbs::cancel(cancel, context).await,
+        args::Podcast::Regenerate(regenerate) => verbs::regenerate(regenerate, context).await,
     }
 }
 
@@ -135,32 +131,4 @@ fn describe(row: &Row) -> anyhow::Result<()> {
         output::line(format!("  attempt {}, {state}", row.attempt + 1))?;
     }
     Ok(())
-}
-
-async fn requeue_all(mut args: PodcastRequeue, context: Context) -> anyhow::Result<Exit> {
-    args.ids.sort_unstable();
-    args.ids.dedup();
-    let store = context.migrated_database().await?;
-    let filter = Filter {
-        ids: (!args.ids.is_empty()).then(|| args.ids.clone()),
-        date: args.date,
-        status: args.failed.then_some(Status::Failed),
-        cause: args.cause.map(|kind| kind.as_str().to_owned()),
-        stuck: args.stuck,
-        ..Filter::default()
-    };
-    let now = night::now(store.pool()).await?;
-    let deadline = neighbours::schedule(&context.config).deadline_by_hand(now);
-    let done = podcasts::requeue(store.pool(), &filter, deadline, "an operator at the command line").await?;
-    let unknown = args.ids.len().saturating_sub(done.requeued + done.skipped);
-    if context.json {
-        output::json(&json!({ "requeued": done.requeued, "skipped": done.skipped, "unknown": unknown }))?;
-    } else {
-        output::line(format!("{} requeued, {} left as they are", done.requeued, done.skipped))?;
-    }
-    if unknown > 0 {
-        let what = format!("{unknown} of the podcasts named do not exist");
-        return Err(Advice::failed(what, "`dailycast podcast list` shows those there are").into());
-    }
-    Ok(Exit::Done)
 }

@@ -7,6 +7,8 @@ use poem::{
 };
 use serde_json::json;
 
+use crate::ops::operations::Unmeant;
+
 /// How long a client should wait for what is away, in seconds.
 const RETRY_AFTER: &str = "5";
 
@@ -31,9 +33,12 @@ pub(super) enum Refusal {
     /// A parameter is wrong.
     #[error("{1}")]
     Parameter(&'static str, &'static str),
-    /// A word of a filter is wrong.
-    #[error("{0}")]
-    Unclear(#[from] crate::ops::filter::Unclear),
+    /// A word of an operator cannot be meant: its name, what would do.
+    #[error("{0}: {1}")]
+    Unmeant(String, String),
+    /// The key was used for something else.
+    #[error("This Idempotency-Key has begun another operation.")]
+    OtherContent,
     /// The body is too large.
     #[error("The request is too large.")]
     TooLarge,
@@ -70,7 +75,8 @@ impl Refusal {
             Self::NotFound => "not_found",
             Self::NoAudio => "no_audio",
             Self::Method(_) => "method_not_allowed",
-            Self::Parameter(..) | Self::Unclear(_) => "invalid",
+            Self::Parameter(..) | Self::Unmeant(..) => "invalid",
+            Self::OtherContent => "idempotency_key_reused",
             Self::TooLarge => "too_large",
             Self::Away(_) => "unavailable",
             Self::Defect => "internal",
@@ -95,7 +101,8 @@ impl ResponseError for Refusal {
             Self::Forbidden(..) => StatusCode::FORBIDDEN,
             Self::NotFound | Self::NoAudio => StatusCode::NOT_FOUND,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Parameter(..) | Self::Unclear(_) => StatusCode::BAD_REQUEST,
+            Self::Parameter(..) | Self::Unmeant(..) => StatusCode::BAD_REQUEST,
+            Self::OtherContent => StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Away(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Defect => StatusCode::INTERNAL_SERVER_ERROR,
@@ -110,8 +117,8 @@ impl ResponseError for Refusal {
             Self::Parameter(field, words) => {
                 json!({ "detail": detail, "code": self.code(), "errors": { *field: [words] } })
             }
-            Self::Unclear(unclear) => {
-                json!({ "detail": detail, "code": self.code(), "errors": { unclear.word: [&unclear.what] } })
+            Self::Unmeant(field, words) => {
+                json!({ "detail": detail, "code": self.code(), "errors": { field: [words] } })
             }
             _ => json!({ "detail": detail, "code": self.code() }),
         };
@@ -126,6 +133,18 @@ impl ResponseError for Refusal {
             _ => response,
         };
         response.body(body.to_string())
+    }
+}
+
+impl From<Unmeant> for Refusal {
+    fn from(unmeant: Unmeant) -> Self {
+        Self::Unmeant(unmeant.field, unmeant.what)
+    }
+}
+
+impl From<crate::ops::filter::Unclear> for Refusal {
+    fn from(unclear: crate::ops::filter::Unclear) -> Self {
+        Self::Unmeant(unclear.word.to_owned(), unclear.what)
     }
 }
 

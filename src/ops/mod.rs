@@ -3,8 +3,8 @@
 //!
 //! [`Desk`] is where an operator sits: what every view and verb needs to know. [`actor`] says who it
 //! is and what he may do, [`filter`] which podcasts are meant, in words, [`listing`] how they are
-//! listed, [`failures`] what ended them, by cause. [`board`] is a night in figures, [`costs`] what was
-//! spent; both are counted by [`snapshot`].
+//! listed, [`operations`] what is to be done to them, [`failures`] what ended them, by cause.
+//! [`board`] is a night in figures, [`costs`] what was spent; both are counted by [`snapshot`].
 
 pub mod actor;
 pub mod board;
@@ -12,6 +12,7 @@ pub mod costs;
 pub mod failures;
 pub mod filter;
 pub mod listing;
+pub mod operations;
 pub mod snapshot;
 pub mod story;
 

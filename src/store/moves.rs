@@ -191,7 +191,7 @@ pub async fn write(store: &Store, worker_id: i32, moves: &[Move]) -> Result<Hash
                 audio_url = coalesce(m.made->>'audio_url', p.audio_url),
                 object_key = coalesce(m.made->>'object_key', p.object_key),
                 object_etag = coalesce(m.made->>'object_etag', p.object_etag),
-                metadata = coalesce(m.made->'metadata', p.metadata),
+                metadata = coalesce(p.metadata || (m.made->'metadata'), p.metadata),
                 cost_micro_usd = p.cost_micro_usd + m.cost, updated_at = now()
             from move m
             where p.id = m.podcast_id and p.lease_token = m.token and p.status = m.from_status and p.moves = m.nth

@@ -1,10 +1,12 @@
 //! Podcasts as the operator sees and moves them.
 
-use chrono::{DateTime, NaiveDate, Utc};
-use serde::Serialize;
-use sqlx::PgPool;
+use std::collections::HashSet;
 
-use crate::machine::{Event, FailureKind, Refused, Resume, Status, apply};
+use chrono::{DateTime, NaiveDate, Utc};
+use serde::{Deserialize, Serialize};
+use sqlx::{PgExecutor, PgPool};
+
+use crate::machine::{Event, FailureKind, Refused, Status, apply};
 
 use super::{
     Error,
@@ -141,7 +143,8 @@ pub struct CallLine {
 }
 
 /// Which podcasts are meant. Absent means any.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Filter {
     /// These ids.
     pub ids: Option<Vec<i64>>,
@@ -239,112 +242,12 @@ pub async fn calls(pool: &PgPool, podcast_id: i64) -> Result<Vec<CallLine>, Erro
     .map_err(Error::in_statement("podcast_calls"))
 }
 
-/// What a requeue did.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Requeued {
-    /// Podcasts that are due now.
-    pub requeued: usize,
-    /// Podcasts that a worker is at, or that are completed: nothing to do.
-    pub skipped: usize,
-}
-
-/// How many podcasts one requeue moves in one commit.
-const REQUEUE_PAGE: i64 = 500;
-
-/// How often a page is tried.
-const TRIES: u32 = 5;
-
-/// Requeues what matches: a failed podcast goes back to the furthest status whose work still
-/// exists, an unfinished one becomes due now. `by` is who asked, for the event line. `deadline_at`
-/// is the new deadline where the old one is earlier.
-///
-/// # Errors
-/// [`Error::Database`].
-pub async fn requeue(pool: &PgPool, filter: &Filter, deadline_at: DateTime<Utc>, by: &str) -> Result<Requeued, Error> {
-    let mut total = Requeued::default();
-    let mut below = i64::MAX;
-    loop {
-        let page = candidates(pool, filter, below).await?;
-        let Some(last) = page.last() else { return Ok(total) };
-        below = last.id;
-        let moves: Vec<OperatorMove> = page.iter().filter_map(|row| requeue_move(row, by)).collect();
-        let moved = write_again(pool, &moves, deadline_at).await?;
-        total.requeued += moved;
-        total.skipped += page.len() - moved;
-    }
-}
-
-/// Writes a page of a requeue, again where the database could not for a moment: a deadlock with a
-/// busy worker, a connection that broke.
-async fn write_again(pool: &PgPool, moves: &[OperatorMove], deadline_at: DateTime<Utc>) -> Result<usize, Error> {
-    for _ in 1..TRIES {
-        match write_operator_moves(pool, moves, Some(deadline_at)).await {
-            Err(error) if error.is_passing() => {}
-            result => return result,
-        }
-    }
-    write_operator_moves(pool, moves, Some(deadline_at)).await
-}
-
-/// What decides where a requeued podcast goes on.
-struct Candidate {
-    id: i64,
-    status: String,
-    has_script: bool,
-    has_audio: bool,
-}
-
-async fn candidates(pool: &PgPool, filter: &Filter, below: i64) -> Result<Vec<Candidate>, Error> {
-    sqlx::query_as!(
-        Candidate,
-        r#"/* requeue_candidates */
-        select id, status, script_text is not null as "has_script!", spool_ref is not null as "has_audio!"
-        from dailycast.daily_podcast p
-        where id < $7
-          and ($1::bigint[] is null or id = any($1))
-          and ($2::date is null or date = $2)
-          and ($3::text is null or status = $3)
-          and ($4::bigint[] is null or user_id = any($4))
-          and ($5::text is null or error_kind = $5)
-          and (not $6 or dailycast.is_stuck(p))
-          and ($9::text is null or plan = $9)
-          and ($10::text is null or tts_provider = $10 or ai_model_used = $10)
-          and ($11::text is null or language = $11)
-        order by id desc
-        limit $8"#,
-        filter.ids.as_deref(),
-        filter.date,
-        filter.status.map(Status::as_str),
-        filter.user_ids.as_deref(),
-        filter.cause,
-        filter.stuck,
-        below,
-        REQUEUE_PAGE,
-        filter.plan,
-        filter.provider,
-        filter.language,
-    )
-    .fetch_all(pool)
-    .await
-    .map_err(Error::in_statement("requeue_candidates"))
-}
-
-fn requeue_move(row: &Candidate, by: &str) -> Option<OperatorMove> {
-    let from: Status = row.status.parse().ok()?;
-    let resume = match from {
-        Status::Failed if row.has_audio && row.has_script => Resume::WithAudio,
-        Status::Failed if row.has_script => Resume::WithScript,
-        Status::Failed => Resume::FromStart,
-        _ => Resume::InPlace,
-    };
-    OperatorMove::new(row.id, from, Event::Requeued(resume), None, format!("requeued by {by}")).ok()
-}
-
-/// A move that needs no lease: an operator's, or the sweep's.
+/// A move of somebody who holds no lease: an operator's, or the sweep's.
 #[derive(Debug, Clone)]
 pub struct OperatorMove {
     podcast_id: i64,
     from: Status,
+    takes: Option<i64>,
     event: Event,
     to: Status,
     error_kind: Option<FailureKind>,
@@ -363,48 +266,56 @@ impl OperatorMove {
         error_kind: Option<FailureKind>,
         detail: String,
     ) -> Result<Self, Refused> {
-        Ok(Self { podcast_id, from, event, to: apply(from, event)?, error_kind, detail })
+        Ok(Self { podcast_id, from, takes: None, event, to: apply(from, event)?, error_kind, detail })
+    }
+
+    /// The same of a podcast that was seen under this lease, which is taken from whoever holds it.
+    /// The holder's next write finds its lease gone.
+    pub fn taking(self, lease_token: i64) -> Self {
+        Self { takes: Some(lease_token), ..self }
     }
 }
 
-/// Writes moves of podcasts that no worker holds, and arms a job for each that is not finished by
-/// its move. A row that is held, or has left the expected status, is left as it is. Attempts begin
-/// anew. Returns how many rows moved.
+/// Writes moves of podcasts that no worker holds, or that are taken from theirs, and arms a job for
+/// each that is not finished by its move. A row that is held otherwise than it was seen, or has left
+/// the expected status, is left as it is. Attempts begin anew. Returns the podcasts that moved.
 ///
 /// # Errors
 /// [`Error::Database`].
 pub async fn write_operator_moves(
-    pool: &PgPool,
+    to: impl PgExecutor<'_>,
     moves: &[OperatorMove],
     deadline_at: Option<DateTime<Utc>>,
-) -> Result<usize, Error> {
+) -> Result<HashSet<i64>, Error> {
     let ids: Vec<i64> = moves.iter().map(|one| one.podcast_id).collect();
     let from: Vec<&str> = moves.iter().map(|one| one.from.as_str()).collect();
     let events: Vec<&str> = moves.iter().map(|one| one.event.as_str()).collect();
-    let to: Vec<&str> = moves.iter().map(|one| one.to.as_str()).collect();
+    let into: Vec<&str> = moves.iter().map(|one| one.to.as_str()).collect();
     let kinds: Vec<Option<&str>> = moves.iter().map(|one| one.error_kind.map(FailureKind::as_str)).collect();
     let finishes: Vec<bool> = moves.iter().map(|one| one.to.is_final()).collect();
     let details: Vec<String> = moves.iter().map(|one| one.detail.clone()).collect();
+    let takes: Vec<Option<i64>> = moves.iter().map(|one| one.takes).collect();
     let moved = sqlx::query_scalar!(
         r#"/* write_operator_moves */
         with move as (
             select * from unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::boolean[],
-                                 $7::text[])
-                as m (podcast_id, from_status, event, to_status, error_kind, finishes, detail)
+                                 $7::text[], $9::bigint[])
+                as m (podcast_id, from_status, event, to_status, error_kind, finishes, detail, takes)
         ), locked as (
-            -- in the order of the claim, which takes the job first
+            -- in the order of the claim, which takes the job first; a holder takes the row first
             select id from apalis.jobs
-            where id = any (array(select dailycast.job_id(podcast_id) from move)) order by id for update
+            where id = any (array(select dailycast.job_id(podcast_id) from move where takes is null)) order by id for update
         ), moved as (
             update dailycast.daily_podcast p
             set status = m.to_status, attempt = 0, crashes = 0, next_attempt_at = now(),
+                lease_token = null, worker_id = null,
                 deadline_at = greatest(p.deadline_at, $8),
                 finished_at = case when m.finishes then now() end,
                 error_kind = m.error_kind,
                 error_message = case when m.finishes then m.detail end,
                 updated_at = now()
             from move m
-            where p.id = m.podcast_id and p.status = m.from_status and p.lease_token is null
+            where p.id = m.podcast_id and p.status = m.from_status and p.lease_token is not distinct from m.takes
               and (select count(*) from locked) >= 0
             returning p.id, p.date, m.*
         ), reopened as (
@@ -423,18 +334,19 @@ pub async fn write_operator_moves(
             select pg_notify('dailycast_due', '') from armed
         )
         -- a select that nobody reads is not carried out
-        select count(*) as "n!" from moved where (select count(*) from told) >= 0"#,
+        select id as "id!" from moved where (select count(*) from told) >= 0"#,
         &ids,
         &from as &[&str],
         &events as &[&str],
-        &to as &[&str],
+        &into as &[&str],
         &kinds as &[Option<&str>],
         &finishes,
         &details,
         deadline_at,
+        &takes as &[Option<i64>],
     )
-    .fetch_one(pool)
+    .fetch_all(to)
     .await
     .map_err(Error::in_statement("write_operator_moves"))?;
-    Ok(usize::try_from(moved).unwrap_or_default())
+    Ok(moved.into_iter().collect())
 }

@@ -93,7 +93,8 @@ pub async fn mend_page(store: &Store, after: i64, size: i64) -> Result<Page, Err
     Ok(Page { next_after: row.last.filter(|_| row.seen == size), freed: row.freed, armed: row.armed })
 }
 
-/// Of these podcasts, the ones that are finished or gone: what the spool still has of them can go.
+/// Of these podcasts, the ones that are finished, replaced or gone: what the spool still has of them
+/// can go.
 ///
 /// # Errors
 /// [`Error::Database`].
@@ -102,7 +103,7 @@ pub async fn settled(pool: &PgPool, podcast_ids: &[i64]) -> Result<Vec<i64>, Err
         r#"/* settled_podcasts */
         select asked.id as "id!" from unnest($1::bigint[]) as asked (id)
         left join dailycast.daily_podcast p on p.id = asked.id
-        where p.id is null or p.status in ('completed', 'completed_with_fallback')"#,
+        where p.id is null or p.status in ('completed', 'completed_with_fallback') or not p.is_active"#,
         podcast_ids,
     )
     .fetch_all(pool)

@@ -18,6 +18,7 @@ pub mod held;
 pub mod host;
 pub mod keeper;
 pub mod liveness;
+pub mod operator;
 pub mod queue;
 pub mod scheduler;
 pub mod shutdown;
@@ -176,6 +177,7 @@ async fn live<W: Work>(store: &Store, settings: &Settings, work: &Arc<W>, shutdo
     helpers.spawn(sweep.clone().mend(ending.clone()));
     helpers.spawn(sweep.tidy(Arc::clone(work), ending.clone()));
     helpers.spawn(scheduler::run(store.clone(), settings.clone(), Arc::clone(&live), ending.clone()));
+    helpers.spawn(operator::run(store.clone(), Arc::clone(&live), ending.clone()));
     look_after_alerts(&mut helpers, store, settings, &live, &ending);
     helpers.spawn(sweeper::audit(store.clone(), worker_id, AUDIT, held.clone(), ending.clone()));
 

@@ -10,6 +10,7 @@ mod demo;
 mod erasure;
 mod jobs;
 mod kills;
+mod operations;
 mod server;
 mod soak;
 mod spool;

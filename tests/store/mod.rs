@@ -5,6 +5,7 @@ pub(crate) mod costs;
 mod erasure;
 mod moves;
 pub(crate) mod nights;
+mod operations;
 mod plans;
 mod retention;
 mod rows;

@@ -12,6 +12,7 @@ use dailycast::{
         claim::{self, Wanted},
         moves::{self, Move, Then},
         podcasts::{self, Filter},
+        verbs::Verb,
         writer::{Supervision, Writer},
     },
 };
@@ -155,15 +156,10 @@ async fn a_requeue_resumes_where_work_exists_and_doubles_nothing() {
     let failures = [fail(&podcasts[0], Status::Pending), fail(&podcasts[1], Status::ScriptGenerated)];
     assert_eq!(moves::write(&night.store, worker, &failures).await.unwrap().len(), 2);
 
-    let all = Filter { ids: None, ..Filter::default() };
-    let first = podcasts::requeue(night.pool(), &all, night.deadline_at, "a test").await.unwrap();
-    assert_eq!((first.requeued, first.skipped), (3, 1));
-    let failed = Filter { status: Some(Status::Failed), ..all };
-    let (a, b) = tokio::join!(
-        podcasts::requeue(night.pool(), &failed, night.deadline_at, "a"),
-        podcasts::requeue(night.pool(), &failed, night.deadline_at, "b"),
-    );
-    assert_eq!(a.unwrap().requeued + b.unwrap().requeued, 0);
+    let today = Filter { date: Some(night.deadline_at.date_naive()), ..Filter::default() };
+    assert_eq!(super::operations::all(&night, Verb::Requeue, &today).await, (3, 1));
+    let failed = Filter { status: Some(Status::Failed), ..Filter::default() };
+    assert_eq!(super::operations::all(&night, Verb::Requeue, &failed).await, (0, 0));
     assert_eq!(night.count("status = 'pending' and lease_token is null").await, 2);
     assert_eq!(night.count("status = 'script_generated' and attempt = 0 and finished_at is null").await, 1);
     let jobs: i64 = sqlx::query_scalar("select count(*) from apalis.jobs").fetch_one(night.pool()).await.unwrap();

@@ -79,6 +79,18 @@ impl TestNight {
         this
     }
 
+    /// Enqueues podcasts for more learners, today.
+    pub async fn with_more_learners(self, first: i64, last: i64) -> Self {
+        self.execute(&format!(
+            "insert into academy.learner select n, 'free', true, now() from generate_series({first}, {last}) n"
+        ))
+        .await;
+        let ids: Vec<i64> = (first..=last).collect();
+        let date = self.deadline_at.date_naive();
+        night::enqueue_learners(self.pool(), date, self.deadline_at, &ids).await.unwrap();
+        self
+    }
+
     pub async fn execute(&self, sql: &str) -> u64 {
         sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(self.pool()).await.unwrap().rows_affected()
     }

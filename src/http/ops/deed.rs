@@ -106,16 +106,25 @@ where
                     "Only a superuser of the academy may change anything here.",
                 ));
             }
-            let sent = Sent::read(&request, body).await?;
+            let mut sent = Sent::read(&request, body).await?;
             door::check_origin(&request, &sent)?;
+            if let Some(key) = request.header("idempotency-key") {
+                sent.0.insert(0, ("idempotency_key".to_owned(), key.to_owned()));
+            }
             (self.0)(visit, sent).await
         };
         Ok(match (done.await, form) {
-            (Ok(done), Form::Json) => Response::builder()
-                .status(done.status)
-                .content_type("application/json")
-                .header(header::CACHE_CONTROL, "no-store")
-                .body(done.data.to_string()),
+            (Ok(done), Form::Json) => {
+                let response = Response::builder()
+                    .status(done.status)
+                    .content_type("application/json")
+                    .header(header::CACHE_CONTROL, "no-store");
+                let response = match done.status {
+                    StatusCode::ACCEPTED => response.header(header::LOCATION, format!("/api{}", done.go_to)),
+                    _ => response,
+                };
+                response.body(done.data.to_string())
+            }
             (Ok(done), _) => Response::builder()
                 .status(StatusCode::SEE_OTHER)
                 .header(header::LOCATION, done.go_to)
@@ -124,5 +133,27 @@ where
                 .body(()),
             (Err(refusal), form) => form.refuse(refusal, &request),
         })
+    }
+}
+
+/// A view and a change at the same address.
+pub(super) fn view_or_deed(
+    view: impl Endpoint<Output = Response>,
+    deed: impl Endpoint<Output = Response>,
+) -> impl Endpoint<Output = Response> {
+    Either(view, deed)
+}
+
+struct Either<V, D>(V, D);
+
+impl<V: Endpoint<Output = Response>, D: Endpoint<Output = Response>> Endpoint for Either<V, D> {
+    type Output = Response;
+
+    async fn call(&self, request: Request) -> poem::Result<Response> {
+        match *request.method() {
+            Method::GET | Method::HEAD => self.0.call(request).await,
+            Method::POST => self.1.call(request).await,
+            _ => Err(Refusal::Method("GET, HEAD, POST").into()),
+        }
     }
 }

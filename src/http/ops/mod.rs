@@ -18,6 +18,7 @@ mod templates;
 
 use poem::Route;
 
+use deed::{deed, view_or_deed};
 use sheet::sheet;
 
 /// The pages.
@@ -45,7 +46,13 @@ fn views(route: Route) -> Route {
         .at("/schedule", sheet(pages::schedule::show))
         .at("/costs", sheet(pages::costs::show))
         .at("/alerts", sheet(pages::alerts::show))
-        .at("/operations", sheet(pages::operations::show))
+        .at("/operations", view_or_deed(sheet(pages::operations::show), deed(pages::operations::begin)))
+        .at("/operations/new", sheet(pages::operations::ask))
+        .at("/operations/preview", sheet(pages::operations::ask))
         .at("/operations/:id", sheet(pages::operation::show))
+        .at("/operations/:id/stop", deed(pages::operation::stop))
+        .at("/podcasts/:id/requeue", deed(pages::operations::requeue))
+        .at("/podcasts/:id/cancel", deed(pages::operations::cancel))
+        .at("/podcasts/:id/regenerate", deed(pages::operations::regenerate))
         .at("/audit", sheet(pages::audit::show))
 }

@@ -1,6 +1,6 @@
 //! One view in three forms: a page, its live part as a stream, JSON.
 
-use std::{future::Future, io, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, future::Future, io, sync::Arc, time::Duration};
 
 use futures_util::{StreamExt as _, stream};
 use poem::{
@@ -56,7 +56,7 @@ impl Visit {
     pub fn new(app: Arc<App>, actor: Actor, request: &Request) -> Self {
         let query = request.uri().query().unwrap_or_default();
         let query = serde_urlencoded::from_str(query).unwrap_or_default();
-        let params = request.path_params::<Vec<(String, String)>>().unwrap_or_default();
+        let params = request.path_params::<BTreeMap<String, String>>().unwrap_or_default();
         let theme = door::cookie(request, "ops_theme").filter(|theme| matches!(*theme, "light" | "dark"));
         Self {
             app,
@@ -65,7 +65,7 @@ impl Visit {
             theme: theme.unwrap_or_default().to_owned(),
             said: door::said(request),
             query,
-            params,
+            params: params.into_iter().collect(),
         }
     }
 

@@ -32,6 +32,8 @@ static PAGES: &[(&str, &str)] = &pages![
     "failures",
     "nights",
     "operation",
+    "operation_new",
+    "operation_parts",
     "operations",
     "parts",
     "podcast",
