@@ -186,10 +186,12 @@ pub fn limits(config: &Config, workflow: &Workflow) -> BTreeMap<String, Limits> 
 /// When the workflow cannot be read.
 pub fn desk(context: &Context, store: &Store) -> anyhow::Result<Desk> {
     let config = &context.config;
+    let workflow = context.workflow()?;
     Ok(Desk {
         store: store.clone(),
         schedule: schedule(config),
-        limits: limits(config, &context.workflow()?),
+        limits: limits(config, &workflow),
+        paces: ops::situation::paces(&workflow),
         settings: ops::Settings::new(config),
     })
 }

@@ -29,6 +29,11 @@ impl Actor {
         Self { name: "ops.token".to_owned(), user_id: None, role: Role::Operator }
     }
 
+    /// Whoever may use the command line with the database's address.
+    pub fn command_line(host: &str) -> Self {
+        Self { name: format!("command line at {host}"), user_id: None, role: Role::Operator }
+    }
+
     /// Staff of the academy; `None` for somebody who is not.
     pub fn staff(user_id: i64, is_staff: bool, is_superuser: bool) -> Option<Self> {
         let role = match (is_staff, is_superuser) {

@@ -2,15 +2,20 @@
 //! and the JSON API. No SQL and no HTML here.
 //!
 //! [`Desk`] is where an operator sits: what every view and verb needs to know. [`actor`] says who it
-//! is and what he may do, [`filter`] which podcasts are meant, in words.
+//! is and what he may do, [`filter`] which podcasts are meant, in words, [`situation`] where they
+//! stand and why, [`schedule`] when nights start and what holds them back.
 
 pub mod actor;
 pub mod filter;
+pub mod schedule;
+pub mod situation;
 
 use std::collections::BTreeMap;
 
 use crate::{
     config::{Config, Secret},
+    explain::Pace,
+    machine::Status,
     store::Store,
     worker::scheduler::Schedule,
     workflow::Limits,
@@ -26,6 +31,8 @@ pub struct Desk {
     pub schedule: Schedule,
     /// Every provider and what it may be asked for.
     pub limits: BTreeMap<String, Limits>,
+    /// How long the work of each status takes.
+    pub paces: BTreeMap<Status, Pace>,
     /// What is set.
     pub settings: Settings,
 }

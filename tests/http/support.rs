@@ -142,6 +142,7 @@ fn desk(url: &str) -> Desk {
         store: Store::new(&address).unwrap(),
         schedule: crate::store::nights::schedule(100),
         limits: BTreeMap::new(),
+        paces: BTreeMap::new(),
         settings: ops::Settings {
             token: Some(Secret::new(OPS_TOKEN.to_owned())),
             budget_micro_usd: None,

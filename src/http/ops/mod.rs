@@ -17,6 +17,7 @@ mod templates;
 
 use poem::Route;
 
+use deed::deed;
 use sheet::sheet;
 
 /// The pages.
@@ -40,6 +41,11 @@ fn views(route: Route) -> Route {
         .at("/providers", sheet(pages::providers::show))
         .at("/workers", sheet(pages::workers::show))
         .at("/schedule", sheet(pages::schedule::show))
+        .at("/schedule/run", deed(pages::schedule::run))
+        .at("/schedule/skip", deed(pages::schedule::skip))
+        .at("/schedule/unskip", deed(pages::schedule::unskip))
+        .at("/schedule/pause", deed(pages::schedule::pause))
+        .at("/schedule/resume", deed(pages::schedule::resume))
         .at("/costs", sheet(pages::costs::show))
         .at("/alerts", sheet(pages::alerts::show))
         .at("/operations", sheet(pages::operations::show))
