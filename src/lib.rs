@@ -28,7 +28,7 @@
 //! | [`audio`] | MP3: scan, join, measure, tag, encode, loudness | nothing |
 //! | [`provider`] | the outside: who writes, speaks, keeps, is told; the spool; the breaker | `podcast`, `audio` |
 //! | [`step`] | the work of each status: collect, script, speech, upload | `provider`, `workflow`, `audio` |
-//! | [`store`] | every SQL statement | `machine`, `podcast`, `learner` |
+//! | [`store`] | every SQL statement | `machine`, `podcast`, `learner`, `explain` |
 //! | [`alert`] | what is raised, once per cause, and how it reaches an operator | `store`, `provider` |
 //! | [`worker`] | the engine: queue on apalis, executor, heartbeat, scheduler, sweep, the fleet's gate | `store`, `step`, `alert` |
 //! | [`explain`] | where a podcast stands, why, and what would help, in words | `machine` |
@@ -60,6 +60,7 @@
 //! | call | one request that may be billed, with units and cost |
 //! | spool | where audio waits for its upload |
 //! | night | all podcasts of one date |
+//! | pause, skip | nothing new is begun anywhere; no night starts by itself on a date |
 //! | requeue | an operator's wish that a podcast go on |
 //! | stuck | not finished, and nothing will move it |
 //! | prune | deleting what is older than the retention |

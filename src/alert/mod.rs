@@ -12,18 +12,19 @@ pub mod deliver;
 pub mod message;
 pub mod rules;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    explain::{Tone, explain, most_frequent},
     provider::alert_sink::AlertSink,
     store::{
         self, Store,
         alerts::{self, Notice},
-        night, watch,
+        night, situation, watch,
     },
 };
 
@@ -115,6 +116,8 @@ pub struct Eye {
     after: i64,
     /// The stuck ones that this walk has found so far.
     found: Vec<(NaiveDate, i64)>,
+    /// Some of these.
+    sample: BTreeMap<NaiveDate, Vec<i64>>,
     /// Since when every walk has found some.
     since: Option<Instant>,
 }
@@ -149,11 +152,13 @@ impl Eye {
             _ => None,
         };
         let mut ahead = self.clone();
+        let (stuck, why_stuck) = ahead.walk(store).await?;
         let facts = Facts {
             nights: Some((now, nights)),
             left_out,
             given_up: Some(given_up),
-            stuck: ahead.walk(store).await?,
+            stuck,
+            why_stuck,
             without_room: Some(watch::without_room(store).await?),
         };
         let notices = rules::judge(&facts, limits, &open);
@@ -164,8 +169,8 @@ impl Eye {
     }
 
     /// Looks through one page of the unfinished podcasts. At the end of a walk it tells the stuck
-    /// ones by date and since when there are some.
-    async fn walk(&mut self, store: &Store) -> Result<Option<(Vec<(NaiveDate, i64)>, Duration)>, store::Error> {
+    /// ones by date, since when there are some, and why most of them are.
+    async fn walk(&mut self, store: &Store) -> Result<(Option<Stuck>, BTreeMap<NaiveDate, String>), store::Error> {
         let page = watch::stuck_page(store, self.after, PAGE).await?;
         for (date, podcasts) in page.stuck {
             match self.found.iter_mut().find(|(known, _)| *known == date) {
@@ -173,14 +178,32 @@ impl Eye {
                 None => self.found.push((date, podcasts)),
             }
         }
+        for (date, ids) in page.sample {
+            self.sample.entry(date).or_insert(ids);
+        }
         self.after = page.next_after.unwrap_or(0);
         if page.next_after.is_some() {
-            return Ok(None);
+            return Ok((None, BTreeMap::new()));
         }
-        let found = std::mem::take(&mut self.found);
+        let (found, sample) = (std::mem::take(&mut self.found), std::mem::take(&mut self.sample));
         self.since = if found.is_empty() { None } else { Some(self.since.unwrap_or_else(Instant::now)) };
-        Ok(Some((found, self.since.map(|since| since.elapsed()).unwrap_or_default())))
+        let mut why = BTreeMap::new();
+        for (date, ids) in sample {
+            why.extend(why_stuck(store, &ids).await?.map(|why| (date, why)));
+        }
+        Ok((Some((found, self.since.map(|since| since.elapsed()).unwrap_or_default())), why))
     }
+}
+
+/// Stuck podcasts by date, and for how long some have been.
+type Stuck = (Vec<(NaiveDate, i64)>, Duration);
+
+/// Why most of these are stuck. One that is not any more says nothing.
+async fn why_stuck(store: &Store, ids: &[i64]) -> Result<Option<String>, store::Error> {
+    let Some(situations) = situation::facts(store.walks(), ids).await? else { return Ok(None) };
+    let explained = situations.facts.values().map(|facts| explain(facts, situations.now));
+    let most = most_frequent(explained.filter(|explanation| explanation.tone == Tone::Stuck));
+    Ok(most.map(|explanation| explanation.sentence))
 }
 
 /// One line per alert that is news.

@@ -14,7 +14,7 @@
 //! alert. Between raising and its end lies a band in which nothing changes, so that a figure that
 //! wavers does not raise again and again.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use chrono::{DateTime, NaiveDate, Utc};
 
@@ -80,6 +80,8 @@ pub struct Facts {
     pub given_up: Option<Vec<GivenUp>>,
     /// Stuck podcasts by date, and for how long some have been.
     pub stuck: Option<(Vec<(NaiveDate, i64)>, Duration)>,
+    /// Why most of them are, by date, as `explain` says it.
+    pub why_stuck: BTreeMap<NaiveDate, String>,
     /// Podcasts that wait for room, by host.
     pub without_room: Option<Vec<(String, i64)>>,
 }
@@ -121,7 +123,8 @@ pub fn judge(facts: &Facts, limits: &Limits, open: &[Alert]) -> Vec<Notice> {
     }
     if let Some((stuck, since)) = &facts.stuck {
         judged.push(STUCK);
-        causes.extend(stuck.iter().map(|(date, podcasts)| self::stuck(*date, *podcasts, *since)));
+        let why = |date| facts.why_stuck.get(date).map(String::as_str);
+        causes.extend(stuck.iter().map(|(date, podcasts)| self::stuck(*date, *podcasts, *since, why(date))));
     }
     if let Some(hosts) = &facts.without_room {
         judged.push(SPOOL);
@@ -211,9 +214,10 @@ fn chains(given_up: &[GivenUp]) -> Vec<Cause> {
     causes
 }
 
-fn stuck(date: NaiveDate, cases: i64, since: Duration) -> Cause {
+fn stuck(date: NaiveDate, cases: i64, since: Duration, why: Option<&str>) -> Cause {
+    let why = why.map(|why| format!(" Most of those looked at: {why}")).unwrap_or_default();
     let message = format!(
-        "{} of {date} stuck for more than a minute: nothing moves them, and the sweep could not mend it. These \
+        "{} of {date} stuck for more than a minute: nothing moves them, and the sweep could not mend it.{why} These \
          learners will have no episode. See `dailycast podcast list --stuck`; `dailycast podcast requeue --stuck` makes them due.",
         match cases {
             1 => "1 podcast is".to_owned(),
@@ -268,8 +272,8 @@ fn late(facts: &NightFacts, now: DateTime<Utc>) -> Option<Cause> {
 
 fn left_out(date: NaiveDate) -> Cause {
     let message = format!(
-        "The night of {date} was not started before its deadline: no worker was running. No learner has an episode \
-         of that date. `dailycast night start --date {date}` makes up for it."
+        "The night of {date} was not started before its deadline: no worker was running, or everything was paused. No \
+         learner has an episode of that date. `dailycast night start --date {date}` makes up for it."
     );
     Cause { kind: LATE, subject: date.to_string(), message, cases: 1, raises: true }
 }

@@ -134,6 +134,34 @@ pub enum Night {
     Start(NightStart),
     /// How a night is going
     Status(NightStatus),
+    /// Begin nothing new anywhere: workers finish the step in hand, no night starts
+    Pause(NightPause),
+    /// End the pause: everything goes on at once
+    Resume,
+    /// Let no night start by itself on a date
+    Skip(NightSkip),
+}
+
+/// Flags of `night pause`.
+#[derive(Debug, Args)]
+pub struct NightPause {
+    /// Why; shown to everybody
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub reason: String,
+}
+
+/// Flags of `night skip`.
+#[derive(Debug, Args)]
+pub struct NightSkip {
+    /// The night's date [default: that of the next start]
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    pub date: Option<NaiveDate>,
+    /// Skip it no longer
+    #[arg(long, conflicts_with = "reason")]
+    pub undo: bool,
+    /// Why; shown to everybody
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub reason: String,
 }
 
 /// Flags of `night start`.

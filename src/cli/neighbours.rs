@@ -190,6 +190,7 @@ pub fn desk(context: &Context, store: &Store) -> anyhow::Result<Desk> {
         store: store.clone(),
         schedule: schedule(config),
         limits: limits(config, &workflow),
+        paces: ops::situation::paces(&workflow),
         workflow: Arc::new(workflow),
         boards: Snapshots::default(),
         ledgers: Snapshots::default(),

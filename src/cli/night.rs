@@ -1,25 +1,31 @@
-//! `night start` and `night status`.
+//! `night start`, `status`, `pause`, `resume` and `skip`.
 
 use std::{io::IsTerminal as _, time::Duration};
 
 use chrono::NaiveDate;
 use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
 
 use super::{
-    args::{self, NightStart, NightStatus},
+    args::{self, NightPause, NightSkip, NightStart, NightStatus},
     context::Context,
-    exit::Exit,
+    exit::{Advice, Exit},
     neighbours, output,
 };
 use crate::{
+    explain::{Explanation, Pause},
     machine::Status,
-    ops::{actor::Actor, operations},
+    ops::{actor::Actor, operations, schedule, situation},
     store::{
-        PgPool,
+        PgPool, Store,
         night::{self, NewNight, Night},
+        pause,
         podcasts::Filter,
     },
-    worker::scheduler::{Schedule, enqueue},
+    worker::{
+        host::host_name,
+        scheduler::{Schedule, enqueue},
+    },
 };
 
 /// How often a watched night is looked at.
@@ -36,7 +42,73 @@ pub async fn run(args: args::Night, context: Context) -> anyhow::Result<Exit> {
     match args {
         args::Night::Start(start) => start_night(start, context).await,
         args::Night::Status(status) => show_status(status, context).await,
+        args::Night::Pause(pause) => pause_all(pause, context).await,
+        args::Night::Resume => resume(context).await,
+        args::Night::Skip(skip) => skip_date(skip, context).await,
     }
+}
+
+async fn pause_all(args: NightPause, context: Context) -> anyhow::Result<Exit> {
+    let store = context.migrated_database().await?;
+    let desk = neighbours::desk(&context, &store)?;
+    let is_new = schedule::pause_all(&desk, &Actor::command_line(&host_name()), &args.reason).await?;
+    let pause = pause::current(desk.store.desk()).await?;
+    if context.json {
+        output::json(&json!({ "paused": pause, "changed": is_new }))?;
+    } else if is_new {
+        let deadline = schedule::deadline_in_words(&desk).await?;
+        output::line(format!("paused: nothing new begins, the steps in hand are finished; the {deadline}"))?;
+        output::line("`dailycast night resume` ends it")?;
+    } else if let Some(pause) = pause {
+        output::line(format!("it was paused before: {}", told(&pause)))?;
+    }
+    Ok(Exit::Done)
+}
+
+async fn resume(context: Context) -> anyhow::Result<Exit> {
+    let store = context.migrated_database().await?;
+    let gone = pause::resume(store.desk(), &Actor::command_line(&host_name()).name).await?;
+    if context.json {
+        output::json(&json!({ "paused": null, "changed": gone.is_some(), "was": gone }))?;
+    } else {
+        let was = gone.map(|pause| format!("resumed: workers go on at once; it was {}", told(&pause)));
+        output::line(was.unwrap_or_else(|| "nothing was paused".to_owned()))?;
+    }
+    Ok(Exit::Done)
+}
+
+async fn skip_date(args: NightSkip, context: Context) -> anyhow::Result<Exit> {
+    let store = context.migrated_database().await?;
+    let desk = neighbours::desk(&context, &store)?;
+    let actor = Actor::command_line(&host_name());
+    let now = night::now(store.pool()).await?;
+    let next = schedule::next_starts(&desk.schedule, now, 1).pop().map(|start| start.date);
+    let Some(date) = args.date.or(next) else {
+        return Err(Advice::usage("no night starts by itself", "name a --date, or set night.cron").into());
+    };
+    let is_new = if args.undo {
+        schedule::unskip(&desk, &actor, date).await?
+    } else {
+        schedule::skip(&desk, &actor, date, &args.reason).await?
+    };
+    if context.json {
+        output::json(&json!({ "date": date, "skipped": !args.undo, "changed": is_new }))?;
+        return Ok(Exit::Done);
+    }
+    output::line(match (args.undo, is_new) {
+        (false, true) => {
+            format!("the night of {date} is skipped; `dailycast night start --date {date}` runs it by hand")
+        }
+        (false, false) => format!("the night of {date} was skipped before"),
+        (true, true) => format!("the night of {date} starts by itself again"),
+        (true, false) => format!("the night of {date} was not skipped"),
+    })?;
+    Ok(Exit::Done)
+}
+
+fn told(pause: &Pause) -> String {
+    let why = if pause.reason.is_empty() { String::new() } else { format!(": {}", pause.reason) };
+    format!("paused by {} at {}{why}", pause.paused_by, pause.paused_at.format("%Y-%m-%d %H:%M UTC"))
 }
 
 async fn start_night(mut args: NightStart, context: Context) -> anyhow::Result<Exit> {
@@ -64,7 +136,7 @@ async fn start_night(mut args: NightStart, context: Context) -> anyhow::Result<E
         let actor = Actor::at_the_command_line();
         operations::requeue_failed(&store, &schedule, meant, &actor.name).await?;
     }
-    print(&night::status(pool, date).await?, context.json)?;
+    print(&night::status(pool, date).await?, &Beside::of(&context, &store, date, 0).await?, context.json)?;
     Ok(Exit::Done)
 }
 
@@ -100,7 +172,7 @@ async fn show_status(args: NightStatus, context: Context) -> anyhow::Result<Exit
         night::status(pool, date).await?
     };
     if !(context.json && args.watch) {
-        print(&night, context.json)?;
+        print(&night, &Beside::of(&context, &store, date, night.stuck).await?, context.json)?;
     }
     let failed = night.with_status(Status::Failed) > 0;
     Ok(match night.unfinished() {
@@ -174,11 +246,33 @@ pub async fn watch(pool: &PgPool, date: NaiveDate, mut progress: Progress) -> an
     }
 }
 
+/// What an operator should know beside the figures.
+struct Beside {
+    pause: Option<Pause>,
+    stuck: Option<Explanation>,
+}
+
+impl Beside {
+    async fn of(context: &Context, store: &Store, date: NaiveDate, stuck: i64) -> anyhow::Result<Self> {
+        let stuck = match stuck {
+            0 => None,
+            _ => situation::most_stuck(&neighbours::desk(context, store)?, date).await?,
+        };
+        Ok(Self { pause: pause::current(store.desk()).await?, stuck })
+    }
+}
+
 /// Prints a night as JSON or in words.
-fn print(night: &Night, json: bool) -> anyhow::Result<()> {
+fn print(night: &Night, beside: &Beside, json: bool) -> anyhow::Result<()> {
     if json {
-        output::json(night)?;
+        let mut document = serde_json::to_value(night)?;
+        document["pause"] = json!(beside.pause);
+        document["stuck_because"] = json!(beside.stuck);
+        output::json(&document)?;
         return Ok(());
+    }
+    if let Some(pause) = &beside.pause {
+        output::line(format!("{}; `dailycast night resume` ends it", told(pause)))?;
     }
     output::line(format!("night of {}: {}", night.date, night.state))?;
     let mut table = output::Table::new([("status", output::Side::Left), ("podcasts", output::Side::Right)]);
@@ -199,6 +293,9 @@ fn print(night: &Night, json: bool) -> anyhow::Result<()> {
     }
     if night.stuck > 0 {
         output::line(format!("stuck: {}; `dailycast podcast list --stuck` names them", night.stuck))?;
+        if let Some(cause) = &beside.stuck {
+            output::line(format!("most of them: {}", cause.sentence))?;
+        }
     }
     Ok(())
 }

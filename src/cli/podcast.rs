@@ -1,5 +1,8 @@
 //! `podcast list` and `show`; what changes podcasts is in `verbs`.
 
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
 use serde_json::json;
 
 use super::{
@@ -9,7 +12,14 @@ use super::{
     output::{self, Side, Table},
     verbs,
 };
-use crate::store::podcasts::{self, Filter, Row};
+use crate::{
+    explain::Explanation,
+    ops::situation,
+    store::{
+        night,
+        podcasts::{self, Filter, Row},
+    },
+};
 
 /// Runs the command.
 ///
@@ -35,8 +45,22 @@ async fn show_list(args: PodcastList, context: Context) -> anyhow::Result<Exit> 
         ..Filter::default()
     };
     let rows = podcasts::list(store.pool(), &filter, i64::from(args.limit)).await?;
+    let explained = match args.stuck {
+        true => {
+            let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
+            situation::of(&neighbours::desk(&context, &store)?, &ids).await?
+        }
+        false => BTreeMap::new(),
+    };
     if context.json {
-        output::json(&rows)?;
+        let documents = rows.iter().map(|row| {
+            let mut document = serde_json::to_value(row)?;
+            if let Some(explanation) = explained.get(&row.id) {
+                document["explanation"] = json!(explanation);
+            }
+            Ok(document)
+        });
+        output::json(&documents.collect::<Result<Vec<_>, serde_json::Error>>()?)?;
     } else {
         let mut table = Table::new([
             ("id", Side::Right),
@@ -47,7 +71,8 @@ async fn show_list(args: PodcastList, context: Context) -> anyhow::Result<Exit> 
             ("what", Side::Left),
         ]);
         for row in &rows {
-            let what = row.error_message.as_deref().or(row.title.as_deref()).unwrap_or_default();
+            let why = explained.get(&row.id).map(|explanation| explanation.sentence.as_str());
+            let what = why.or(row.error_message.as_deref()).or(row.title.as_deref()).unwrap_or_default();
             table.row([
                 row.id.to_string(),
                 row.user_id.to_string(),
@@ -73,12 +98,17 @@ async fn show_one(args: PodcastShow, context: Context) -> anyhow::Result<Exit> {
     };
     let events = podcasts::events(pool, row.id).await?;
     let calls = podcasts::calls(pool, row.id).await?;
+    let explanation = situation::of_one(&neighbours::desk(&context, &store)?, row.id).await?;
     if context.json {
         let mut document = serde_json::to_value(&row)?;
+        document["explanation"] = json!(explanation);
         document["events"] = json!(events);
         document["calls"] = json!(calls);
         output::json(&document)?;
         return Ok(Exit::Done);
+    }
+    if let Some(explanation) = &explanation {
+        say(explanation)?;
     }
     describe(&row)?;
     let mut table =
@@ -107,6 +137,21 @@ async fn show_one(args: PodcastShow, context: Context) -> anyhow::Result<Exit> {
         output::line(format!("\n{table}").trim_end())?;
     }
     Ok(Exit::Done)
+}
+
+/// Where it stands, why, and what would help.
+fn say(explanation: &Explanation) -> anyhow::Result<()> {
+    output::line(&explanation.sentence)?;
+    let utc = |at: DateTime<Utc>| at.format("%Y-%m-%d %H:%M:%S UTC").to_string();
+    output::line(format!("  since {}", utc(explanation.since)))?;
+    if let Some(how) = &explanation.mends {
+        let at = explanation.mends_at.map(|at| format!("by itself at {}: ", utc(at))).unwrap_or_default();
+        output::line(format!("  {at}{how}"))?;
+    }
+    if let Some(remedy) = &explanation.remedy {
+        output::line(format!("  {}: {}", remedy.label, remedy.effect))?;
+    }
+    Ok(())
 }
 
 /// The row in words.

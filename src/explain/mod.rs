@@ -1,79 +1,36 @@
 //! Where a podcast stands, why, since when, when it goes on by itself, and what the button does: in
 //! words. One pure function, [`explain`], for pages, command line and alerts alike.
 //!
-//! The words state what was observed and never guess. Waiting is no trouble; a scheduled retry is
-//! not stuck.
+//! The words state what was observed and never guess. Grey is what waits, amber what is stuck, red
+//! what failed. A scheduled retry is not stuck: [`Tone::Stuck`] means what `dailycast.is_stuck` means
+//! in the database, that nothing will move it, and a test compares the two.
 
 pub mod advice;
 
-use chrono::{DateTime, Utc};
+mod ends;
+mod facts;
+mod held;
+mod remedies;
+mod waits;
+mod words;
+
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 
-use crate::machine::{FailureKind, Status};
+pub use facts::{Facts, Holder, Pace, Pause, Provider};
 
 /// How much a state of affairs asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Tone {
     /// It is made, or is being made.
     Well,
-    /// It waits for a stated time, or on purpose.
+    /// It waits for a stated time, for its turn, or on purpose.
     Waiting,
-    /// Nothing will move it, or what should is overdue.
+    /// Nothing will move it.
     Stuck,
     /// It was given up.
     Failed,
-}
-
-/// What is known of one podcast.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Facts {
-    /// Its status.
-    pub status: Status,
-    /// Failed attempts in this status.
-    pub attempt: i32,
-    /// Class of its last failure.
-    pub error_kind: Option<FailureKind>,
-    /// That failure in words.
-    pub error_message: Option<String>,
-    /// When it last changed.
-    pub updated_at: DateTime<Utc>,
-    /// When it is due.
-    pub next_attempt_at: DateTime<Utc>,
-    /// After this it is given up.
-    pub deadline_at: DateTime<Utc>,
-    /// The worker that holds it, if any.
-    pub holder: Option<Holder>,
-    /// A job names it and can be delivered.
-    pub has_job: bool,
-    /// Workers that are alive.
-    pub living_workers: i64,
-    /// Who paused everything, since when, and why.
-    pub pause: Option<Pause>,
-}
-
-/// The worker that holds a podcast.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Holder {
-    /// Its name.
-    pub name: String,
-    /// Its last heartbeat.
-    pub heartbeat_at: DateTime<Utc>,
-    /// When its lease runs out.
-    pub lease_until: DateTime<Utc>,
-    /// It was declared dead, or stopped.
-    pub is_gone: bool,
-}
-
-/// Everything is on hold.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Pause {
-    /// Since when.
-    pub paused_at: DateTime<Utc>,
-    /// By whom.
-    pub paused_by: String,
-    /// Why; may be empty.
-    pub reason: String,
 }
 
 /// The state of affairs in words.
@@ -83,12 +40,16 @@ pub struct Explanation {
     pub cause: &'static str,
     /// How much it asks for.
     pub tone: Tone,
-    /// What was observed, one or two sentences.
+    /// What was observed, one to three sentences.
     pub sentence: String,
     /// Since when.
     pub since: DateTime<Utc>,
-    /// When it goes on by itself, if it does.
+    /// How long the step usually takes, in seconds; null when it is not under way, or not known.
+    pub usual_seconds: Option<u64>,
+    /// When it goes on by itself, if that is known.
     pub mends_at: Option<DateTime<Utc>>,
+    /// How it goes on by itself, in a sentence, if it does.
+    pub mends: Option<String>,
     /// What is to be done, if anything: what the button does and costs.
     pub remedy: Option<Remedy>,
 }
@@ -96,28 +57,58 @@ pub struct Explanation {
 /// What an operator may do about it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Remedy {
-    /// `requeue`, `regenerate`, `resume`, `close_provider`, `start_worker`, …
+    /// `requeue`, `regenerate`, `resume`, `close_provider`, `start_worker`, `raise_budget`.
     pub verb: &'static str,
     /// What the button says.
     pub label: String,
-    /// What it does and costs, in a sentence.
+    /// What it does and costs, in a sentence or two.
     pub effect: String,
 }
 
-/// Says where a podcast stands at `now`.
+impl Explanation {
+    /// What was observed, and nothing beside.
+    fn new(cause: &'static str, tone: Tone, since: DateTime<Utc>, sentence: impl Into<String>) -> Self {
+        let sentence = sentence.into();
+        Self { cause, tone, sentence, since, usual_seconds: None, mends_at: None, mends: None, remedy: None }
+    }
+
+    fn mending(mut self, at: Option<DateTime<Utc>>, how: impl Into<String>) -> Self {
+        (self.mends_at, self.mends) = (at, Some(how.into()));
+        self
+    }
+
+    fn with(mut self, remedy: Remedy) -> Self {
+        self.remedy = Some(remedy);
+        self
+    }
+}
+
+/// The explanation whose cause most of these share; `None` of none.
+pub fn most_frequent(explanations: impl IntoIterator<Item = Explanation>) -> Option<Explanation> {
+    let mut causes: Vec<(usize, Explanation)> = Vec::new();
+    for explanation in explanations {
+        match causes.iter_mut().find(|(_, known)| known.cause == explanation.cause) {
+            Some((count, _)) => *count += 1,
+            None => causes.push((1, explanation)),
+        }
+    }
+    causes.into_iter().max_by_key(|(count, _)| *count).map(|(_, explanation)| explanation)
+}
+
+/// What was to move a due podcast has this long before it counts as missing, and the sweep needs no
+/// longer to mend it where it can.
+const GRACE: TimeDelta = TimeDelta::minutes(1);
+
+/// Says where a podcast stands at `now`, by the database's clock.
 pub fn explain(facts: &Facts, now: DateTime<Utc>) -> Explanation {
-    let (cause, tone, sentence) = match facts.status {
-        Status::Completed => ("completed", Tone::Well, "It is made and can be heard.".to_owned()),
-        Status::CompletedWithFallback => {
-            ("completed_with_fallback", Tone::Well, "It is made; the template wrote its script.".to_owned())
-        }
-        Status::Failed => {
-            let why = facts.error_kind.map_or("an unknown reason", FailureKind::words);
-            ("given_up", Tone::Failed, format!("It was given up: {why}."))
-        }
-        _ if facts.holder.is_some() => ("working", Tone::Well, "A worker is at it.".to_owned()),
-        _ if facts.next_attempt_at > now => ("waiting", Tone::Waiting, "It waits for its next attempt.".to_owned()),
-        _ => ("due", Tone::Waiting, "It is due and waits for a free worker.".to_owned()),
-    };
-    Explanation { cause, tone, sentence, since: facts.updated_at, mends_at: None, remedy: None }
+    if facts.status.is_final() {
+        return ends::explain(facts, now);
+    }
+    match (&facts.pause, &facts.holder) {
+        (Some(pause), Some(holder)) if !holder.is_lost(now) => held::before_the_pause(facts, pause, holder, now),
+        (Some(pause), _) => waits::paused(facts, pause, now),
+        (None, Some(holder)) => held::explain(facts, holder, now),
+        (None, None) if facts.next_attempt_at > now => waits::for_its_time(facts, now),
+        (None, None) => waits::overdue(facts, now),
+    }
 }

@@ -3,8 +3,9 @@
 //!
 //! [`Desk`] is where an operator sits: what every view and verb needs to know. [`actor`] says who it
 //! is and what he may do, [`filter`] which podcasts are meant, in words, [`listing`] how they are
-//! listed, [`operations`] what is to be done to them, [`failures`] what ended them, by cause.
-//! [`board`] is a night in figures, [`costs`] what was spent; both are counted by [`snapshot`].
+//! listed, [`situation`] where they stand and why, [`operations`] what is to be done to them,
+//! [`failures`] what ended them, by cause. [`board`] is a night in figures, [`costs`] what was spent;
+//! both are counted by [`snapshot`]. [`schedule`] says when nights start and what holds them back.
 
 pub mod actor;
 pub mod board;
@@ -13,6 +14,8 @@ pub mod failures;
 pub mod filter;
 pub mod listing;
 pub mod operations;
+pub mod schedule;
+pub mod situation;
 pub mod snapshot;
 pub mod story;
 
@@ -20,6 +23,8 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
     config::{Config, Secret},
+    explain::Pace,
+    machine::Status,
     store::{self, Store},
     worker::scheduler::Schedule,
     workflow::{Limits, Workflow},
@@ -37,6 +42,8 @@ pub struct Desk {
     pub schedule: Schedule,
     /// Every provider and what it may be asked for.
     pub limits: BTreeMap<String, Limits>,
+    /// How long the work of each status takes.
+    pub paces: BTreeMap<Status, Pace>,
     /// Who is asked for what, in which order, at which price.
     pub workflow: Arc<Workflow>,
     /// The figures of dates.

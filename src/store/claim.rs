@@ -10,7 +10,7 @@
 //! The statistics of a morning say that nothing is unfinished and the queue is empty. Believing them,
 //! the server would go through all of either for each claim: hence what is finished is told from the
 //! status, which no index has, and jobs are named by arrays of their keys.
-//! A worker that was declared dead claims nothing. Rows whose status only a newer version knows are left alone.
+//! A worker that was declared dead claims nothing, and nobody does during a pause. Rows whose status only a newer version knows are left alone.
 
 use std::{cmp::Reverse, collections::BTreeMap, time::Duration};
 
@@ -168,6 +168,7 @@ pub async fn claim_behind(
                 for update skip locked
             ) as job
             where exists (select from dailycast.worker where id = $3 and stopped_at is null)
+              and not exists (select from dailycast.pause)
             limit $2
         ), fence as (
             select nextval('dailycast.lease_token') as token

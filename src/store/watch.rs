@@ -11,6 +11,9 @@ use super::{Error, Store};
 /// The most podcasts that are counted as too late: more is as bad.
 const MOST_LATE: i64 = 10_000;
 
+/// Stuck podcasts of a date and page that are named, to tell why they are.
+const SAMPLE: i32 = 50;
+
 /// A night that is not over, or not for a day.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Night {
@@ -46,6 +49,8 @@ pub struct Page {
     pub next_after: Option<i64>,
     /// How many of them are stuck, by date.
     pub stuck: Vec<(NaiveDate, i64)>,
+    /// Some of these, by date.
+    pub sample: Vec<(NaiveDate, Vec<i64>)>,
 }
 
 /// The nights that are not over, or not for a day; the newest first.
@@ -64,7 +69,8 @@ pub async fn nights(pool: &PgPool) -> Result<Vec<Night>, Error> {
     .map_err(Error::in_statement("watched_nights"))
 }
 
-/// True when a night of this date was due and nobody has started it, though nights were made before.
+/// True when a night of this date was due and nobody has started it, though nights were made before;
+/// an operator who skipped it meant it so.
 ///
 /// # Errors
 /// [`Error::Database`].
@@ -72,7 +78,8 @@ pub async fn was_left_out(pool: &PgPool, date: NaiveDate) -> Result<bool, Error>
     sqlx::query_scalar!(
         r#"/* night_left_out */
         select exists (select from dailycast.night where date < $1)
-           and not exists (select from dailycast.night where date >= $1) as "is!""#,
+           and not exists (select from dailycast.night where date >= $1)
+           and not exists (select from dailycast.night_skip where date = $1) as "is!""#,
         date,
     )
     .fetch_one(pool)
@@ -150,20 +157,28 @@ pub async fn stuck_page(store: &Store, after: i64, size: i64) -> Result<Page, Er
         r#"/* watched_stuck */
         with page as (
             select p from dailycast.daily_podcast p where finished_at is null and id > $1 order by id limit $2
+        ), looked as materialized (
+            select (p).id, (p).date, dailycast.is_stuck(p) as is_stuck from page
         )
-        select (p).date as "date!", count(*) as "seen!", max((p).id) as "last!",
-               count(*) filter (where dailycast.is_stuck(p)) as "stuck!"
-        from page group by 1"#,
+        select date as "date!", count(*) as "seen!", max(id) as "last!",
+               count(*) filter (where is_stuck) as "stuck!",
+               coalesce((array_agg(id) filter (where is_stuck))[:$3], '{}') as "sample!"
+        from looked group by 1"#,
         after,
         size,
+        SAMPLE,
     )
     .fetch_all(store.walks())
     .await
     .map_err(Error::in_statement("watched_stuck"))?;
     let seen: i64 = rows.iter().map(|row| row.seen).sum();
     let last = rows.iter().map(|row| row.last).max();
-    let stuck = rows.into_iter().filter(|row| row.stuck > 0).map(|row| (row.date, row.stuck)).collect();
-    Ok(Page { next_after: last.filter(|_| seen == size), stuck })
+    let stuck = || rows.iter().filter(|row| row.stuck > 0);
+    Ok(Page {
+        next_after: last.filter(|_| seen == size),
+        stuck: stuck().map(|row| (row.date, row.stuck)).collect(),
+        sample: stuck().map(|row| (row.date, row.sample.clone())).collect(),
+    })
 }
 
 /// Hosts whose speech waits for room in their spool, with the podcasts that have waited in the last

@@ -54,6 +54,8 @@ pub struct Registration {
 pub enum Beat {
     /// The worker is alive in the eyes of all.
     Alive,
+    /// The same, and an operator has paused everything.
+    Paused,
     /// It was declared dead and its podcasts were taken back.
     DeclaredDead,
 }
@@ -166,14 +168,20 @@ impl Session {
         if !self.locked {
             self.lock().await?;
         }
-        let alive = sqlx::query!(
-            r#"/* beat */ update dailycast.worker set heartbeat_at = now() where id = $1 and stopped_at is null"#,
+        let is_paused = sqlx::query_scalar!(
+            r#"/* beat */
+            update dailycast.worker set heartbeat_at = now() where id = $1 and stopped_at is null
+            returning exists (select from dailycast.pause) as "is_paused!""#,
             self.worker_id,
         )
-        .execute(&mut self.connection)
+        .fetch_optional(&mut self.connection)
         .await
         .map_err(Error::in_statement("beat"))?;
-        Ok(if alive.rows_affected() == 1 { Beat::Alive } else { Beat::DeclaredDead })
+        Ok(match is_paused {
+            Some(true) => Beat::Paused,
+            Some(false) => Beat::Alive,
+            None => Beat::DeclaredDead,
+        })
     }
 
     /// Tries to become the leader, or stays it. Held until the session ends.

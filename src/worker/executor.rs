@@ -81,7 +81,7 @@ impl<W: Work> Executor<W> {
                 policy,
                 time_left: time_left(),
                 broken_off,
-                stopping: self.shutdown.is_asked(),
+                stopping: self.shutdown.is_asked() || self.live.is_paused(),
                 chance: (self.chance)(),
             };
             let next = plan_move(&podcast, outcome, calls, &circumstances, started.elapsed());
@@ -151,6 +151,7 @@ struct Circumstances {
     time_left: Duration,
     /// A failure is not the podcast's: why not, and when it goes on.
     broken_off: Option<(&'static str, Duration)>,
+    /// The worker is to stop, or everything is paused: the next step is somebody's later.
     stopping: bool,
     chance: f64,
 }

@@ -83,7 +83,10 @@ pub async fn run(store: Store, session: Session, worker_id: i32, live: Arc<Liven
         };
         let sent = Instant::now();
         match tokio::time::timeout(live.beat() * 2, beat(open, &live)).await {
-            Ok(Ok(Beat::Alive)) => live.heard_at(sent),
+            Ok(Ok(heard @ (Beat::Alive | Beat::Paused))) => {
+                live.set_paused(heard == Beat::Paused);
+                live.heard_at(sent);
+            }
             Ok(Ok(Beat::DeclaredDead)) => {
                 live.declare_dead();
                 break;
@@ -112,7 +115,7 @@ pub async fn run(store: Store, session: Session, worker_id: i32, live: Arc<Liven
 /// One heartbeat, and a try to lead for who does not.
 async fn beat(session: &mut Session, live: &Liveness) -> Result<Beat, store::Error> {
     let beat = session.beat().await?;
-    if beat == Beat::Alive && !live.leads() {
+    if beat != Beat::DeclaredDead && !live.leads() {
         live.set_leads(session.lead().await?);
     }
     Ok(beat)

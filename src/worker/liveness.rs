@@ -8,7 +8,10 @@ use std::{
     time::Duration,
 };
 
-use tokio::{sync::Notify, time::Instant};
+use tokio::{
+    sync::{Notify, watch},
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 
 use super::shutdown::Shutdown;
@@ -22,6 +25,7 @@ pub struct Liveness {
     heard: Mutex<Heard>,
     again: Notify,
     leads: AtomicBool,
+    paused: watch::Sender<bool>,
     dead: CancellationToken,
     finished: CancellationToken,
 }
@@ -43,6 +47,7 @@ impl Liveness {
             heard: Mutex::new(Heard { last: None, since: None }),
             again: Notify::new(),
             leads: AtomicBool::new(false),
+            paused: watch::Sender::new(false),
             dead: CancellationToken::new(),
             finished: CancellationToken::new(),
         }
@@ -110,6 +115,25 @@ impl Liveness {
     pub(super) fn set_leads(&self, leads: bool) {
         if self.leads.swap(leads, Ordering::Relaxed) != leads && leads {
             tracing::info!("this worker leads: it schedules and sweeps");
+        }
+    }
+
+    /// True while an operator has paused everything, as the last heartbeat was told. Claims are
+    /// refused by their own statement; this is for what is already in hand.
+    pub fn is_paused(&self) -> bool {
+        *self.paused.borrow()
+    }
+
+    /// Returns when everything is paused.
+    pub async fn paused(&self) {
+        // The sender is our own, so this never fails.
+        let _ = self.paused.subscribe().wait_for(|is_paused| *is_paused).await;
+    }
+
+    pub(super) fn set_paused(&self, is_paused: bool) {
+        if self.paused.send_replace(is_paused) != is_paused {
+            let what = if is_paused { "paused: finishing the steps in hand" } else { "resumed" };
+            tracing::info!("{what}");
         }
     }
 

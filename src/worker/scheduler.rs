@@ -2,7 +2,8 @@
 //!
 //! Time is the database's. Which night is due follows from it and from the schedule alone
 //! ([`Schedule::due`]); that it is started once follows from the primary key of
-//! `dailycast.night`. A start that was missed is made up until the deadline of its night.
+//! `dailycast.night`. A start that was missed, also for a pause, is made up until the deadline of its
+//! night. A date that an operator skips is started by hand only.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::store::{
     self, PgPool, Store, board, chain,
     night::{self, NewNight, Night, Open},
+    pause,
 };
 
 use super::{Settings, liveness::Liveness};
@@ -152,7 +154,7 @@ pub async fn run(store: Store, settings: Settings, live: Arc<Liveness>, ending: 
     let mut next_sum = Instant::now();
     loop {
         if live.leads() && live.may_call() {
-            if let Err(error) = tick(&store, &schedule, &ending).await {
+            if let Err(error) = tick(&store, &schedule, &live, &ending).await {
                 tracing::warn!(error = chain(&error), "the night could not be enqueued yet, trying again");
             }
             if Instant::now() >= next_sum
@@ -172,11 +174,18 @@ pub async fn run(store: Store, settings: Settings, live: Arc<Liveness>, ending: 
     }
 }
 
-async fn tick(store: &Store, schedule: &Schedule, ending: &CancellationToken) -> Result<(), store::Error> {
+/// One look. A pause takes hold between two batches: what an aborted statement did or did not do is
+/// told by the night's cursor.
+async fn tick(
+    store: &Store,
+    schedule: &Schedule,
+    live: &Liveness,
+    ending: &CancellationToken,
+) -> Result<(), store::Error> {
     let pool = store.pool();
     if let Some(due) = schedule.due(night::now(pool).await?)
         && !night::exists(pool, due.date).await?
-        && night::start(pool, &due).await?
+        && pause::start_due(pool, &due).await?
     {
         tracing::info!(night.date = %due.date, night.scheduled_for = %due.scheduled_for, night.deadline_at = %due.deadline_at, "night started");
     }
@@ -188,8 +197,10 @@ async fn tick(store: &Store, schedule: &Schedule, ending: &CancellationToken) ->
             continue;
         }
         let enqueued = tokio::select! {
-            enqueued = enqueue(pool, open.clone(), schedule, |_| {}) => enqueued?,
+            biased;
             () = ending.cancelled() => return Ok(()),
+            () = live.paused() => break,
+            enqueued = enqueue(pool, open.clone(), schedule, |_| {}) => enqueued?,
         };
         tracing::info!(night.date = %open.date, night.eligible = enqueued.eligible, night.enqueued = enqueued.podcasts, "night enqueued");
     }

@@ -143,6 +143,7 @@ fn desk(url: &str) -> Desk {
         store: Store::new(&address).unwrap(),
         schedule: crate::store::nights::schedule(100),
         limits: BTreeMap::new(),
+        paces: BTreeMap::new(),
         workflow: Arc::new(Workflow::builtin().unwrap()),
         boards: Snapshots::default(),
         ledgers: Snapshots::default(),

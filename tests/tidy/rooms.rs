@@ -36,7 +36,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("alert", &["clock", "config", "explain", "machine", "podcast", "provider", "store"]),
     ("step", &["audio", "learner", "machine", "podcast", "provider", "workflow"]),
     ("provider", &["audio", "clock", "machine", "podcast", "workflow"]),
-    ("store", &["learner", "machine", "podcast"]),
+    ("store", &["explain", "learner", "machine", "podcast"]),
     ("workflow", &["learner", "machine"]),
     ("telemetry", &["config"]),
     ("sim", &["audio"]),
