@@ -31,6 +31,9 @@ pub(super) enum Refusal {
     /// A parameter is wrong.
     #[error("{1}")]
     Parameter(&'static str, &'static str),
+    /// The caller asks too often, and may ask again after so many seconds.
+    #[error("{0}")]
+    TooMany(&'static str, u64),
     /// The body is too large.
     #[error("The request is too large.")]
     TooLarge,
@@ -68,6 +71,7 @@ impl Refusal {
             Self::NoAudio => "no_audio",
             Self::Method(_) => "method_not_allowed",
             Self::Parameter(..) => "invalid",
+            Self::TooMany(..) => "too_many",
             Self::TooLarge => "too_large",
             Self::Away(_) => "unavailable",
             Self::Defect => "internal",
@@ -93,6 +97,7 @@ impl ResponseError for Refusal {
             Self::NotFound | Self::NoAudio => StatusCode::NOT_FOUND,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Parameter(..) => StatusCode::BAD_REQUEST,
+            Self::TooMany(..) => StatusCode::TOO_MANY_REQUESTS,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Away(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Defect => StatusCode::INTERNAL_SERVER_ERROR,
@@ -117,6 +122,7 @@ impl ResponseError for Refusal {
             Self::Unauthorized(_) => response.header(header::WWW_AUTHENTICATE, "Token"),
             Self::Method(allowed) => response.header(header::ALLOW, *allowed),
             Self::Away(_) => response.header(header::RETRY_AFTER, RETRY_AFTER),
+            Self::TooMany(_, seconds) => response.header(header::RETRY_AFTER, seconds.to_string()),
             _ => response,
         };
         response.body(body.to_string())

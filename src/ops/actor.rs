@@ -29,6 +29,11 @@ impl Actor {
         Self { name: "ops.token".to_owned(), user_id: None, role: Role::Operator }
     }
 
+    /// Somebody at the command line of a host, who has its database's password.
+    pub fn at_host(user: &str, host: &str) -> Self {
+        Self { name: format!("{user}@{host}"), user_id: None, role: Role::Operator }
+    }
+
     /// Staff of the academy; `None` for somebody who is not.
     pub fn staff(user_id: i64, is_staff: bool, is_superuser: bool) -> Option<Self> {
         let role = match (is_staff, is_superuser) {

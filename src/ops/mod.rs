@@ -2,10 +2,15 @@
 //! and the JSON API. No SQL and no HTML here.
 //!
 //! [`Desk`] is where an operator sits: what every view and verb needs to know. [`actor`] says who it
-//! is and what he may do, [`filter`] which podcasts are meant, in words.
+//! is and what he may do, [`filter`] which podcasts are meant, in words, [`audit`] what was done.
 
 pub mod actor;
+pub mod alerts;
+pub mod audit;
+pub mod entrance;
 pub mod filter;
+pub mod providers;
+pub mod workers;
 
 use std::collections::BTreeMap;
 
@@ -26,6 +31,8 @@ pub struct Desk {
     pub schedule: Schedule,
     /// Every provider and what it may be asked for.
     pub limits: BTreeMap<String, Limits>,
+    /// Who is asked in which order.
+    pub chains: Vec<providers::Chain>,
     /// What is set.
     pub settings: Settings,
 }

@@ -12,6 +12,7 @@
 
 pub mod academy;
 pub mod alerts;
+pub mod audit;
 pub mod claim;
 pub mod costs;
 pub mod crowd;
@@ -26,6 +27,7 @@ pub mod probe;
 pub mod providers;
 pub mod retention;
 pub mod server;
+pub mod sessions;
 pub mod sweep;
 pub mod watch;
 pub mod workers;

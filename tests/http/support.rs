@@ -2,7 +2,7 @@
 //! hand.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::HashMap,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
@@ -16,15 +16,16 @@ use chrono::{DateTime, NaiveDate, Utc};
 use dailycast::{
     clock::Clock,
     config::Secret,
-    http::{self, App, Settings, SigningKey, Tokens},
+    http::{self, App, Door, Settings, SigningKey, Tokens},
     machine::FailureKind,
-    ops::{self, Desk},
+    ops::{self, Desk, providers::Chain},
     podcast::Failure,
     provider::{
         object_store::{ObjectStore, StoredObject},
         spool::{ChunkName, Spool},
     },
     store::{self, Address, Reads, Store},
+    workflow::Workflow,
 };
 use reqwest::{Method, RequestBuilder, Response, redirect::Policy};
 use sqlx::PgPool;
@@ -141,7 +142,12 @@ fn desk(url: &str) -> Desk {
     Desk {
         store: Store::new(&address).unwrap(),
         schedule: crate::store::nights::schedule(100),
-        limits: BTreeMap::new(),
+        limits: Workflow::builtin().unwrap().limits().clone(),
+        chains: vec![Chain {
+            work: "script",
+            plans: vec!["free".to_owned(), "premium".to_owned()],
+            providers: ["openai", "gemini", "template"].map(str::to_owned).to_vec(),
+        }],
         settings: ops::Settings {
             token: Some(Secret::new(OPS_TOKEN.to_owned())),
             budget_micro_usd: None,
@@ -202,6 +208,7 @@ impl TestServer {
         let app = App {
             reads,
             tokens: Tokens::default(),
+            door: Door::default(),
             store: store.clone(),
             spool: spool.clone(),
             clock: clock.clone(),

@@ -48,7 +48,11 @@ impl Sent {
         self.0.iter().map(|(key, value)| (key.as_str(), value.as_str()))
     }
 
-    async fn read(request: &Request, mut body: RequestBody) -> Result<Self, Refusal> {
+    /// Reads what came with a request.
+    ///
+    /// # Errors
+    /// [`Refusal::Parameter`] when it is neither a form nor a JSON object.
+    pub async fn read(request: &Request, mut body: RequestBody) -> Result<Self, Refusal> {
         let wrong = |what| Refusal::Parameter("body", what);
         let is_json = request.content_type().is_some_and(|kind| kind.starts_with("application/json"));
         let bytes = body.take().map_err(|_| wrong("The body cannot be read."))?;
@@ -107,7 +111,7 @@ where
                 ));
             }
             let sent = Sent::read(&request, body).await?;
-            door::check_origin(&request, &sent)?;
+            door::check_origin(&visit, &request, &sent)?;
             (self.0)(visit, sent).await
         };
         Ok(match (done.await, form) {
