@@ -169,6 +169,10 @@ async fn tell(
         let pool = store.pool();
         let date = schedule.date(store::night::now(pool).await?);
         night::start(pool, &schedule, date, "demo").await?;
+        if !args.once {
+            let link = link(&store, &base, academy::SUPERUSER).await?;
+            eprintln!("demo: watch the night in a browser, by a link that works once: {link}");
+        }
         let failed = Filter { date: Some(date), status: Some(Status::Failed), ..Filter::default() };
         podcasts::requeue(pool, &failed, schedule.deadline_by_hand(store::night::now(pool).await?), "the demo").await?;
         night::watch(pool, date, Progress::for_people()).await?;

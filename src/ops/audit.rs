@@ -51,7 +51,7 @@ pub async fn record(
     subject: &str,
     detail: &str,
 ) -> Result<(), store::Error> {
-    tracing::info!(audit.actor = actor.name, audit.action = action, audit.subject = subject, "operator");
+    tracing::debug!(audit.actor = actor.name, audit.action = action, audit.subject = subject, "operator");
     audit::write(pool, Deed { actor: &actor.name, action, subject, detail }).await
 }
 

@@ -46,13 +46,41 @@ pub struct Shown {
     pub failure_rate: Option<f64>,
 }
 
-/// Every provider, with the order in which they are asked.
+/// Every provider, in the order in which they are asked; those in no chain come last.
 ///
 /// # Errors
 /// When the database cannot tell.
 pub async fn list(desk: &Desk, now: DateTime<Utc>) -> Result<Vec<Shown>, store::Error> {
     let all = fleet::list(&desk.store, &desk.limits).await?;
-    Ok(all.iter().map(|provider| describe(provider.clone(), &all, &desk.chains, now)).collect())
+    let mut shown: Vec<Shown> =
+        all.iter().map(|provider| describe(provider.clone(), &all, &desk.chains, now)).collect();
+    let asked: Vec<&String> = desk.chains.iter().flat_map(|chain| &chain.providers).collect();
+    let place = |one: &Shown| asked.iter().position(|name| **name == one.provider.provider).unwrap_or(usize::MAX);
+    shown.sort_by_key(place);
+    Ok(shown)
+}
+
+/// How things stand with all of them, in a sentence.
+pub fn summary(all: &[Shown]) -> (Tone, String) {
+    let names = |tone: Tone| {
+        let those = all.iter().filter(|one| one.tone == tone && !one.is_unused);
+        those.map(|one| one.provider.provider.as_str()).collect::<Vec<_>>().join(", ")
+    };
+    let (closed_off, on_trial) = (names(Tone::Failed), names(Tone::Stuck));
+    match (closed_off.is_empty(), on_trial.is_empty()) {
+        (true, true) if all.iter().all(|one| one.is_unused) => {
+            (Tone::Waiting, "None of them is set up: the template writes and the offline voice speaks.".to_owned())
+        }
+        (true, true) => (Tone::Well, "All that are set up get calls.".to_owned()),
+        (true, false) => (Tone::Stuck, format!("On trial, or asked for a pause: {on_trial}. The others get calls.")),
+        (false, _) => {
+            let trial = if on_trial.is_empty() { String::new() } else { format!(" On trial: {on_trial}.") };
+            (
+                Tone::Failed,
+                format!("Without calls: {closed_off}.{trial} Those behind them in the chains do their work."),
+            )
+        }
+    }
 }
 
 fn describe(provider: Provider, all: &[Provider], chains: &[Chain], now: DateTime<Utc>) -> Shown {
@@ -116,7 +144,9 @@ fn sentence(provider: &Provider, is_unused: bool, now: DateTime<Utc>) -> String 
 /// Who gets the work of a provider, plan by plan.
 fn instead(name: &str, all: &[Provider], chains: &[Chain]) -> String {
     let gets_calls = |name: &String| {
-        all.iter().find(|provider| provider.provider == *name).is_none_or(|one| matches!(one.state, "closed" | "half_open"))
+        all.iter()
+            .find(|provider| provider.provider == *name)
+            .is_none_or(|one| matches!(one.state, "closed" | "half_open"))
     };
     let of_its = chains.iter().filter(|chain| chain.providers.iter().any(|provider| provider == name));
     let next = of_its.map(|chain| {
@@ -148,7 +178,8 @@ pub async fn open(
         return Ok(false);
     }
     fleet::open(&desk.store, name, time, (&actor.name, reason)).await?;
-    let for_how_long = time.map_or("until closed".to_owned(), |time| format!("for {} min", time.as_secs().div_ceil(60)));
+    let for_how_long =
+        time.map_or("until closed".to_owned(), |time| format!("for {} min", time.as_secs().div_ceil(60)));
     let detail = if reason.is_empty() { for_how_long } else { format!("{for_how_long}: {reason}") };
     audit::record(desk.store.desk(), actor, "provider_open", &format!("provider {name}"), &detail).await?;
     Ok(true)

@@ -46,11 +46,12 @@ pub struct Shown {
 /// When the database cannot tell.
 pub async fn list(pool: &PgPool) -> Result<Workers, store::Error> {
     let now = store::night::now(pool).await?;
-    let workers: Vec<Shown> = workers::list(pool, MOST).await?.into_iter().map(|worker| describe(worker, now)).collect();
+    let workers: Vec<Shown> =
+        workers::list(pool, MOST).await?.into_iter().map(|worker| describe(worker, now)).collect();
     let alive = || workers.iter().filter(|shown| shown.worker.is_alive);
     let living = alive().count();
-    let (held, places) =
-        alive().fold((0, 0), |(held, places), one| (held + one.worker.held, places + i64::from(one.worker.concurrency)));
+    let (held, places) = alive()
+        .fold((0, 0), |(held, places), one| (held + one.worker.held, places + i64::from(one.worker.concurrency)));
     let sentence = match living {
         0 => "No worker lives: nothing is made, no night starts and nobody watches for alerts. Start one with \
               `dailycast run` (with HTTP) or `dailycast work`; podcasts go on where they stand."

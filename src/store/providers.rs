@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, Utc};
-use sqlx::{PgPool, Connection as _, PgConnection};
+use sqlx::{Connection as _, PgConnection, PgPool};
 
 use super::{
     Error, Store,

@@ -60,7 +60,9 @@ pub(super) async fn visit(request: &Request) -> Result<Visit, Refusal> {
     let known = look(&app, &pass).await?;
     let mut cookie = None;
     if let (Pass::Session(hash), true) = (&pass, known.is_ageing) {
-        sessions::prolong(app.desk.store.desk(), hash, session::LIFE).await.map_err(|error| Refusal::database(&error))?;
+        sessions::prolong(app.desk.store.desk(), hash, session::LIFE)
+            .await
+            .map_err(|error| Refusal::database(&error))?;
         app.door.remember(pass.key(), Known { is_ageing: false, ..known.clone() });
         cookie = session::key(&app, request).map(|key| session::cookie(&app, key));
     }

@@ -168,7 +168,8 @@ async fn knock(app: &App, request: &Request, body: RequestBody) -> Result<Respon
 async fn by_token(app: &App, text: &str) -> Result<Actor, Refusal> {
     // People copy what is written in the header, too.
     let token = text.trim();
-    let token = token.get(..6).filter(|scheme| scheme.eq_ignore_ascii_case("token ")).map_or(token, |_| token[6..].trim());
+    let token =
+        token.get(..6).filter(|scheme| scheme.eq_ignore_ascii_case("token ")).map_or(token, |_| token[6..].trim());
     if token.is_empty() {
         return Err(Refusal::Parameter("token", "Write your token of the academy into the field."));
     }

@@ -74,7 +74,8 @@ async fn lines_are_read_page_by_page_and_day_by_day_and_go_with_time() {
     assert_eq!((seen.len(), query.as_str()), (120, "end"));
     assert_eq!((seen[0].as_str(), seen[119].as_str()), ("user 3 requeued podcast 119", "user 3 requeued podcast 0"));
     assert_eq!(words(&json(&server, "day=2026-11-01").await), ["user 3 requeued podcast 0"]);
-    for (query, field) in [("day=yesterday", "day"), ("before=x", "before"), ("before=99999999999999999999", "before")] {
+    for (query, field) in [("day=yesterday", "day"), ("before=x", "before"), ("before=99999999999999999999", "before")]
+    {
         let request = server.request(Method::GET, &format!("/api/ops/audit?{query}"));
         let answer = request.header("Authorization", format!("Token {}", VIEWER.1)).send().await.unwrap();
         assert_eq!(answer.status(), 400, "{query}");

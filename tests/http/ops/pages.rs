@@ -16,7 +16,7 @@ async fn json(server: &TestServer, path: &str) -> Value {
 async fn page(browser: &Browser<'_>, path: &str) -> String {
     let answer = browser.request(Method::GET, path).send().await.unwrap();
     assert_eq!(answer.status(), 200, "{path}");
-    answer.text().await.unwrap()
+    answer.text().await.unwrap().replace("&#x2f;", "/")
 }
 
 async fn execute(server: &TestServer, sql: &'static str) {
@@ -70,7 +70,12 @@ async fn why_a_provider_gets_no_calls_is_told_in_words() {
     let server = start().await;
     for (set, state, words, sentence) in [
         ("failures_in_a_row = 2", "closed", "Gets calls", "Calls may begin. The last 2 failed in a row."),
-        ("paused_until = now() + interval '1 hour'", "paused", "Asked for a pause", "It answered that it is called too often."),
+        (
+            "paused_until = now() + interval '1 hour'",
+            "paused",
+            "Asked for a pause",
+            "It answered that it is called too often.",
+        ),
         (
             "cause = 'failures', message = 'timed out', opened_at = now(), open_until = now() + interval '1 hour'",
             "open",
@@ -185,7 +190,10 @@ async fn alerts_are_shown_with_whom_they_were_told_to_until_somebody_takes_note(
         shown["open"].as_array().unwrap().iter().find(|one| one["kind"] == kind).cloned().unwrap()
     };
     let upload = of(&shown, "upload_failed");
-    assert_eq!((upload["state"].as_str(), upload["page"].as_str()), (Some("new"), Some("/ops/failures?date=2026-11-22")));
+    assert_eq!(
+        (upload["state"].as_str(), upload["page"].as_str()),
+        (Some("new"), Some("/ops/failures?date=2026-11-22"))
+    );
     assert_eq!(upload["deliveries"][0]["error"], "it answered 500");
     let id = upload["id"].as_i64().unwrap();
 

@@ -80,7 +80,10 @@ async fn at_every_address_each_may_do_what_his_role_allows() {
             }
             for who in machines.iter().chain([&operator]) {
                 let status = at(Some(who)).await;
-                assert!(![303, 401, 403, 405, 500, 503].contains(&status) || is_deed && status == 303, "{who} at {address}: {status}");
+                assert!(
+                    ![303, 401, 403, 405, 500, 503].contains(&status) || is_deed && status == 303,
+                    "{who} at {address}: {status}"
+                );
             }
         }
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::{
+    explain::Tone,
     http::{
         error::Refusal,
         ops::{
@@ -20,6 +21,8 @@ const TIMES: [(&str, Option<u64>); 4] = [("15m", Some(900)), ("1h", Some(3_600))
 
 #[derive(Serialize)]
 struct Page<'p> {
+    tone: Tone,
+    sentence: String,
     providers: Vec<Shown>,
     chains: &'p [Chain],
 }
@@ -28,7 +31,8 @@ struct Page<'p> {
 pub(in crate::http::ops) async fn show(visit: Visit) -> Result<Sheet, Refusal> {
     let desk = &visit.app.desk;
     let providers = providers::list(desk, visit.app.clock.now()).await.map_err(|error| Refusal::database(&error))?;
-    Ok(Sheet::new("providers", "Providers", &Page { providers, chains: &desk.chains }))
+    let (tone, sentence) = providers::summary(&providers);
+    Ok(Sheet::new("providers", "Providers", &Page { tone, sentence, providers, chains: &desk.chains }))
 }
 
 /// `POST /ops/providers/{name}/open`: `for` is a time, none is until it is closed; `reason` is free.
