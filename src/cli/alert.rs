@@ -8,11 +8,13 @@ use super::{
     args::{self, AlertAck, AlertList},
     context::Context,
     exit::{Advice, Exit},
+    neighbours,
     output::{self, Side, Table},
     sinks,
 };
 use crate::{
     clock::{Clock as _, SystemClock},
+    ops,
     provider::alert_sink::Message,
     store::{
         alerts::{self, Alert},
@@ -137,7 +139,13 @@ fn state(alert: &Alert) -> &'static str {
 
 async fn acknowledge(args: AlertAck, context: Context) -> anyhow::Result<Exit> {
     let store = context.migrated_database().await?;
-    let seen = alerts::acknowledge(store.pool(), &args.ids, "an operator at the command line").await?;
+    let (desk, actor) = (neighbours::desk(&context, &store)?, context.actor());
+    let mut seen = Vec::new();
+    for id in args.ids.iter().copied() {
+        if ops::alerts::acknowledge(&desk, &actor, id).await? {
+            seen.push(id);
+        }
+    }
     let unknown: Vec<i64> = args.ids.into_iter().filter(|id| !seen.contains(id)).collect();
     if context.json {
         output::json(&json!({ "acknowledged": seen, "unknown": unknown }))?;

@@ -9,9 +9,11 @@ use crate::{config::Flag, ops::costs};
 
 mod bench;
 mod learner;
+mod ops;
 
 pub use bench::{Bench, BenchApi, BenchEngine, BenchIdle, BenchNight, BenchPages, BenchReaders};
 pub use learner::{Learner, LearnerErase};
+pub use ops::{Audit, Ops, OpsLink, Worker};
 
 /// A personal podcast for every learner, every night.
 #[derive(Debug, Parser)]
@@ -67,9 +69,17 @@ pub enum Command {
     /// Look at the providers, or open and close their breakers
     #[command(subcommand)]
     Provider(Provider),
+    /// Look at the workers
+    #[command(subcommand)]
+    Worker(Worker),
     /// Look at alerts, take note of them, or try out who is told
     #[command(subcommand)]
     Alert(Alert),
+    /// What operators did
+    Audit(Audit),
+    /// Let an operator into the dashboard
+    #[command(subcommand)]
+    Ops(Ops),
     /// Erase what is kept of learners
     #[command(subcommand)]
     Learner(Learner),
@@ -250,6 +260,9 @@ pub struct ProviderOpen {
     /// For so long, like 90s, 30m or 2h [default: until it is closed]
     #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
     pub time: Option<Duration>,
+    /// Why, for those who find it open
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    pub reason: String,
 }
 
 /// Flags of `provider close`.

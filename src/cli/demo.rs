@@ -4,9 +4,10 @@
 //! real worker and the real HTTP server then do what they do in production. Running it again
 //! continues what is there.
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
+use rand::RngExt as _;
 use serde_json::json;
 
 use super::{
@@ -28,7 +29,7 @@ use crate::{
         s3_server::S3Server,
     },
     machine::Status,
-    ops::operations,
+    ops::{entrance, operations},
     sim::{Faults, Server},
     store::{
         self, Store,
@@ -47,6 +48,9 @@ const SEED: i64 = 1;
 
 /// Learners that are listed with their tokens.
 const LISTED: i64 = 1_000;
+
+/// How long a link to the dashboard waits to be used.
+const LINK: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Learners that are shown to people.
 const SHOWN: usize = 3;
@@ -165,13 +169,18 @@ async fn tell(
         let pool = store.pool();
         let date = schedule.date(store::night::now(pool).await?);
         night::start(pool, &schedule, date, "demo").await?;
+        if !args.once {
+            let link = link(&store, &base, academy::SUPERUSER).await?;
+            eprintln!("demo: watch the night in a browser, by a link that works once: {link}");
+        }
         let tonight = Filter { date: Some(date), ..Filter::default() };
         operations::requeue_failed(&store, &schedule, tonight, "demo").await?;
         night::watch(pool, date, Progress::for_people()).await?;
         store::night::finish(pool).await?;
         let night = store::night::status(pool, date).await?;
         let learners = with_tokens(pool, LISTED).await?;
-        anyhow::Ok((night, learners))
+        let desk = [link(&store, &base, academy::SUPERUSER).await?, link(&store, &base, academy::STAFF).await?];
+        anyhow::Ok((night, learners, desk))
     };
     let told = tokio::select! {
         told = story => told,
@@ -183,21 +192,34 @@ async fn tell(
     if args.once || told.is_err() {
         shutdown.ask();
     }
-    let (night, learners) = told?;
+    let (night, learners, [operator, viewer]) = told?;
     if context.json {
         let urls = json!({
             "api": format!("{base}/api/dailycast/today/"),
             "health": format!("{base}/healthz"),
+            "ops": operator,
+            "ops_viewer": viewer,
             "s3": context.config.storage.s3.endpoint_url,
             "database": context.config.database.url.as_ref().map(Secret::expose),
         });
         output::json(&json!({ "night": night, "urls": urls, "learners": learners }))?;
     } else {
         describe(&night, &learners, &base, context, args.once)?;
+        if !args.once {
+            output::line("\nthe dashboard, by links that work once, within a day:")?;
+            output::line(format!("  as somebody who may change things  {operator}"))?;
+            output::line(format!("  as somebody who may look           {viewer}"))?;
+        }
     }
     shutdown.asked().await;
     let is_well = night.unfinished() == 0 && night.with_status(Status::Failed) == 0;
     Ok(if is_well { Exit::Done } else { Exit::Failed })
+}
+
+/// A link that lets somebody of the sample academy into the dashboard, once.
+async fn link(store: &Store, base: &str, user_id: i64) -> anyhow::Result<String> {
+    let path = entrance::add(store.pool(), rand::rng().random(), user_id, LINK).await?;
+    Ok(format!("{base}{path}"))
 }
 
 /// The end of the night in words, and what to try next.

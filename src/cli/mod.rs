@@ -16,16 +16,19 @@ pub mod verbs;
 
 mod academy;
 mod alert;
+mod audit;
 mod bench;
 mod cost;
 mod demo;
 mod learner;
 mod migrate;
 mod night;
+mod ops;
 mod podcast;
 mod provider;
 mod run;
 mod sinks;
+mod worker;
 mod workflow;
 mod writers;
 
@@ -67,7 +70,10 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Night(args) => night::run(args, context).await,
         Command::Podcast(args) => podcast::run(args, context).await,
         Command::Provider(args) => provider::run(args, context).await,
+        Command::Worker(args) => worker::run(args, context).await,
         Command::Alert(args) => alert::run(args, context).await,
+        Command::Audit(args) => audit::run(args, context).await,
+        Command::Ops(args) => ops::run(args, context).await,
         Command::Learner(args) => learner::run(args, context).await,
         Command::Doctor(args) => doctor::run(args, context).await,
         Command::Cost(args) => cost::run(args, context).await,

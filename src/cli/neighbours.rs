@@ -15,7 +15,7 @@ use super::{context::Context, exit::Advice, speakers, writers};
 use crate::{
     clock::{Clock as _, SystemClock},
     config::{Config, LocalSpeech, LocalVoice, SpoolKind, installed_voice},
-    ops::{self, Desk, snapshot::Snapshots},
+    ops::{self, Desk, providers::Chain, snapshot::Snapshots},
     provider::{
         gate::Gate,
         object_store::{
@@ -35,7 +35,7 @@ use crate::{
         scheduler::Schedule,
         steps::{Neighbours, Steps},
     },
-    workflow::{Limits, Workflow},
+    workflow::{self, Limits, Workflow},
 };
 
 /// How often due podcasts are looked for when nobody tells of them.
@@ -190,6 +190,7 @@ pub fn desk(context: &Context, store: &Store) -> anyhow::Result<Desk> {
         store: store.clone(),
         schedule: schedule(config),
         limits: limits(config, &workflow),
+        chains: chains(config, &workflow),
         paces: ops::situation::paces(&workflow),
         workflow: Arc::new(workflow),
         boards: Snapshots::default(),
@@ -197,6 +198,27 @@ pub fn desk(context: &Context, store: &Store) -> anyhow::Result<Desk> {
         settings: ops::Settings::new(config),
         failures: ops::failures::Kept::default(),
     })
+}
+
+/// Who is asked in which order, of those that are set up. Whose settings cannot be used is left out:
+/// a process that works says so.
+fn chains(config: &Config, workflow: &Workflow) -> Vec<Chain> {
+    let mut set_up = vec![workflow::TEMPLATE.to_owned()];
+    set_up.extend(writers::of(config).unwrap_or_default().iter().map(|writer| writer.name().to_owned()));
+    set_up.extend(speakers::of(config).unwrap_or_default().iter().map(|speaker| speaker.name().to_owned()));
+    set_up.extend(config.providers.local_tts.enabled.then(|| "local".to_owned()));
+    let mut chains: Vec<Chain> = Vec::new();
+    for plan in workflow.plan_names() {
+        let all = workflow.plan(plan);
+        for (work, chain) in [("script", &all.script), ("speech", &all.speech)] {
+            let providers: Vec<String> = chain.iter().filter(|name| set_up.contains(name)).cloned().collect();
+            match chains.iter_mut().find(|known| known.work == work && known.providers == providers) {
+                Some(known) => known.plans.push(plan.to_owned()),
+                None => chains.push(Chain { work, plans: vec![plan.to_owned()], providers }),
+            }
+        }
+    }
+    chains
 }
 
 /// The gate of this process, which shares with the fleet from now on.

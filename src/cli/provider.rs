@@ -10,10 +10,10 @@ use super::{
     neighbours,
     output::{self, Side, Table},
 };
-use crate::worker::fleet::{self, Provider};
-
-/// Who an operator at the command line is called.
-const OPERATOR: &str = "an operator at the command line";
+use crate::{
+    ops::providers,
+    worker::fleet::{self, Provider},
+};
 
 /// Runs the command.
 ///
@@ -32,12 +32,13 @@ pub async fn run(args: args::Provider, context: Context) -> anyhow::Result<Exit>
         return Err(Advice::usage(format!("there is no provider {name:?}"), format!("name one of {known}")).into());
     }
     let store = context.migrated_database().await?;
+    let (desk, actor) = (neighbours::desk(&context, &store)?, context.actor());
     let done = match &args {
         args::Provider::Open(open) => {
-            fleet::open(&store, name, open.time, OPERATOR).await?;
+            providers::open(&desk, &actor, name, open.time, open.reason.trim()).await?;
             format!("{name} gets no more calls")
         }
-        _ if fleet::close(&store, name, OPERATOR).await? => format!("{name} gets calls again"),
+        _ if providers::close(&desk, &actor, name).await? == Some(true) => format!("{name} gets calls again"),
         _ => format!("{name} gets calls, nothing was to be done"),
     };
     if context.json {

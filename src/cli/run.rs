@@ -155,6 +155,7 @@ pub async fn app(
     Ok(Arc::new(App {
         reads: store.reads().clone(),
         tokens: http::Tokens::default(),
+        door: http::Door::default(),
         store: neighbours::object_store(config)?,
         spool: neighbours::spool(config).await?,
         clock: Arc::new(SystemClock),

@@ -16,12 +16,18 @@ use crate::store::academy;
 /// Length of a token, in hexadecimal digits.
 const TOKEN_DIGITS: usize = 40;
 
+/// The academy's words for a request that brings nothing.
+pub(super) const NOT_PROVIDED: &str = "Authentication credentials were not provided.";
+
+/// The academy's words for an account that was closed.
+pub(super) const INACTIVE: &str = "User inactive or deleted.";
+
 /// The token in a header, or the academy's words about it.
 fn token(header: Option<&[u8]>) -> Result<&str, &'static str> {
     let mut words = header.unwrap_or_default().split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
     let is_ours = words.next().is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"token"));
     if !is_ours {
-        return Err("Authentication credentials were not provided.");
+        return Err(NOT_PROVIDED);
     }
     let Some(token) = words.next() else {
         return Err("Invalid token header. No credentials provided.");
@@ -48,16 +54,27 @@ pub(super) enum Caller<'a> {
 /// # Errors
 /// [`Refusal::Unauthorized`] when there is none that could be one.
 pub(super) async fn caller<'a>(app: &'a App, request: &'a Request) -> Result<Caller<'a>, Refusal> {
-    let header = request.headers().get(header::AUTHORIZATION).map(|value| value.as_bytes());
-    let token = token(header).map_err(Refusal::Unauthorized)?;
-    if token.len() != TOKEN_DIGITS || !token.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-        return Err(unknown());
-    }
+    let token = brought(request)?;
     match app.tokens.look(token, || app.clock.now()).await {
         Some(Seen::Known(user_id)) => Ok(Caller::Learner(user_id)),
         Some(Seen::Unknown(look_up)) => Ok(Caller::Bearer(token, look_up)),
         None => Err(Refusal::Away("The service is not available for a moment.")),
     }
+}
+
+/// The token that a request brings in its header, if it may be one.
+///
+/// # Errors
+/// [`Refusal::Unauthorized`].
+pub(super) fn brought(request: &Request) -> Result<&str, Refusal> {
+    let header = request.headers().get(header::AUTHORIZATION).map(|value| value.as_bytes());
+    let token = token(header).map_err(Refusal::Unauthorized)?;
+    if is_plausible(token) { Ok(token) } else { Err(unknown()) }
+}
+
+/// True for what the academy makes: other texts need not be looked for.
+pub(super) fn is_plausible(token: &str) -> bool {
+    token.len() == TOKEN_DIGITS && token.bytes().all(|digit| digit.is_ascii_hexdigit())
 }
 
 /// The learner who asks, proved by a token.
@@ -82,7 +99,7 @@ pub(super) async fn learner(app: &App, request: &Request) -> Result<i64, Refusal
 /// [`Refusal::Unauthorized`].
 pub(super) fn let_in(look_up: LookUp<'_>, user_id: i64, is_active: bool) -> Result<i64, Refusal> {
     if !is_active {
-        return Err(Refusal::Unauthorized("User inactive or deleted."));
+        return Err(Refusal::Unauthorized(INACTIVE));
     }
     look_up.found(user_id);
     Ok(user_id)

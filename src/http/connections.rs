@@ -9,6 +9,7 @@
 use std::{
     convert::Infallible,
     io,
+    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -65,10 +66,10 @@ pub(super) async fn serve(
             () = stop.cancelled() => break,
             Some(_) = connections.join_next() => {}
             (place, accepted) = next(&listener, &places, &is_full) => match accepted {
-                Ok(stream) => {
+                Ok((stream, client)) => {
                     stream.set_nodelay(true).ok();
                     let line = Patient::new(stream, Arc::clone(&is_full));
-                    connections.spawn(connection(line, Arc::clone(&endpoint), stop.clone(), place));
+                    connections.spawn(connection(line, client, Arc::clone(&endpoint), stop.clone(), place));
                 }
                 Err(error) if is_of_one_client(&error) => {}
                 Err(error) => {
@@ -91,11 +92,11 @@ async fn next(
     listener: &TcpListener,
     places: &Arc<Semaphore>,
     is_full: &AtomicBool,
-) -> (Option<OwnedSemaphorePermit>, io::Result<TcpStream>) {
+) -> (Option<OwnedSemaphorePermit>, io::Result<(TcpStream, SocketAddr)>) {
     is_full.store(places.available_permits() == 0, Ordering::Relaxed);
     let place = Arc::clone(places).acquire_owned().await.ok();
     is_full.store(false, Ordering::Relaxed);
-    (place, listener.accept().await.map(|(stream, _)| stream))
+    (place, listener.accept().await)
 }
 
 /// True when a client hung up before it was taken; the next one may come at once.
@@ -105,13 +106,14 @@ fn is_of_one_client(error: &io::Error) -> bool {
 
 async fn connection<E: Endpoint<Output = Response> + 'static>(
     (line, is_answering): (Patient, Arc<AtomicBool>),
+    client: SocketAddr,
     endpoint: Arc<E>,
     stop: CancellationToken,
     _place: Option<OwnedSemaphorePermit>,
 ) {
     let service = service_fn(|request: hyper::Request<Incoming>| {
         is_answering.store(true, Ordering::Relaxed);
-        let request = Request::from((request, LocalAddr::default(), RemoteAddr::default(), Scheme::HTTP));
+        let request = Request::from((request, LocalAddr::default(), RemoteAddr(client.into()), Scheme::HTTP));
         async {
             let response: hyper::Response<_> = endpoint.get_response(request).await.into();
             Ok::<_, Infallible>(response)

@@ -39,6 +39,9 @@ pub(super) enum Refusal {
     /// The key was used for something else.
     #[error("This Idempotency-Key has begun another operation.")]
     OtherContent,
+    /// The caller asks too often, and may ask again after so many seconds.
+    #[error("{0}")]
+    TooMany(&'static str, u64),
     /// The body is too large.
     #[error("The request is too large.")]
     TooLarge,
@@ -77,6 +80,7 @@ impl Refusal {
             Self::Method(_) => "method_not_allowed",
             Self::Parameter(..) | Self::Unmeant(..) => "invalid",
             Self::OtherContent => "idempotency_key_reused",
+            Self::TooMany(..) => "too_many",
             Self::TooLarge => "too_large",
             Self::Away(_) => "unavailable",
             Self::Defect => "internal",
@@ -103,6 +107,7 @@ impl ResponseError for Refusal {
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Parameter(..) | Self::Unmeant(..) => StatusCode::BAD_REQUEST,
             Self::OtherContent => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::TooMany(..) => StatusCode::TOO_MANY_REQUESTS,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Away(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Defect => StatusCode::INTERNAL_SERVER_ERROR,
@@ -130,6 +135,7 @@ impl ResponseError for Refusal {
             Self::Unauthorized(_) => response.header(header::WWW_AUTHENTICATE, "Token"),
             Self::Method(allowed) => response.header(header::ALLOW, *allowed),
             Self::Away(_) => response.header(header::RETRY_AFTER, RETRY_AFTER),
+            Self::TooMany(_, seconds) => response.header(header::RETRY_AFTER, seconds.to_string()),
             _ => response,
         };
         response.body(body.to_string())

@@ -43,6 +43,7 @@ mod shell;
 mod signing;
 mod tokens;
 
+pub use ops::Door;
 pub use signing::SigningKey;
 pub use tokens::Tokens;
 
@@ -70,6 +71,8 @@ pub struct App {
     pub reads: Reads,
     /// Whose tokens were looked up lately.
     pub tokens: Tokens,
+    /// Whom the operators' side let in lately.
+    pub door: Door,
     /// Where episodes are kept.
     pub store: Arc<dyn ObjectStore>,
     /// Where audio waits for its upload.

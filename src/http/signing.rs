@@ -30,6 +30,21 @@ impl SigningKey {
         hex::encode(self.message(episode, expires).finalize().into_bytes())
     }
 
+    fn form(&self, session: &[u8]) -> Hmac<Sha256> {
+        self.0.clone().chain_update("dailycast form ").chain_update(session)
+    }
+
+    /// What the forms of a session carry, 64 hex digits.
+    pub fn sign_form(&self, session: &[u8]) -> String {
+        hex::encode(self.form(session).finalize().into_bytes())
+    }
+
+    /// True for what [`SigningKey::sign_form`] makes of this session. Takes the same time whatever is
+    /// wrong with it.
+    pub fn is_form_of(&self, session: &[u8], signature: &str) -> bool {
+        hex::decode(signature).is_ok_and(|bytes| self.form(session).verify_slice(&bytes).is_ok())
+    }
+
     /// True when the signature is ours. Takes the same time whatever is wrong with it.
     pub fn is_ours(&self, episode: i64, expires: i64, signature: &str) -> bool {
         hex::decode(signature).is_ok_and(|bytes| self.message(episode, expires).verify_slice(&bytes).is_ok())

@@ -4,20 +4,26 @@
 //! [`Desk`] is where an operator sits: what every view and verb needs to know. [`actor`] says who it
 //! is and what he may do, [`filter`] which podcasts are meant, in words, [`listing`] how they are
 //! listed, [`situation`] where they stand and why, [`operations`] what is to be done to them,
-//! [`failures`] what ended them, by cause. [`board`] is a night in figures, [`costs`] what was spent;
-//! both are counted by [`snapshot`]. [`schedule`] says when nights start and what holds them back.
+//! [`failures`] what ended them, by cause, [`audit`] what was done. [`board`] is a night in figures,
+//! [`costs`] what was spent; both are counted by [`snapshot`]. [`schedule`] says when nights start and
+//! what holds them back.
 
 pub mod actor;
+pub mod alerts;
+pub mod audit;
 pub mod board;
 pub mod costs;
+pub mod entrance;
 pub mod failures;
 pub mod filter;
 pub mod listing;
 pub mod operations;
+pub mod providers;
 pub mod schedule;
 pub mod situation;
 pub mod snapshot;
 pub mod story;
+pub mod workers;
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -42,6 +48,8 @@ pub struct Desk {
     pub schedule: Schedule,
     /// Every provider and what it may be asked for.
     pub limits: BTreeMap<String, Limits>,
+    /// Who is asked in which order.
+    pub chains: Vec<providers::Chain>,
     /// How long the work of each status takes.
     pub paces: BTreeMap<Status, Pace>,
     /// Who is asked for what, in which order, at which price.

@@ -303,6 +303,45 @@ pub async fn learner_by_token(reads: &Reads, key: &str) -> Result<Option<TokenOw
     }))
 }
 
+/// The account of `user_id`; `None` when the academy has no such.
+///
+/// # Errors
+/// When the view cannot be read.
+pub async fn account(executor: impl PgExecutor<'_>, user_id: i64) -> Result<Option<TokenOwner>, Error> {
+    let account = sqlx::query_as!(
+        TokenOwner,
+        r#"/* account */
+        select
+            user_id::bigint as "user_id!",
+            coalesce(is_active, false) as "is_active!",
+            coalesce(is_staff, false) as "is_staff!",
+            coalesce(is_superuser, false) as "is_superuser!"
+        from learner where user_id = $1 limit 1"#,
+        user_id
+    )
+    .fetch_optional(executor)
+    .await?;
+    Ok(account)
+}
+
+/// Somebody of the staff whose account is open: a superuser, or somebody who is none. Reads all
+/// learners.
+///
+/// # Errors
+/// When the view cannot be read.
+pub async fn some_staff(executor: impl PgExecutor<'_>, is_superuser: bool) -> Result<Option<i64>, Error> {
+    let user_id = sqlx::query_scalar!(
+        r#"/* some_staff */
+        select user_id::bigint as "user_id!" from learner
+        where is_active and coalesce(is_superuser, false) = $1 and (is_superuser or is_staff)
+        order by user_id limit 1"#,
+        is_superuser
+    )
+    .fetch_optional(executor)
+    .await?;
+    Ok(user_id)
+}
+
 /// Compares the views in `schema` with what is read of them; empty when nothing is missing.
 ///
 /// # Errors

@@ -173,6 +173,33 @@ pub async fn list(pool: &PgPool, all: bool, limit: i64) -> Result<Vec<Alert>, Er
     .map_err(Error::in_statement("list_alerts"))
 }
 
+/// Where a list of alerts that are over goes on: when the last one was over, and its number.
+pub type Behind = (DateTime<Utc>, i64);
+
+/// Alerts that were over in the last `days` days, the latest first, from behind a place.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn over(pool: &PgPool, days: i32, behind: Option<Behind>, limit: i64) -> Result<Vec<Alert>, Error> {
+    let (at, id) = behind.unzip();
+    sqlx::query_as!(
+        Alert,
+        r#"/* alerts_that_are_over */
+        select id, kind, subject, message, times, raised_at, last_at, resolved_at, acknowledged_at, acknowledged_by
+        from dailycast.alert
+        where resolved_at > now() - make_interval(days => $1)
+          and ($2::timestamptz is null or (resolved_at, id) < ($2, $3))
+        order by resolved_at desc, id desc limit $4"#,
+        days,
+        at,
+        id,
+        limit,
+    )
+    .fetch_all(pool)
+    .await
+    .map_err(Error::in_statement("alerts_that_are_over"))
+}
+
 /// Takes note of alerts. Returns the numbers of those that are there; who took note first stays.
 ///
 /// # Errors

@@ -12,6 +12,7 @@
 
 pub mod academy;
 pub mod alerts;
+pub mod audit;
 pub mod board;
 pub mod claim;
 pub mod costs;
@@ -32,6 +33,7 @@ pub mod probe;
 pub mod providers;
 pub mod retention;
 pub mod server;
+pub mod sessions;
 pub mod situation;
 pub mod sweep;
 pub mod verbs;

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, Utc};
-use sqlx::{Connection as _, PgConnection};
+use sqlx::{Connection as _, PgConnection, PgPool};
 
 use super::{
     Error, Store,
@@ -193,6 +193,28 @@ pub struct Fleet {
     pub spent: Vec<(NaiveDate, i64)>,
 }
 
+async fn states(connection: &mut PgConnection) -> Result<Vec<State>, sqlx::Error> {
+    sqlx::query_as!(
+        State,
+        r#"/* read_providers */
+        select provider, generation, cause, message, opened_at, open_until, rest_ms, probe_by, probe_until,
+               failures_in_a_row, changed_at, changed_by, paused_until, next_slot_at, calls, failures, latency_ms,
+               last_call_at
+        from dailycast.provider_state order by provider"#
+    )
+    .fetch_all(connection)
+    .await
+}
+
+/// The providers that were ever called, for operators.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn all(pool: &PgPool) -> Result<Vec<State>, Error> {
+    let mut connection = pool.acquire().await.map_err(Error::connecting)?;
+    states(&mut connection).await.map_err(Error::in_statement("read_providers"))
+}
+
 /// Reads what the fleet shares; of the costs only those of `nights`.
 ///
 /// # Errors
@@ -200,16 +222,7 @@ pub struct Fleet {
 pub async fn read(store: &Store, nights: &[NaiveDate]) -> Result<Fleet, Error> {
     let connection = store.connection().await.map_err(Error::connecting)?;
     let read = connection.answer(async |connection| {
-        let states = sqlx::query_as!(
-            State,
-            r#"/* read_providers */
-            select provider, generation, cause, message, opened_at, open_until, rest_ms, probe_by, probe_until,
-                   failures_in_a_row, changed_at, changed_by, paused_until, next_slot_at, calls, failures, latency_ms,
-                   last_call_at
-            from dailycast.provider_state order by provider"#
-        )
-        .fetch_all(&mut *connection)
-        .await?;
+        let states = states(connection).await?;
         let mut spent = Vec::new();
         if !nights.is_empty() {
             let rows = sqlx::query!(

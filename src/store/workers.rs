@@ -10,7 +10,8 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use sqlx::{Connection as _, PgConnection};
+use serde::Serialize;
+use sqlx::{Connection as _, PgConnection, PgPool};
 
 use super::{Error, Store};
 
@@ -364,6 +365,87 @@ pub async fn end_session(store: &Store, worker_id: i32) -> Result<(), Error> {
     .await
     .map_err(Error::in_statement("end_session"))?;
     Ok(())
+}
+
+/// A worker, for operators.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Shown {
+    /// Its id.
+    pub id: i32,
+    /// Its name.
+    pub name: String,
+    /// Its host.
+    pub host: String,
+    /// Its process there.
+    pub pid: i32,
+    /// The version of its program.
+    pub version: String,
+    /// Podcasts it takes at once.
+    pub concurrency: i32,
+    /// Since when it works.
+    pub started_at: DateTime<Utc>,
+    /// Its last heartbeat.
+    pub heartbeat_at: DateTime<Utc>,
+    /// When it stopped or was declared dead.
+    pub stopped_at: Option<DateTime<Utc>>,
+    /// Why.
+    pub stop_reason: Option<String>,
+    /// Its lease holds.
+    pub is_alive: bool,
+    /// It starts nights, sweeps and watches.
+    pub leads: bool,
+    /// How many podcasts it holds.
+    pub held: i64,
+    /// The first ten of them.
+    pub podcasts: Vec<i64>,
+}
+
+/// The workers that have not stopped, and behind them those that stopped in the last day, the
+/// latest first; `limit` at most.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn list(pool: &PgPool, limit: i64) -> Result<Vec<Shown>, Error> {
+    sqlx::query_as!(
+        Shown,
+        r#"/* list_workers */
+        with shown as materialized (
+            select * from dailycast.worker
+            where stopped_at is null or stopped_at > now() - interval '1 day'
+            order by stopped_at desc nulls first, id desc limit $3
+        ), locks as materialized (
+            select l.pid, l.classid, l.objid from pg_locks l
+            where l.locktype = 'advisory' and l.granted and l.objsubid = 2
+              and l.database = (select oid from pg_database where datname = current_database())
+        )
+        select w.id, w.name, w.host, w.pid, w.version, w.concurrency, w.started_at, w.heartbeat_at, w.stopped_at,
+               w.stop_reason,
+               w.stopped_at is null and w.heartbeat_at > now() - w.lease_ms * interval '1 millisecond' as "is_alive!",
+               exists (
+                   select from locks lead join locks living on living.pid = lead.pid
+                   where lead.classid = $2::integer::oid and living.classid = $1::integer::oid
+                     and living.objid = w.id::oid
+               ) as "leads!",
+               coalesce(held.podcasts, 0) as "held!",
+               coalesce(held.ids[1:10], '{}') as "podcasts!"
+        from shown w
+        -- what a worker holds is what its jobs say, found by their index
+        left join lateral (
+            select count(*) as podcasts, array_agg(id order by id) as ids
+            from (
+                select case when j.idempotency_key ~ '^[0-9]{1,18}$' then j.idempotency_key::bigint end as id
+                from apalis.jobs j
+                where j.lock_by = 'dailycast-' || w.id and j.status = 'Running'
+            ) as jobs where id is not null
+        ) held on w.stopped_at is null
+        order by w.stopped_at desc nulls first, w.name, w.id"#,
+        LIVING,
+        LEADER,
+        limit,
+    )
+    .fetch_all(pool)
+    .await
+    .map_err(Error::in_statement("list_workers"))
 }
 
 /// Forgets workers that stopped before the last `days` days and whom no job names any more.

@@ -17,7 +17,7 @@ use crate::{
     store::{
         self, Store,
         alerts::{self, Notice},
-        chain,
+        audit, chain,
         erasure::{self, Census, Due},
         retention, sweep, workers,
     },
@@ -165,6 +165,7 @@ impl Sweep {
         retention::prune_jobs(&self.store, days).await?;
         workers::prune(&self.store, days).await?;
         alerts::prune(&self.store, &SILENT_KINDS, days).await?;
+        audit::prune(self.store.pool(), days).await?;
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 //! hand.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::HashMap,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
@@ -16,9 +16,9 @@ use chrono::{DateTime, NaiveDate, Utc};
 use dailycast::{
     clock::Clock,
     config::Secret,
-    http::{self, App, Settings, SigningKey, Tokens},
+    http::{self, App, Door, Settings, SigningKey, Tokens},
     machine::FailureKind,
-    ops::{self, Desk, snapshot::Snapshots},
+    ops::{self, Desk, providers::Chain, snapshot::Snapshots},
     podcast::Failure,
     provider::{
         object_store::{ObjectStore, StoredObject},
@@ -142,7 +142,12 @@ fn desk(url: &str) -> Desk {
     Desk {
         store: Store::new(&address).unwrap(),
         schedule: crate::store::nights::schedule(100),
-        limits: BTreeMap::new(),
+        limits: Workflow::builtin().unwrap().limits().clone(),
+        chains: vec![Chain {
+            work: "script",
+            plans: vec!["free".to_owned(), "premium".to_owned()],
+            providers: ["openai", "gemini", "template"].map(str::to_owned).to_vec(),
+        }],
         paces: BTreeMap::new(),
         workflow: Arc::new(Workflow::builtin().unwrap()),
         boards: Snapshots::default(),
@@ -208,6 +213,7 @@ impl TestServer {
         let app = App {
             reads,
             tokens: Tokens::default(),
+            door: Door::default(),
             store: store.clone(),
             spool: spool.clone(),
             clock: clock.clone(),

@@ -289,11 +289,11 @@ async fn an_operator_opens_and_closes_breakers_and_takes_note_of_alerts() {
     let openai = json(&text(&output.stdout))[4].clone();
     assert_eq!((openai["provider"].as_str(), openai["calls_per_minute"].as_i64()), (Some("openai"), Some(7)));
 
-    let (code, out, _) = run("provider open gemini --for 2h --json");
+    let (code, out, _) = run("provider open gemini --for 2h --reason slow --json");
     assert_eq!((code, json(&out)["state"].as_str()), (0, Some("open")));
     let (code, out, _) = run("provider list");
     assert_eq!(code, 0, "what an operator opened waits for no operator: {out}");
-    assert!(out.contains("open until") && out.contains("by an operator at"), "{out}");
+    assert!(out.contains("open until") && out.contains("by somebody@"), "{out}");
     let (code, out, _) = run("provider close gemini --json");
     assert_eq!((code, json(&out)["state"].as_str()), (0, Some("closed")));
     for (args, said) in [("provider open elevenlabs", "azure, gemini"), ("provider open polly --for ever", "2h")] {
@@ -322,4 +322,22 @@ async fn an_operator_opens_and_closes_breakers_and_takes_note_of_alerts() {
     );
     assert_eq!(run("alert list").0, 0, "somebody took note");
     assert_eq!(run("alert ack 999").0, 1);
+
+    let (code, out, _) = run("audit --json");
+    let lines = json(&out);
+    let told = |at: usize| (lines[at]["action"].as_str().unwrap(), lines[at]["subject"].as_str().unwrap());
+    assert_eq!(
+        (code, lines.as_array().unwrap().len(), told(0)),
+        (0, 3, ("alert_acknowledge", format!("alert {id}").as_str()))
+    );
+    assert_eq!(
+        (told(2), lines[2]["detail"].as_str()),
+        (("provider_open", "provider gemini"), Some("for 120 min: slow"))
+    );
+    assert!(lines[2]["actor"].as_str().unwrap().starts_with("somebody@"), "{out}");
+    let (_, out, _) = run("audit --action provider_close --limit 1");
+    assert!(out.contains("lets calls go to provider gemini again"), "{out}");
+
+    let (code, out, _) = run("worker list");
+    assert!(code == 3 && out.contains("No worker lives"), "{code} {out}");
 }

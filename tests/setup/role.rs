@@ -38,9 +38,14 @@ async fn the_role_of_the_service_can_make_a_night() {
     victim.kill().await;
     let heir = ground.worker("heir");
     ground.until_finished().await;
-    for command in
-        [&["night", "status"][..], &["podcast", "list"], &["provider", "list"], &["alert", "list"], &["cost"]]
-    {
+    for command in [
+        &["night", "status"][..],
+        &["podcast", "list"],
+        &["provider", "list"],
+        &["alert", "list"],
+        &["audit"],
+        &["cost"],
+    ] {
         let told = ground.run(command).await;
         assert!(told.status.success(), "{command:?}: {}", String::from_utf8_lossy(&told.stderr));
     }

@@ -236,12 +236,13 @@ async fn without_credit_no_call_begins_until_an_operator_says_so() {
 async fn opened_by_hand_it_stays_so_for_its_time() {
     let night = TestNight::new().await;
     let (a, _) = two(&night, WIDE).await;
-    fleet::open(&night.store, "openai", None, "a test").await.unwrap();
+    fleet::open(&night.store, "openai", None, ("a test", "")).await.unwrap();
     a.sync().await.unwrap();
     assert_eq!(refusal(&a).await.retry_after, None);
-    fleet::open(&night.store, "openai", Some(Duration::from_secs(3_600)), "a test").await.unwrap();
+    fleet::open(&night.store, "openai", Some(Duration::from_secs(3_600)), ("a test", "it is slow")).await.unwrap();
     a.sync().await.unwrap();
     assert!(refusal(&a).await.retry_after.is_some_and(|wait| wait <= Duration::from_secs(3_600)));
+    assert_eq!(shown(&night).await.message.as_deref(), Some("it is slow"));
     rest_is_over(&night).await;
     a.sync().await.unwrap();
     end(admit(&a).await.unwrap(), None);

@@ -9,7 +9,7 @@ use crate::{
     bench::{self, ApiArgs, ApiReport},
     cli::{args, context::Context, exit::Exit, neighbours, output},
     clock::{Clock as _, SystemClock},
-    http::{App, Settings, SigningKey, Tokens},
+    http::{App, Door, Settings, SigningKey, Tokens},
     ops::Desk,
     provider::{
         object_store::s3::{self, S3Store},
@@ -49,6 +49,7 @@ pub(super) fn app(
     App {
         reads: store.reads().clone(),
         tokens: Tokens::default(),
+        door: Door::default(),
         store: Arc::new(S3Store::new(s3::Settings {
             bucket: context.config.storage.s3.bucket.clone(),
             region: context.config.storage.s3.region.clone(),

@@ -48,7 +48,11 @@ impl Sent {
         self.0.iter().map(|(key, value)| (key.as_str(), value.as_str()))
     }
 
-    async fn read(request: &Request, mut body: RequestBody) -> Result<Self, Refusal> {
+    /// Reads what came with a request.
+    ///
+    /// # Errors
+    /// [`Refusal::Parameter`] when it is neither a form nor a JSON object.
+    pub async fn read(request: &Request, mut body: RequestBody) -> Result<Self, Refusal> {
         let wrong = |what| Refusal::Parameter("body", what);
         let is_json = request.content_type().is_some_and(|kind| kind.starts_with("application/json"));
         let bytes = body.take().map_err(|_| wrong("The body cannot be read."))?;
@@ -107,7 +111,7 @@ where
                 ));
             }
             let mut sent = Sent::read(&request, body).await?;
-            door::check_origin(&request, &sent)?;
+            door::check_origin(&visit, &request, &sent)?;
             if let Some(key) = request.header("idempotency-key") {
                 sent.0.insert(0, ("idempotency_key".to_owned(), key.to_owned()));
             }

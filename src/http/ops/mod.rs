@@ -5,25 +5,32 @@
 //! live part, at the page's address with `live=yes`. Every change is a
 //! [`deed::Deed`]: a form posted by a page, or JSON.
 //!
-//! Who may come in is decided by `door.rs`. Templates and assets lie in `dashboards/` and are
+//! Who may come in is decided by `door.rs`; `session.rs` is the log-in. Templates and assets lie in `dashboards/` and are
 //! compiled in.
 
 mod assets;
 mod chart;
 mod deed;
 mod door;
+mod memory;
 mod pages;
+mod session;
 mod sheet;
 mod templates;
 
 use poem::Route;
+
+pub use memory::Door;
 
 use deed::{deed, view_or_deed};
 use sheet::sheet;
 
 /// The pages.
 pub(super) fn pages() -> Route {
-    views(Route::new()).at("/assets/*file", super::routes::read(assets::serve))
+    views(Route::new())
+        .at("/assets/*file", super::routes::read(assets::serve))
+        .at("/login", session::log_in())
+        .at("/logout", session::log_out())
 }
 
 /// The same as JSON.
@@ -42,6 +49,8 @@ fn views(route: Route) -> Route {
         .at("/failures", sheet(pages::failures::show))
         .at("/nights", sheet(pages::nights::show))
         .at("/providers", sheet(pages::providers::show))
+        .at("/providers/:name/open", deed(pages::providers::open))
+        .at("/providers/:name/close", deed(pages::providers::close))
         .at("/workers", sheet(pages::workers::show))
         .at("/schedule", sheet(pages::schedule::show))
         .at("/schedule/run", deed(pages::schedule::run))
@@ -51,6 +60,7 @@ fn views(route: Route) -> Route {
         .at("/schedule/resume", deed(pages::schedule::resume))
         .at("/costs", sheet(pages::costs::show))
         .at("/alerts", sheet(pages::alerts::show))
+        .at("/alerts/:id/acknowledge", deed(pages::alerts::acknowledge))
         .at("/operations", view_or_deed(sheet(pages::operations::show), deed(pages::operations::begin)))
         .at("/operations/new", sheet(pages::operations::ask))
         .at("/operations/preview", sheet(pages::operations::ask))

@@ -10,7 +10,8 @@ use poem::{
 use serde::Serialize;
 
 use super::{
-    door,
+    door::{self, Pass},
+    session,
     templates::{self, Chrome, Layout},
 };
 use crate::{
@@ -27,6 +28,11 @@ const LOOK: Duration = Duration::from_secs(1);
 /// A stream on which nothing happened for so many looks says that it lives, so that no proxy takes
 /// it for dead.
 const SILENT_LOOKS: u32 = 15;
+
+/// The last words of a stream whose reader was let in and is so no more.
+const GOODBYE: &str = "<hx-partial hx-target=\"#live\" hx-swap=\"beforebegin\">\n\
+    <p class=\"callout warn\" role=\"alert\">You are logged out, so this page stands still. \
+    <a href=\"/ops/login\">Log in</a></p>\n</hx-partial>";
 
 /// What may be loaded by a page: what comes from here.
 pub(super) const POLICY: HeaderValue = HeaderValue::from_static(
@@ -47,13 +53,17 @@ pub(super) struct Visit {
     pub theme: String,
     /// What was done on the page before, in a sentence; may be empty.
     pub said: String,
+    /// What proves who it is.
+    pub pass: Pass,
+    /// The cookie of a session that was prolonged by this visit.
+    pub cookie: Option<String>,
     query: Vec<(String, String)>,
-    params: Vec<(String, String)>,
+    params: BTreeMap<String, String>,
 }
 
 impl Visit {
     /// Reads a request that the door has let in.
-    pub fn new(app: Arc<App>, actor: Actor, request: &Request) -> Self {
+    pub fn new(app: Arc<App>, actor: Actor, pass: Pass, cookie: Option<String>, request: &Request) -> Self {
         let query = request.uri().query().unwrap_or_default();
         let query = serde_urlencoded::from_str(query).unwrap_or_default();
         let params = request.path_params::<BTreeMap<String, String>>().unwrap_or_default();
@@ -64,6 +74,8 @@ impl Visit {
             uri: request.original_uri().clone(),
             theme: theme.unwrap_or_default().to_owned(),
             said: door::said(request),
+            pass,
+            cookie,
             query,
             params: params.into_iter().collect(),
         }
@@ -81,7 +93,7 @@ impl Visit {
 
     /// A part of the path, by its name in the route.
     pub fn part(&self, name: &str) -> Option<&str> {
-        self.params.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+        self.params.get(name).map(String::as_str)
     }
 
     /// The part of the path called `id`.
@@ -139,10 +151,13 @@ where
                 Err(refusal) => return Ok(form.refuse(refusal, &request)),
             };
             let shown = make(visit.clone()).await;
-            Ok(match shown {
+            let cookie = visit.cookie.as_deref().and_then(session::set_cookie);
+            let mut response = match shown {
                 Ok(sheet) => form.show(sheet, visit, make),
                 Err(refusal) => form.refuse(refusal, &request),
-            })
+            };
+            response.headers_mut().extend(cookie);
+            Ok(response)
         }
     })
 }
@@ -216,6 +231,7 @@ struct Watching<F> {
     shown: String,
     looks: u64,
     silent: u32,
+    is_over: bool,
 }
 
 /// The live part of a page, again whenever it has changed. Ends when the server does.
@@ -224,8 +240,11 @@ where
     F: Fn(Visit) -> R + Send + Sync + 'static,
     R: Future<Output = Result<Sheet, Refusal>> + Send + 'static,
 {
-    let watching = Watching { visit, make, shown: String::new(), looks: 0, silent: 0 };
+    let watching = Watching { visit, make, shown: String::new(), looks: 0, silent: 0, is_over: false };
     let frames = stream::unfold(watching, async |mut watching| {
+        if watching.is_over {
+            return None;
+        }
         loop {
             if watching.looks > 0 {
                 let ending = watching.visit.app.ending.clone();
@@ -235,8 +254,11 @@ where
                 }
             }
             watching.looks += 1;
-            // Who was let in may be so no more; the next request tells him.
-            watching.visit.actor = door::again(&watching.visit).await?;
+            let Some(actor) = door::again(&watching.visit).await else {
+                watching.is_over = true;
+                return Some((Ok(event(watching.looks, GOODBYE)), watching));
+            };
+            watching.visit.actor = actor;
             let shown = (watching.make)(watching.visit.clone()).await;
             let live = shown.and_then(|sheet| templates::render(&sheet, &Chrome::of(&watching.visit), Layout::Stream));
             match live {

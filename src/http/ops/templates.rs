@@ -9,7 +9,7 @@ use poem::Response;
 use poem::error::ResponseError as _;
 
 use super::{
-    assets,
+    assets, door,
     sheet::{self, LIVE, Sheet, Visit},
 };
 use crate::{
@@ -30,6 +30,7 @@ static PAGES: &[(&str, &str)] = &pages![
     "base",
     "costs",
     "failures",
+    "login",
     "nights",
     "operation",
     "operation_new",
@@ -104,6 +105,7 @@ fn engine() -> Environment<'static> {
 #[derive(Debug)]
 pub(super) struct Chrome {
     actor: Actor,
+    csrf: String,
     path: String,
     live: String,
     theme: String,
@@ -119,6 +121,7 @@ impl Chrome {
         let live = format!("{}?{query}{LIVE}", visit.uri.path());
         Self {
             actor: visit.actor.clone(),
+            csrf: door::csrf(visit),
             path,
             live,
             theme: visit.theme.clone(),
@@ -149,7 +152,7 @@ impl Chrome {
             theme => &*self.theme,
             said => &*self.said,
             now => self.now.to_rfc3339(),
-            csrf => "",
+            csrf => &*self.csrf,
         }
     }
 }
@@ -178,6 +181,15 @@ pub(super) fn render(sheet: &Sheet, chrome: &Chrome, layout: Layout) -> Result<S
         tracing::error!(template = sheet.template, error = crate::store::chain(&error), "a page cannot be rendered");
         Refusal::Defect
     })
+}
+
+/// The log-in, with the reason why the last one was refused, if it was, and where it leads.
+pub(super) fn log_in(words: &str, next: &str) -> Response {
+    let text = ENGINE.get_template("login").and_then(|template| template.render(context! { words, next, theme => "" }));
+    sheet::html(text.unwrap_or_else(|error| {
+        tracing::error!(error = crate::store::chain(&error), "the log-in cannot be rendered");
+        "The log-in cannot be shown.".to_owned()
+    }))
 }
 
 /// A refusal as a page.

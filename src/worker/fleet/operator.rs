@@ -10,7 +10,7 @@ use crate::{
     alert::shout,
     provider::breaker::Door,
     store::{
-        self, Store,
+        self, Store, night,
         providers::{self, State},
     },
     workflow::Limits,
@@ -62,12 +62,12 @@ pub struct Provider {
 /// # Errors
 /// When the database cannot tell.
 pub async fn list(store: &Store, limits: &BTreeMap<String, Limits>) -> Result<Vec<Provider>, store::Error> {
-    let fleet = providers::read(store, &[]).await?;
+    let (states, now) = (providers::all(store.desk()).await?, night::now(store.desk()).await?);
     let state = |name: &String| {
-        let known = fleet.states.iter().find(|state| state.provider == *name).cloned();
+        let known = states.iter().find(|state| state.provider == *name).cloned();
         known.unwrap_or_else(|| State { provider: name.clone(), ..State::default() })
     };
-    Ok(limits.iter().map(|(name, limits)| describe(state(name), *limits, fleet.now)).collect())
+    Ok(limits.iter().map(|(name, limits)| describe(state(name), *limits, now)).collect())
 }
 
 fn describe(state: State, limits: Limits, now: DateTime<Utc>) -> Provider {
@@ -104,16 +104,22 @@ fn describe(state: State, limits: Limits, now: DateTime<Utc>) -> Provider {
     }
 }
 
-/// Opens a breaker by hand, for a time or until it is closed by hand.
+/// Opens a breaker by hand, for a time or until it is closed by hand. The reason may be empty.
 ///
 /// # Errors
 /// When the database did not take it.
-pub async fn open(store: &Store, provider: &str, time: Option<Duration>, by: &str) -> Result<(), store::Error> {
+pub async fn open(
+    store: &Store,
+    provider: &str,
+    time: Option<Duration>,
+    (by, reason): (&str, &str),
+) -> Result<(), store::Error> {
+    let why = if reason.is_empty() { "opened by hand" } else { reason };
     let changed = providers::change(store, provider, |state, now| {
         let mut breaker = row::breaker(state);
         let change = breaker.open_by_hand(now, time.map(|time| now + time));
         row::keep(&breaker, state);
-        row::record(state, change, "opened by hand", by, now)
+        row::record(state, change, why, by, now)
     });
     shout(&changed.await?.news);
     tracing::info!(provider, by, "breaker opened by hand");

@@ -1,0 +1,244 @@
+//! Log-in and log-out: a token of the academy, or a link that lets somebody in once, begins a
+//! session; a cookie holds its key, and the database a hash of that.
+//!
+//! What would surprise: a link is used up by a `GET`, the only one that changes anything. So `HEAD`
+//! and what a browser loads ahead of its user leave it alone.
+
+use std::{sync::Arc, time::Duration};
+
+use poem::{
+    Body, Endpoint, Request, RequestBody, Response,
+    error::ResponseError as _,
+    http::{Method, StatusCode, header},
+};
+use rand::RngExt as _;
+use sha2::{Digest, Sha256};
+
+use super::{
+    deed::Sent,
+    door::{self, Pass},
+    templates,
+};
+use crate::{
+    http::{App, auth, error::Refusal},
+    ops::{actor::Actor, audit, entrance},
+    store::{
+        self, academy,
+        sessions::{self, KeyHash},
+    },
+};
+
+/// How long a session lasts without use.
+pub(super) const LIFE: Duration = Duration::from_secs(12 * 60 * 60);
+
+/// With less than this left of it, use prolongs it: so it is written about once in an hour.
+pub(super) const FRESH: Duration = Duration::from_secs(11 * 60 * 60);
+
+/// Where a log-in leads that asks for nothing.
+const HOME: &str = "/ops";
+
+/// Why nobody is let in by a link.
+const SPENT: &str = "This link was used already, or is too old: a link lets somebody in once, within half an hour. \
+                     Log in with your token, or make another link with `dailycast ops link`.";
+
+/// Why somebody has to wait.
+const TOO_OFTEN: &str = "Too many log-ins from your address were refused. Wait a minute, then try again.";
+
+/// The cookie's name. Where we are reached by TLS no other host of the domain can set it.
+fn name(app: &App) -> &'static str {
+    if is_secure(app) { "__Host-ops_session" } else { "ops_session" }
+}
+
+fn is_secure(app: &App) -> bool {
+    app.settings.public_url.starts_with("https://")
+}
+
+/// The key of the session in a request's cookie.
+pub(super) fn key<'r>(app: &App, request: &'r Request) -> Option<&'r str> {
+    door::cookie(request, name(app)).filter(|key| key.len() == 64 && key.bytes().all(|digit| digit.is_ascii_hexdigit()))
+}
+
+/// What is kept of a key.
+pub(super) fn hash(key: &str) -> KeyHash {
+    Sha256::digest(format!("session {key}")).into()
+}
+
+/// The cookie that holds a key, for as long as the session lasts.
+pub(super) fn cookie(app: &App, key: &str) -> String {
+    let (name, secure) = (name(app), if is_secure(app) { "; Secure" } else { "" });
+    let life = if key.is_empty() { 0 } else { LIFE.as_secs() };
+    format!("{name}={key}; Path=/; Max-Age={life}; HttpOnly; SameSite=Lax{secure}")
+}
+
+/// A path of the operators' pages, to which a log-in may lead.
+pub(super) fn within(path: &str) -> Option<&str> {
+    let rest = path.strip_prefix("/ops")?;
+    let is_below = rest.is_empty() || rest.starts_with(['/', '?']);
+    let is_door = ["/login", "/logout", "/assets"].iter().any(|door| rest.starts_with(door));
+    let is_plain = path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\') && !path.contains("..");
+    // htmx asks for the stream of a page by itself; it is no place to go to.
+    let is_stream = rest.contains(super::sheet::LIVE);
+    (is_below && !is_door && is_plain && !is_stream).then_some(path)
+}
+
+/// `GET` and `POST /ops/login`.
+pub(super) fn log_in() -> impl Endpoint<Output = Response> {
+    poem::endpoint::make(|mut request: Request| async move {
+        let body = RequestBody::new(request.take_body());
+        let app = request.data::<Arc<App>>().ok_or(Refusal::Defect)?.clone();
+        let answer = match *request.method() {
+            Method::GET | Method::HEAD => arrive(&app, &request).await,
+            Method::POST => knock(&app, &request, body).await,
+            _ => return Err(poem::Error::from(Refusal::Method("GET, HEAD, POST"))),
+        };
+        Ok(answer.unwrap_or_else(|refused| refused.page()))
+    })
+}
+
+/// A log-in that was refused: why, and where it was to lead.
+struct Refused {
+    refusal: Refusal,
+    next: String,
+}
+
+impl Refused {
+    /// The log-in again, with the reason.
+    fn page(&self) -> Response {
+        let mut response = templates::log_in(&self.refusal.to_string(), &self.next);
+        response.set_status(self.refusal.status());
+        if let Refusal::TooMany(_, seconds) = self.refusal {
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        }
+        response
+    }
+}
+
+/// Who brings a link is let in; who is in goes on; everybody else sees the form.
+async fn arrive(app: &App, request: &Request) -> Result<Response, Refused> {
+    let pairs: Vec<(String, String)> =
+        serde_urlencoded::from_str(request.uri().query().unwrap_or_default()).unwrap_or_default();
+    let asked = |name: &str| pairs.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
+    let next = asked("next").and_then(within).unwrap_or(HOME).to_owned();
+    let refused = |refusal| Refused { refusal, next: next.clone() };
+    if let Some(key) = asked("once").filter(|_| request.method() == Method::GET) {
+        if request.headers().contains_key("sec-purpose") {
+            return Err(refused(Refusal::Away("A link is used only when somebody follows it.")));
+        }
+        return by_link(app, request, key, &next).await.map_err(refused);
+    }
+    if door::visit(request).await.is_ok() {
+        return Ok(go_to(&next));
+    }
+    Ok(templates::log_in("", &next))
+}
+
+async fn by_link(app: &App, request: &Request, key: &str, next: &str) -> Result<Response, Refusal> {
+    let database = |error: store::Error| Refusal::database(&error);
+    let client = door::client(request);
+    app.door.try_to_log_in(client, app.clock.now()).map_err(|seconds| Refusal::TooMany(TOO_OFTEN, seconds))?;
+    let pool = app.desk.store.desk();
+    let user_id = entrance::enter(pool, key).await.map_err(database)?;
+    let Some(user_id) = user_id else {
+        tracing::warn!(client = %client, "a log-in by link was refused: it was used, is too old, or never was");
+        return Err(Refusal::Unauthorized(SPENT));
+    };
+    let account = academy::account(pool, user_id).await.map_err(|error| Refusal::database(&error))?;
+    let account = account.filter(|account| account.is_active);
+    let actor = account.and_then(|account| Actor::staff(account.user_id, account.is_staff, account.is_superuser));
+    let_in(app, request, &actor.ok_or(door::NOT_STAFF)?, "by a link", next).await
+}
+
+/// Somebody brings a token.
+async fn knock(app: &App, request: &Request, body: RequestBody) -> Result<Response, Refused> {
+    let sent = Sent::read(request, body).await.unwrap_or_default();
+    let next = sent.get("next").and_then(within).unwrap_or(HOME).to_owned();
+    let refused = |refusal| Refused { refusal, next: next.clone() };
+    door::check_site(app, request).map_err(refused)?;
+    let client = door::client(request);
+    app.door.try_to_log_in(client, app.clock.now()).map_err(|seconds| refused(Refusal::TooMany(TOO_OFTEN, seconds)))?;
+    match by_token(app, sent.get("token").unwrap_or_default()).await {
+        Ok(actor) => let_in(app, request, &actor, "by token", &next).await.map_err(refused),
+        Err(refusal) => {
+            tracing::warn!(client = %client, reason = %refusal, "a log-in by token was refused");
+            Err(refused(refusal))
+        }
+    }
+}
+
+async fn by_token(app: &App, text: &str) -> Result<Actor, Refusal> {
+    // People copy what is written in the header, too.
+    let token = text.trim();
+    let token =
+        token.get(..6).filter(|scheme| scheme.eq_ignore_ascii_case("token ")).map_or(token, |_| token[6..].trim());
+    if token.is_empty() {
+        return Err(Refusal::Parameter("token", "Write your token of the academy into the field."));
+    }
+    if !auth::is_plausible(token) {
+        return Err(Refusal::Unauthorized(
+            "This is no token of the academy: that has 40 characters, digits and the letters a to f.",
+        ));
+    }
+    door::owner(app, token).await.map_err(|refusal| match refusal {
+        Refusal::Unauthorized(auth::INACTIVE) => Refusal::Unauthorized("The account of this token was closed."),
+        Refusal::Unauthorized(_) => Refusal::Unauthorized("Nobody has this token. Was it replaced by a newer one?"),
+        refusal => refusal,
+    })
+}
+
+/// Begins the session of somebody who may come in.
+async fn let_in(app: &App, request: &Request, actor: &Actor, how: &str, next: &str) -> Result<Response, Refusal> {
+    let database = |error: store::Error| Refusal::database(&error);
+    let pool = app.desk.store.desk();
+    let key = hex::encode(rand::rng().random::<[u8; 32]>());
+    let user_id = actor.user_id.ok_or(Refusal::Defect)?;
+    sessions::begin(pool, &hash(&key), user_id, &actor.name, LIFE).await.map_err(database)?;
+    audit::record(pool, actor, "log_in", &actor.name, how).await.map_err(database)?;
+    app.door.got_in(door::client(request));
+    let mut response = go_to(next);
+    response.headers_mut().extend(set_cookie(&cookie(app, &key)));
+    Ok(response)
+}
+
+/// `POST /ops/logout`: for everybody who is in, also for those who may only look.
+pub(super) fn log_out() -> impl Endpoint<Output = Response> {
+    poem::endpoint::make(|mut request: Request| async move {
+        if request.method() != Method::POST {
+            return Err(poem::Error::from(Refusal::Method("POST")));
+        }
+        let body = RequestBody::new(request.take_body());
+        Ok(leave(&request, body).await.unwrap_or_else(|refusal| match refusal {
+            Refusal::Unauthorized(_) => go_to("/ops/login"),
+            refusal => templates::refusal(&refusal),
+        }))
+    })
+}
+
+async fn leave(request: &Request, body: RequestBody) -> Result<Response, Refusal> {
+    let visit = door::visit(request).await?;
+    let sent = Sent::read(request, body).await?;
+    door::check_origin(&visit, request, &sent)?;
+    let app = &visit.app;
+    if let Pass::Session(hash) = &visit.pass {
+        let pool = app.desk.store.desk();
+        app.door.forget(hash);
+        sessions::end(pool, hash).await.map_err(|error| Refusal::database(&error))?;
+        let recorded = audit::record(pool, &visit.actor, "log_out", &visit.actor.name, "").await;
+        recorded.map_err(|error| Refusal::database(&error))?;
+    }
+    let mut response = go_to("/ops/login");
+    response.headers_mut().extend(set_cookie(&cookie(app, "")));
+    Ok(response)
+}
+
+/// A cookie as a header.
+pub(super) fn set_cookie(cookie: &str) -> Option<(header::HeaderName, header::HeaderValue)> {
+    Some((header::SET_COOKIE, cookie.parse().ok()?))
+}
+
+fn go_to(path: &str) -> Response {
+    Response::builder()
+        .status(StatusCode::SEE_OTHER)
+        .header(header::LOCATION, path)
+        .header(header::CACHE_CONTROL, "no-store")
+        .body(Body::empty())
+}

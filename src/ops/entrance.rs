@@ -1,0 +1,33 @@
+//! Links that let somebody in once, without a token: for a demo, and for whoever has the command
+//! line at three in the night and no token at hand.
+
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+
+use crate::store::{self, PgPool, sessions};
+
+/// How long a link waits to be used.
+pub const LIFE: Duration = Duration::from_secs(30 * 60);
+
+/// Adds a link for somebody and returns the path of it. `key` is 32 random bytes.
+///
+/// # Errors
+/// When the database did not take it.
+pub async fn add(pool: &PgPool, key: [u8; 32], user_id: i64, life: Duration) -> Result<String, store::Error> {
+    let key = hex::encode(key);
+    sessions::add_entrance(pool, &hash(&key), user_id, life).await?;
+    Ok(format!("/ops/login?once={key}"))
+}
+
+/// Uses a link up; `None` when it lets nobody in.
+///
+/// # Errors
+/// When the database cannot tell.
+pub async fn enter(pool: &PgPool, key: &str) -> Result<Option<i64>, store::Error> {
+    sessions::use_entrance(pool, &hash(key)).await
+}
+
+fn hash(key: &str) -> sessions::KeyHash {
+    Sha256::digest(key).into()
+}
