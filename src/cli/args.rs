@@ -55,7 +55,7 @@ pub enum Command {
     /// HTTP only
     Serve(Serve),
     /// Scheduler, worker and sweep only
-    Work,
+    Work(Work),
     /// Apply the migrations; safe to run from many hosts
     Migrate,
     /// Start a night, or look at one
@@ -123,6 +123,14 @@ pub struct Demo {
 #[derive(Debug, Args)]
 pub struct Serve {
     /// Address and port to listen on [default: http.listen]
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Option<SocketAddr>,
+}
+
+/// Flags of `work`.
+#[derive(Debug, Args)]
+pub struct Work {
+    /// Also answer /healthz, /readyz and /metrics, and nothing else, at this address and port
     #[arg(long, value_name = "ADDR")]
     pub listen: Option<SocketAddr>,
 }

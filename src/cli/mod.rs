@@ -61,7 +61,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Demo(args) => demo::run(args, context).await,
         Command::Run(_) => run::run(context).await,
         Command::Serve(_) => run::serve(context).await,
-        Command::Work => run::work(context).await,
+        Command::Work(args) => run::work(args, context).await,
         Command::Migrate => migrate::run(context).await,
         Command::Night(args) => night::run(args, context).await,
         Command::Podcast(args) => podcast::run(args, context).await,

@@ -2,9 +2,11 @@
 //! and the JSON API. No SQL and no HTML here.
 //!
 //! [`Desk`] is where an operator sits: what every view and verb needs to know. [`actor`] says who it
-//! is and what he may do, [`filter`] which podcasts are meant, in words.
+//! is and what he may do, [`filter`] which podcasts are meant, in words,
+//! [`figures`] what the whole fleet looks like, for metrics.
 
 pub mod actor;
+pub mod figures;
 pub mod filter;
 
 use std::collections::BTreeMap;
