@@ -89,6 +89,10 @@ pub enum Command {
     /// The six providers, simulated
     #[command(subcommand)]
     Sim(Sim),
+    /// Print what lets a shell complete these commands
+    Completions(Completions),
+    /// Print the manual page, or write those of all commands
+    Man(Man),
 }
 
 /// Flags of `doctor`.
@@ -97,6 +101,22 @@ pub struct Doctor {
     /// Also ask the providers: whether the keys are good, whether the models are there
     #[arg(long)]
     pub online: bool,
+}
+
+/// Flags of `completions`.
+#[derive(Debug, Args)]
+pub struct Completions {
+    /// For this shell
+    #[arg(value_enum)]
+    pub shell: clap_complete::Shell,
+}
+
+/// Flags of `man`.
+#[derive(Debug, Args)]
+pub struct Man {
+    /// Write one page for each command into this directory instead
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
 }
 
 /// Flags of `demo`.

@@ -66,7 +66,7 @@ impl Sum {
 
     fn cells(&self, name: &str) -> Vec<String> {
         let counts = [self.calls, self.failed, self.input_tokens, self.output_tokens, self.characters];
-        let counts = counts.map(output::count);
+        let counts = counts.map(output::short);
         let money = [dollars(self.cost_micro_usd), dollars(self.per_podcast_micro_usd)];
         [name.to_owned()].into_iter().chain(counts).chain(money).collect()
     }
@@ -123,15 +123,16 @@ async fn show_spent(month: Option<NaiveDate>, by: By, context: &Context) -> anyh
         (by.name(), Side::Left),
         ("calls", Side::Right),
         ("failed", Side::Right),
-        ("tokens in", Side::Right),
+        ("tokens", Side::Right),
         ("out", Side::Right),
-        ("characters", Side::Right),
+        ("spoken", Side::Right),
         ("cost", Side::Right),
-        ("per podcast", Side::Right),
+        ("each", Side::Right),
     ]);
     rows.iter().for_each(|(name, sum)| table.row(sum.cells(&name.join(" "))));
     table.row(total.cells("total"));
     output::line(table.to_string().trim_end())?;
+    output::line("tokens: in; out: tokens that came out; spoken: characters; each: for a podcast")?;
     if let Some(from) = complete_from {
         let days = context.config.storage.retention_days;
         output::line(format!("days before {from} may be gone: rows are kept {days} days (storage.retention_days)"))?;

@@ -19,6 +19,7 @@ mod bench;
 mod cost;
 mod demo;
 mod learner;
+mod manual;
 mod migrate;
 mod night;
 mod podcast;
@@ -43,6 +44,12 @@ use crate::{
 /// What the command could not do; [`Exit::of`] gives its code.
 pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
     let Cli { global, command } = cli;
+    // What these two print depends on no setting.
+    match &command {
+        Command::Completions(args) => return manual::completions(args, global.json),
+        Command::Man(args) => return manual::man(args, global.json),
+        _ => {}
+    }
     let env = config::environment();
     let color = !global.no_color && env.iter().all(|(name, value)| name != "NO_COLOR" || value.is_empty());
     let config = match Config::load(Sources::of_process(global.config, env, command.settings())) {
@@ -74,5 +81,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Workflow(args) => workflow::run(args, context),
         Command::Bench(args) => bench::run(args, context).await,
         Command::Sim(args) => sim::run(args, context).await,
+        Command::Completions(args) => manual::completions(&args, context.json),
+        Command::Man(args) => manual::man(&args, context.json),
     }
 }

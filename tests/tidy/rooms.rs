@@ -75,6 +75,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("apalis_postgres", &["src/worker/queue/", "src/store/migrate.rs"]),
     ("aws_", &["src/provider/"]),
     ("clap", &["src/cli/", "src/main.rs"]),
+    ("clap_complete", &["src/cli/"]),
+    ("clap_mangen", &["src/cli/"]),
     ("indicatif", &["src/cli/"]),
     ("lettre", &["src/provider/alert_sink/"]),
     ("minijinja", &["src/http/", "src/workflow/"]),
