@@ -28,14 +28,15 @@
 //! | [`audio`] | MP3: scan, join, measure, tag, encode, loudness | nothing |
 //! | [`provider`] | the outside: who writes, speaks, keeps, is told; the spool; the breaker | `podcast`, `audio` |
 //! | [`step`] | the work of each status: collect, script, speech, upload | `provider`, `workflow`, `audio` |
-//! | [`store`] | every SQL statement | `machine`, `podcast`, `learner`, `explain` |
+//! | [`store`] | every SQL statement | `machine`, `podcast`, `learner`, `explain`, `telemetry` |
 //! | [`alert`] | what is raised, once per cause, and how it reaches an operator | `store`, `provider` |
 //! | [`worker`] | the engine: queue on apalis, executor, heartbeat, scheduler, sweep, the fleet's gate | `store`, `step`, `alert` |
 //! | [`explain`] | where a podcast stands, why, and what would help, in words | `machine` |
 //! | [`ops`] | what an operator sees and does, for pages, command line and JSON alike | `worker`, `store`, `explain` |
 //! | [`http`] | the API and the pages; `routes.rs` has every address | `ops`, `store`, `provider` |
 //! | [`local`] | what makes one machine enough: Postgres, S3 server, sample academy | nothing |
-//! | [`config`], [`telemetry`] | settings; logs | |
+//! | [`config`] | settings | nothing |
+//! | [`telemetry`] | log lines and metrics: what is in them, and how they are written | `config`, `machine` |
 //! | [`sim`] | the six providers, simulated, with faults | `audio` |
 //! | [`bench`] | the engine and the reads measured, against a floor and at their limits | `store`, `worker`, `step`, `http` |
 //! | [`cli`] | one file per command; puts everything together | all |

@@ -16,6 +16,7 @@ use crate::{
         self, PgPool, chain,
         deliveries::{self, Due, Missed},
     },
+    telemetry::count,
 };
 
 use super::message;
@@ -70,10 +71,12 @@ async fn one(pool: &PgPool, sink: &dyn AlertSink, label: String) -> Result<bool,
     let Some(due) = deliveries::lease(pool, sink.name(), LEASE).await? else { return Ok(false) };
     match sink.send(&message::of(&due)).await {
         Ok(()) => {
+            count::alert(sink.kind(), true);
             tracing::info!(alert.id = due.alert.id, alert.kind = due.alert.kind, sink = label, "alert sent");
             deliveries::sent(pool, sink.name(), &due, PACE).await?;
         }
         Err(failure) => {
+            count::alert(sink.kind(), false);
             let missed = missed(&due, &failure, &label);
             deliveries::missed(pool, sink.name(), &due, &missed).await?;
         }

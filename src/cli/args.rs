@@ -57,7 +57,7 @@ pub enum Command {
     /// HTTP only
     Serve(Serve),
     /// Scheduler, worker and sweep only
-    Work,
+    Work(Work),
     /// Apply the migrations; safe to run from many hosts
     Migrate,
     /// Start a night, or look at one
@@ -99,6 +99,10 @@ pub enum Command {
     /// The six providers, simulated
     #[command(subcommand)]
     Sim(Sim),
+    /// Print what lets a shell complete these commands
+    Completions(Completions),
+    /// Print the manual page, or write those of all commands
+    Man(Man),
 }
 
 /// Flags of `doctor`.
@@ -107,6 +111,22 @@ pub struct Doctor {
     /// Also ask the providers: whether the keys are good, whether the models are there
     #[arg(long)]
     pub online: bool,
+}
+
+/// Flags of `completions`.
+#[derive(Debug, Args)]
+pub struct Completions {
+    /// For this shell
+    #[arg(value_enum)]
+    pub shell: clap_complete::Shell,
+}
+
+/// Flags of `man`.
+#[derive(Debug, Args)]
+pub struct Man {
+    /// Write one page for each command into this directory instead
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
 }
 
 /// Flags of `demo`.
@@ -133,6 +153,14 @@ pub struct Demo {
 #[derive(Debug, Args)]
 pub struct Serve {
     /// Address and port to listen on [default: http.listen]
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Option<SocketAddr>,
+}
+
+/// Flags of `work`.
+#[derive(Debug, Args)]
+pub struct Work {
+    /// Also answer /healthz, /readyz and /metrics, and nothing else, at this address and port
     #[arg(long, value_name = "ADDR")]
     pub listen: Option<SocketAddr>,
 }

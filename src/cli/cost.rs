@@ -30,7 +30,7 @@ const BYTES_A_SECOND: u64 = 6_000;
 /// The cells of a row.
 fn cells(sum: &Sum, name: &str) -> Vec<String> {
     let counts = [sum.calls, sum.failed, sum.input_tokens, sum.output_tokens, sum.characters];
-    let counts = counts.map(output::count);
+    let counts = counts.map(output::short);
     let money = [dollars(sum.cost_micro_usd), dollars(sum.per_podcast_micro_usd)];
     [name.to_owned()].into_iter().chain(counts).chain(money).collect()
 }
@@ -69,15 +69,16 @@ async fn show_spent(month: Option<NaiveDate>, by: By, context: &Context) -> anyh
         (by.name(), Side::Left),
         ("calls", Side::Right),
         ("failed", Side::Right),
-        ("tokens in", Side::Right),
+        ("tokens", Side::Right),
         ("out", Side::Right),
-        ("characters", Side::Right),
+        ("spoken", Side::Right),
         ("cost", Side::Right),
-        ("per podcast", Side::Right),
+        ("each", Side::Right),
     ]);
     groups.iter().for_each(|group| table.row(cells(&group.sum, &group.name.join(" "))));
     table.row(cells(&total, "total"));
     output::line(table.to_string().trim_end())?;
+    output::line("tokens: in; out: tokens that came out; spoken: characters; each: for a podcast")?;
     if let Some(from) = complete_from {
         let days = context.config.storage.retention_days;
         output::line(format!("days before {from} may be gone: rows are kept {days} days (storage.retention_days)"))?;

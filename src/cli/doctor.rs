@@ -1,8 +1,11 @@
-//! `doctor`: what is wrong with this set-up, and how to mend it. One line per check; a check that
-//! needs another one that failed is left out. Providers are asked only with `--online`.
+//! `doctor`: what is wrong with this set-up, and how to mend it. One line per check: ✓ is well, ! is
+//! worth knowing, ✗ needs an operator. A check that needs another one that failed is left out.
+//! Providers are asked only with `--online`. A trial object is put into the bucket and taken out again.
 
 mod alerts;
+mod now;
 mod online;
+mod served;
 pub mod voices;
 
 use std::{path::Path, process::Stdio, time::Duration};
@@ -19,7 +22,12 @@ use super::{
 use crate::{
     clock::{Clock, SystemClock},
     config::{self, Config, LocalSpeech, LocalVoice, Problems, SpoolKind, installed_voice},
-    provider::object_store::lifecycle::Expiry,
+    machine::FailureKind,
+    podcast::Failure,
+    provider::{
+        http::Caller,
+        object_store::{ObjectStore, lifecycle::Expiry},
+    },
     store::{self, Store, academy, server},
     workflow::Workflow,
 };
@@ -30,14 +38,31 @@ const SKEW: chrono::TimeDelta = chrono::TimeDelta::seconds(2);
 /// Less room than this on the spool's disk is a finding, in bytes.
 const LEAST_ROOM: u64 = 1 << 30;
 
+/// What the trial object holds.
+const TRIAL: &[u8] = b"a trial of dailycast doctor";
+
+/// How long its address lives.
+const SIGNED: chrono::TimeDelta = chrono::TimeDelta::minutes(1);
+
 /// The longest that a program is waited for.
 const PROGRAM: Duration = Duration::from_secs(20);
+
+/// How a check ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Level {
+    Well,
+    Note,
+    Bad,
+}
 
 /// What came of one check.
 #[derive(Debug, Serialize)]
 struct Finding {
     check: &'static str,
+    /// False when an operator is needed.
     ok: bool,
+    level: Level,
     what: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     mend: Option<String>,
@@ -49,11 +74,20 @@ struct Report(Vec<Finding>);
 
 impl Report {
     fn good(&mut self, check: &'static str, what: impl Into<String>) {
-        self.0.push(Finding { check, ok: true, what: what.into(), mend: None });
+        self.add(check, Level::Well, what.into(), None);
+    }
+
+    /// Nothing has to be done, but somebody may want to.
+    fn note(&mut self, check: &'static str, what: impl Into<String>, mend: impl Into<String>) {
+        self.add(check, Level::Note, what.into(), Some(mend.into()));
     }
 
     fn bad(&mut self, check: &'static str, what: impl Into<String>, mend: impl Into<String>) {
-        self.0.push(Finding { check, ok: false, what: what.into(), mend: Some(mend.into()) });
+        self.add(check, Level::Bad, what.into(), Some(mend.into()));
+    }
+
+    fn add(&mut self, check: &'static str, level: Level, what: String, mend: Option<String>) {
+        self.0.push(Finding { check, ok: level != Level::Bad, level, what, mend });
     }
 
     /// Prints all of it; the exit says whether an operator is needed.
@@ -63,10 +97,14 @@ impl Report {
             output::json(&serde_json::json!({ "ok": ok, "checks": self.0 }))?;
         } else {
             for finding in &self.0 {
-                let mark = if finding.ok { "ok " } else { "BAD" };
-                output::line(format!("{mark}  {:<11} {}", finding.check, finding.what))?;
+                let mark = match finding.level {
+                    Level::Well => '✓',
+                    Level::Note => '!',
+                    Level::Bad => '✗',
+                };
+                output::line(output::hanging(&format!("{mark} {:<11}", finding.check), &finding.what))?;
                 if let Some(mend) = &finding.mend {
-                    output::line(format!("{:17}mend: {mend}", ""))?;
+                    output::line(output::hanging(&format!("{:13}mend:", ""), mend))?;
                 }
             }
         }
@@ -108,6 +146,7 @@ pub async fn run(args: args::Doctor, context: Context) -> anyhow::Result<Exit> {
     match context.database().await {
         Ok(store) => {
             database(&store, config, &mut report).await;
+            now::fleet(&store, &mut report).await;
             alerts::deliveries(&store, &mut report).await;
         }
         Err(error) => {
@@ -116,6 +155,8 @@ pub async fn run(args: args::Doctor, context: Context) -> anyhow::Result<Exit> {
             report.bad("database", cause, mend);
         }
     }
+    now::schedule(config, &mut report);
+    served::check(config, &mut report);
     bucket(config, &mut report).await;
     spool(config, &mut report).await;
     speech(config, &mut report).await;
@@ -145,6 +186,14 @@ async fn database(store: &Store, config: &Config, report: &mut Report) {
             report.bad("migrations", format!("{at}, {} is needed", level.wanted), "run `dailycast migrate`");
         }
         Err(error) => report.bad("migrations", store::chain(&error), "let our role read its own schemas"),
+    }
+    match server::rights_missing(db).await {
+        Ok(lacks) if lacks.is_empty() => report.good("role", "our role may do with our tables what it has to"),
+        Ok(lacks) => {
+            let mend = "run migrations/roles/service.sql by the role that owns the tables";
+            report.bad("role", format!("our role may not {}", lacks.join(", ")), mend);
+        }
+        Err(error) => report.bad("role", store::chain(&error), "let our role read the catalogue"),
     }
     let schema = &config.academy.schema;
     match academy::check(db, schema).await {
@@ -195,9 +244,16 @@ async fn bucket(config: &Config, report: &mut Report) {
         Err(error) => return told(report, "bucket", &error),
     };
     match store.ready().await {
-        Ok(()) => report.good("bucket", format!("{} can be reached", config.storage.s3.bucket)),
+        Ok(()) => {}
         Err(failure) => {
             return report.bad("bucket", failure.message, "see [storage.s3]: bucket, region, endpoint_url, keys");
+        }
+    }
+    match trial(store.as_ref()).await {
+        Ok(()) => report.good("bucket", format!("{} keeps, gives and deletes", config.storage.s3.bucket)),
+        Err((what, failure)) => {
+            let mend = "let the key put, get, list and delete in the bucket (s3:PutObject, GetObject, ListBucket, DeleteObject)";
+            report.bad("bucket", format!("a trial object could not be {what}: {}", failure.message), mend);
         }
     }
     match neighbours::expiry(config).await {
@@ -207,6 +263,31 @@ async fn bucket(config: &Config, report: &mut Report) {
         }
         Ok(Err(obstacle)) => report.bad("lifecycle", obstacle.to_string(), obstacle.mend),
         Err(error) => told(report, "lifecycle", &error),
+    }
+}
+
+/// Puts a small object, reads it by a signed address as a learner would, and deletes it.
+async fn trial(store: &dyn ObjectStore) -> Result<(), (&'static str, Failure)> {
+    let now = SystemClock.now();
+    let key = format!("doctor/{}-{}", std::process::id(), now.timestamp_micros());
+    store.put_once(&key, TRIAL.into()).await.map_err(|failure| ("put", failure))?;
+    let read = async {
+        let address = store.sign(&key, now, now + SIGNED).await?;
+        let caller = Caller::new("the store", PROGRAM)
+            .map_err(|error| Failure::new(FailureKind::Internal, error.to_string()))?;
+        let answer = caller.send(caller.get(&address), TRIAL.len()).await?;
+        if answer.status != 200 || answer.body != TRIAL {
+            let message = format!("its address answers with status {}", answer.status);
+            return Err(Failure::new(FailureKind::StorageUnavailable, message));
+        }
+        Ok(())
+    };
+    let read = read.await;
+    let deleted = store.delete_below(&key).await;
+    read.map_err(|failure| ("read", failure))?;
+    match deleted {
+        Ok(0) => Err(("deleted", Failure::new(FailureKind::StorageUnavailable, "it is not listed"))),
+        deleted => deleted.map(drop).map_err(|failure| ("deleted", failure)),
     }
 }
 

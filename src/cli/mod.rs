@@ -21,6 +21,7 @@ mod bench;
 mod cost;
 mod demo;
 mod learner;
+mod manual;
 mod migrate;
 mod night;
 mod ops;
@@ -47,6 +48,12 @@ use crate::{
 /// What the command could not do; [`Exit::of`] gives its code.
 pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
     let Cli { global, command } = cli;
+    // What these two print depends on no setting.
+    match &command {
+        Command::Completions(args) => return manual::completions(args, global.json),
+        Command::Man(args) => return manual::man(args, global.json),
+        _ => {}
+    }
     let env = config::environment();
     let color = !global.no_color && env.iter().all(|(name, value)| name != "NO_COLOR" || value.is_empty());
     let config = match Config::load(Sources::of_process(global.config, env, command.settings())) {
@@ -65,7 +72,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Demo(args) => demo::run(args, context).await,
         Command::Run(_) => run::run(context).await,
         Command::Serve(_) => run::serve(context).await,
-        Command::Work => run::work(context).await,
+        Command::Work(args) => run::work(args, context).await,
         Command::Migrate => migrate::run(context).await,
         Command::Night(args) => night::run(args, context).await,
         Command::Podcast(args) => podcast::run(args, context).await,
@@ -81,5 +88,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Workflow(args) => workflow::run(args, context),
         Command::Bench(args) => bench::run(args, context).await,
         Command::Sim(args) => sim::run(args, context).await,
+        Command::Completions(args) => manual::completions(&args, context.json),
+        Command::Man(args) => manual::man(&args, context.json),
     }
 }

@@ -51,7 +51,7 @@ pub async fn run(args: args::Night, context: Context) -> anyhow::Result<Exit> {
 async fn pause_all(args: NightPause, context: Context) -> anyhow::Result<Exit> {
     let store = context.migrated_database().await?;
     let desk = neighbours::desk(&context, &store)?;
-    let is_new = schedule::pause_all(&desk, &Actor::command_line(&host_name()), &args.reason).await?;
+    let is_new = schedule::pause_all(&desk, &Actor::at_the_command_line(), &args.reason).await?;
     let pause = pause::current(desk.store.desk()).await?;
     if context.json {
         output::json(&json!({ "paused": pause, "changed": is_new }))?;
@@ -67,7 +67,7 @@ async fn pause_all(args: NightPause, context: Context) -> anyhow::Result<Exit> {
 
 async fn resume(context: Context) -> anyhow::Result<Exit> {
     let store = context.migrated_database().await?;
-    let gone = pause::resume(store.desk(), &Actor::command_line(&host_name()).name).await?;
+    let gone = pause::resume(store.desk(), &Actor::at_the_command_line().name).await?;
     if context.json {
         output::json(&json!({ "paused": null, "changed": gone.is_some(), "was": gone }))?;
     } else {
@@ -80,7 +80,7 @@ async fn resume(context: Context) -> anyhow::Result<Exit> {
 async fn skip_date(args: NightSkip, context: Context) -> anyhow::Result<Exit> {
     let store = context.migrated_database().await?;
     let desk = neighbours::desk(&context, &store)?;
-    let actor = Actor::command_line(&host_name());
+    let actor = Actor::at_the_command_line();
     let now = night::now(store.pool()).await?;
     let next = schedule::next_starts(&desk.schedule, now, 1).pop().map(|start| start.date);
     let Some(date) = args.date.or(next) else {

@@ -11,6 +11,7 @@ use rand::RngExt as _;
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    args,
     context::Context,
     exit::{Advice, Exit},
     neighbours, sinks,
@@ -59,19 +60,35 @@ pub async fn serve(context: Context) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Scheduler, worker and sweep only.
+/// Scheduler, worker and sweep only; with an address, also whether they are well, and metrics.
 ///
 /// # Errors
 /// As [`run`].
-pub async fn work(context: Context) -> anyhow::Result<Exit> {
+pub async fn work(args: args::Work, mut context: Context) -> anyhow::Result<Exit> {
+    let bound = match args.listen {
+        Some(address) => {
+            context.config.http.listen = address;
+            // Nobody asks for an address of this kind who does not want them.
+            context.config.http.metrics = true;
+            Some(bind(&context).await?)
+        }
+        None => None,
+    };
     let store = ready(&context).await?;
     let (settings, steps, fleet) = worker_of(&context, &store).await?;
     let shutdown = stop_on_signals()?;
-    let worked = worker::run(store.clone(), settings, steps, shutdown).await;
+    let working = worker::run(store.clone(), settings, steps, shutdown.clone());
+    let worked = match bound {
+        Some(bound) => {
+            let app = app(&context, &store, &bound, shutdown.token()).await?;
+            tracing::info!(http.address = %bound.address(), "serving health and metrics");
+            beside(http::serve_probes(bound, app, shutdown.token()), working, &shutdown).await
+        }
+        None => working.await.map_err(Into::into),
+    };
     fleet.end().await;
     store.close().await;
-    worked?;
-    Ok(Exit::Done)
+    worked.map(|()| Exit::Done)
 }
 
 async fn bind(context: &Context) -> anyhow::Result<Bound> {
@@ -177,9 +194,16 @@ pub async fn both(
     shutdown: &Shutdown,
 ) -> anyhow::Result<()> {
     tracing::info!(http.address = %bound.address(), "serving");
-    let stop: CancellationToken = shutdown.token();
+    beside(http::serve(bound, app, shutdown.token()), worker, shutdown).await
+}
+
+/// As [`both`], with a server that is made already.
+async fn beside(
+    serving: impl Future<Output = ()>,
+    worker: impl Future<Output = Result<(), worker::Error>> + Send + 'static,
+    shutdown: &Shutdown,
+) -> anyhow::Result<()> {
     let mut working = tokio::spawn(worker);
-    let serving = http::serve(bound, app, stop);
     tokio::pin!(serving);
     tokio::select! {
         worked = &mut working => {

@@ -35,6 +35,7 @@ mod cors;
 mod error;
 mod floor;
 mod health;
+mod metrics;
 mod ops;
 mod patience;
 mod range;
@@ -122,6 +123,8 @@ pub struct Settings {
     pub cors_origins: Vec<String>,
     /// Connections at a time; more wait in the system's queue.
     pub max_connections: usize,
+    /// Whether `/metrics` answers.
+    pub metrics: bool,
 }
 
 impl Settings {
@@ -138,6 +141,7 @@ impl Settings {
             retention_days: config.storage.retention_days,
             cors_origins: config.http.cors_origins.clone(),
             max_connections: usize::try_from(config.http.max_connections).unwrap_or(usize::MAX),
+            metrics: config.http.metrics,
         }
     }
 }
@@ -176,6 +180,12 @@ pub async fn bind(address: SocketAddr) -> Result<Bound, Error> {
 pub async fn serve(bound: Bound, app: Arc<App>, shutdown: CancellationToken) {
     let most = app.settings.max_connections;
     connections::serve(bound.listener, routes::routes(app), most, shutdown).await;
+}
+
+/// Serves, for a process that only works, whether it is well, and its metrics; else as [`serve`].
+pub async fn serve_probes(bound: Bound, app: Arc<App>, shutdown: CancellationToken) {
+    let most = app.settings.max_connections;
+    connections::serve(bound.listener, routes::probes(app), most, shutdown).await;
 }
 
 /// Serves the floor of `bench api` in place of what learners get; else as [`serve`].

@@ -9,18 +9,29 @@ use poem::{
     web::{CompressionAlgo, CompressionLevel},
 };
 
-use super::{App, api, cors::Cors, error::Refusal, floor, health, ops, shell::Shell};
+use super::{App, api, cors::Cors, error::Refusal, floor, health, metrics, ops, shell::Shell};
 
 /// The whole server as one endpoint.
 pub(super) fn routes(app: Arc<App>) -> impl Endpoint<Output = Response> {
     let routes = Route::new()
         .at("/api/dailycast/today", read(api::today::today.with(gzip())))
         .at("/api/dailycast/episodes/:id/audio", read(api::audio::play))
-        .at("/healthz", read(health::healthz))
-        .at("/readyz", read(health::readyz))
         .nest("/ops", ops::pages())
         .nest("/api/ops", ops::api());
-    in_shell(routes, app)
+    in_shell(well(routes, &app), app)
+}
+
+/// The server of a process that only works.
+pub(super) fn probes(app: Arc<App>) -> impl Endpoint<Output = Response> {
+    in_shell(well(Route::new(), &app), app)
+}
+
+/// Whether the process is well, for those who watch over it.
+fn well(routes: Route, app: &Arc<App>) -> Route {
+    routes
+        .at("/healthz", read(health::healthz))
+        .at("/readyz", read(health::readyz))
+        .at("/metrics", read(metrics::of(app)))
 }
 
 /// The server of the benchmark's floor: all that a request passes through, and one route of it.

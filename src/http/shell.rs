@@ -1,5 +1,5 @@
 //! What every request passes through: an id, a limit of size and time, errors as JSON, security
-//! headers, and one wide line in the log.
+//! headers, and one wide line in the log, counted for the metrics.
 //!
 //! The line names the pattern of the route, never the path or the query: those hold signatures.
 
@@ -17,7 +17,7 @@ use poem::{
 };
 
 use super::error::Refusal;
-use crate::clock::Clock;
+use crate::{clock::Clock, telemetry::count};
 
 /// A request that is not answered by then is refused. Sending the answer is not counted.
 const TIME_LIMIT: Duration = Duration::from_secs(10);
@@ -114,7 +114,9 @@ impl<E: Endpoint> Endpoint for ShellEndpoint<E> {
 
         let route = response.data::<PathPattern>().map_or("none", |pattern| &pattern.0);
         let status = response.status();
-        let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let took = started.elapsed();
+        count::request(route, method.as_str(), status.as_u16(), took);
+        let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         if status == StatusCode::INTERNAL_SERVER_ERROR {
             tracing::error!(
                 request.id = id, http.method = %method, http.route = route, http.status = status.as_u16(), duration_ms,

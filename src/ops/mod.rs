@@ -5,8 +5,8 @@
 //! is and what he may do, [`filter`] which podcasts are meant, in words, [`listing`] how they are
 //! listed, [`situation`] where they stand and why, [`operations`] what is to be done to them,
 //! [`failures`] what ended them, by cause, [`audit`] what was done. [`board`] is a night in figures,
-//! [`costs`] what was spent; both are counted by [`snapshot`]. [`schedule`] says when nights start and
-//! what holds them back.
+//! [`costs`] what was spent; both are counted by [`snapshot`]; [`figures`] is what the whole fleet looks
+//! like, for metrics. [`schedule`] says when nights start and what holds them back.
 
 pub mod actor;
 pub mod alerts;
@@ -15,6 +15,7 @@ pub mod board;
 pub mod costs;
 pub mod entrance;
 pub mod failures;
+pub mod figures;
 pub mod filter;
 pub mod listing;
 pub mod operations;

@@ -20,6 +20,7 @@ pub mod crowd;
 pub mod deliveries;
 pub mod erasure;
 pub mod failures;
+pub mod figures;
 pub mod floor;
 pub mod listeners;
 pub mod listing;
@@ -288,6 +289,13 @@ impl Store {
     /// The pool of what operators look at.
     pub fn desk(&self) -> &PgPool {
         &self.desk
+    }
+
+    /// The pools, each with its name, its open connections, those of them that nobody uses, and the
+    /// most it may have.
+    pub fn connections(&self) -> [(&'static str, u32, usize, u32); 4] {
+        [("common", &self.pool), ("hot", &self.hot), ("walks", &self.walks), ("desk", &self.desk)]
+            .map(|(name, pool)| (name, pool.size(), pool.num_idle(), pool.options().get_max_connections()))
     }
 
     /// The connections that are kept for learners.

@@ -44,3 +44,26 @@ pub async fn look(db: &PgPool) -> Result<Server, Error> {
     .await
     .map_err(Error::in_statement("look_at_server"))
 }
+
+/// What the role that is logged in may not do with our tables, like `write dailycast.daily_podcast`.
+/// The ledgers of migrations are for reading only.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn rights_missing(db: &PgPool) -> Result<Vec<String>, Error> {
+    sqlx::query_scalar!(
+        r#"/* look_at_rights */
+        select case when not has_table_privilege(c.oid, 'select') then 'read ' else 'write ' end
+               || n.nspname || '.' || c.relname as "lacks!"
+        from pg_class c join pg_namespace n on n.oid = c.relnamespace
+        where n.nspname in ('dailycast', 'apalis') and c.relkind = 'r'
+          and (not has_table_privilege(c.oid, 'select')
+               or c.relname not in ('migration', '_sqlx_migrations')
+                  and not (has_table_privilege(c.oid, 'insert') and has_table_privilege(c.oid, 'update')
+                           and has_table_privilege(c.oid, 'delete')))
+        order by 1"#
+    )
+    .fetch_all(db)
+    .await
+    .map_err(Error::in_statement("look_at_rights"))
+}

@@ -30,6 +30,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     machine::{Event, FailureKind, Lease, LeaseLost, Status},
     podcast::Artefacts,
+    telemetry::count,
 };
 
 use super::{
@@ -204,6 +205,7 @@ impl Desk {
         loop {
             match moves::write(&self.store, self.worker_id, batch).await {
                 Ok(held) => {
+                    count::committed(held.len());
                     if in_doubt {
                         let leases = batch.iter().map(|one| one.lease);
                         let lost: Vec<Lease> = leases.filter(|lease| !held.contains(lease)).collect();

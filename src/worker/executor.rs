@@ -12,6 +12,7 @@ use crate::{
         moves::{Move, Then},
         writer::Writer,
     },
+    telemetry::count,
     workflow::TEMPLATE,
 };
 
@@ -85,9 +86,10 @@ impl<W: Work> Executor<W> {
                 chance: (self.chance)(),
             };
             let next = plan_move(&podcast, outcome, calls, &circumstances, started.elapsed());
-            log_attempt(&podcast, &next);
+            tell(&podcast, &next);
             let (then, to, attempt) = (next.then, next.to, next.attempt);
             let Ok(made) = self.writer.write(next).await else {
+                count::lease_lost();
                 tracing::warn!(podcast.id = podcast.id, podcast.status = %podcast.status, "the lease was lost, what this attempt made is dropped");
                 return;
             };
@@ -254,8 +256,11 @@ fn plan_failure(next: &mut Move, podcast: &Podcast, failure: Failure, circumstan
     }
 }
 
-/// The one line of an attempt.
-fn log_attempt(podcast: &Podcast, next: &Move) {
+/// The one line of an attempt, and what it adds to the metrics.
+fn tell(podcast: &Podcast, next: &Move) {
+    let took = Duration::from_millis(u64::try_from(next.duration_ms).unwrap_or_default());
+    count::attempt(next.from, next.to, next.error.as_ref().map(|(kind, _)| *kind), took);
+    count_calls(podcast, next);
     let cost: i64 = next.calls.iter().map(|call| call.cost_micro_usd).sum();
     let (kind, message) = next.error.as_ref().map(|(kind, words)| (kind.as_str(), words.as_str())).unzip();
     tracing::info!(
@@ -274,6 +279,34 @@ fn log_attempt(podcast: &Podcast, next: &Move) {
         error.message = message,
         "attempt"
     );
+}
+
+/// Counts the calls of an attempt, and the providers between which its work went.
+fn count_calls(podcast: &Podcast, next: &Move) {
+    for call in &next.calls {
+        let units = |name: &str| call.units.get(name).and_then(serde_json::Value::as_u64).unwrap_or_default();
+        count::call(&count::Call {
+            provider: &call.provider,
+            operation: call.operation,
+            outcome: call.outcome,
+            latency_ms: call.latency_ms,
+            cost_micro_usd: call.cost_micro_usd,
+            input_tokens: units("input_tokens"),
+            output_tokens: units("output_tokens"),
+            characters: units("characters"),
+        });
+    }
+    for pair in next.calls.windows(2).filter(|pair| pair[0].provider != pair[1].provider) {
+        count::fallback(&pair[0].provider, &pair[1].provider);
+    }
+    if let (Some(last), Some(true)) = (next.calls.last(), next.made.is_fallback) {
+        count::fallback(&last.provider, TEMPLATE);
+    }
+    if let (Some(from), Some(to)) = (&podcast.made.tts_provider, &next.made.tts_provider)
+        && from != to
+    {
+        count::fallback(from, to);
+    }
 }
 
 impl Artefacts {

@@ -16,6 +16,7 @@ use crate::{
         podcasts::{OperatorMove, write_operator_moves},
         sweep, workers,
     },
+    telemetry::count,
 };
 
 use super::{Settings, held::Held, host, liveness::Liveness};
@@ -94,6 +95,7 @@ impl Sweep {
             let declared = workers::declare_dead(&self.store, &silent, reason, self.settings.crash_limit).await?;
             // It was heard meanwhile and keeps its session, or another has done all this.
             let Some(rescued) = declared else { continue };
+            count::expired(rescued.len());
             tracing::warn!(
                 worker.id = silent.id,
                 worker.name = silent.name,

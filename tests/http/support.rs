@@ -206,6 +206,7 @@ impl TestServer {
             retention_days: 30,
             cors_origins: Vec::new(),
             max_connections: 100,
+            metrics: true,
         };
         change(&mut settings);
         let shutdown = CancellationToken::new();

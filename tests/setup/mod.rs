@@ -6,6 +6,7 @@ mod cli;
 mod config;
 mod cost;
 mod django;
+mod grafana;
 mod online;
 mod postgres;
 mod readme;

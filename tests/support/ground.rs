@@ -260,8 +260,12 @@ impl Ground {
 
     /// Starts a server of the API, and tells its address without a slash at the end.
     pub async fn server(&self) -> (Process, String) {
-        let log = self.folder.0.join("serve.log");
-        let server = Process::start(self.command(&["serve", "--listen", "127.0.0.1:0"]), "server", log);
+        self.serving(&["serve", "--listen", "127.0.0.1:0"]).await
+    }
+
+    /// Starts a process that serves something, and tells its address without a slash at the end.
+    pub async fn serving(&self, args: &[&str]) -> (Process, String) {
+        let server = self.process("server", args, &[]);
         let address = || {
             let log = server.log();
             let line = log.lines().find(|line| line.contains("\"http.address\""))?;

@@ -18,6 +18,7 @@ pub mod ground;
 pub mod post;
 pub mod postgres;
 pub mod process;
+pub mod prometheus;
 pub mod proxy;
 pub mod traces;
 pub mod vendor;

@@ -60,6 +60,7 @@ fn demo(options: &[OsString]) -> Result<(), Problem> {
 fn test(filters: &[OsString]) -> Result<(), Problem> {
     setup::packages(&setup::TO_RUN)?;
     setup::packages(&setup::TO_TEST)?;
+    setup::promtool()?;
     setup::environment(&root(), &setup::VOICE)?;
     setup::environment(&root(), &setup::VENDORS)?;
     setup::browser(&root())?;

@@ -1,5 +1,5 @@
-//! What a machine needs: Debian packages, in a Python of its own each the offline voice and the
-//! clients that the tests drive, and what drives the tests' browser.
+//! What a machine needs: Debian packages, one program out of another one, in a Python of its own each
+//! the offline voice and the clients that the tests drive, and what drives the tests' browser.
 
 use std::{
     fs::{self, File},
@@ -115,6 +115,34 @@ fn apt(prefix: &[&str], line: &str) -> bool {
     status.is_ok_and(|status| status.success())
 }
 
+/// Prometheus's `promtool`, which judges metrics and alert rules: taken out of its Debian package, which
+/// is not installed, since that would leave a server listening on the machine.
+pub fn promtool() -> Result<(), Problem> {
+    let program = kept()?.join("promtool");
+    if on_path("promtool") || program.is_file() {
+        return Ok(());
+    }
+    if !on_path("apt-get") {
+        return Err("this machine lacks promtool: install it with Prometheus, then run this again".to_owned());
+    }
+    eprintln!("xtask: taking promtool out of the Debian package prometheus, into {}", program.display());
+    let new = program.with_extension("new");
+    let cannot = |error: io::Error| format!("cannot make {}: {error}", program.display());
+    remove(&new).and_then(|()| fs::create_dir_all(&new)).map_err(cannot)?;
+    let mut fetch = Command::new("apt-get");
+    fetch.args(["-qq", "download", "prometheus"]).current_dir(&new).stdout(io::stderr());
+    // Lists that are there may do; they are fetched only when they do not.
+    let is_fetched = fetch.status().is_ok_and(|status| status.success());
+    if !is_fetched && way_to_root().is_some_and(|prefix| apt(prefix, "apt-get update")) {
+        call(&mut fetch)?;
+    }
+    let files = fs::read_dir(&new).map_err(cannot)?.flatten().map(|file| file.path());
+    let package = files.into_iter().find(|path| path.extension().is_some_and(|end| end == "deb"));
+    let package = package.ok_or("the Debian package prometheus could not be fetched: run `apt-get update` as root")?;
+    call(Command::new("dpkg").arg("-x").args([&package, &new]))?;
+    fs::rename(new.join("usr/bin/promtool"), &program).and_then(|()| remove(&new)).map_err(cannot)
+}
+
 /// A virtual environment with packages pinned by hash.
 pub struct Environment {
     /// The folder of its kind below [`kept`].
@@ -215,6 +243,6 @@ fn kept() -> Result<PathBuf, Problem> {
         return Ok("/var/lib/dailycast".into());
     }
     let home = std::env::var_os("HOME").filter(|home| !home.is_empty());
-    let home = home.ok_or("HOME is not set: it says where Python environments are kept")?;
+    let home = home.ok_or("HOME is not set: it says where what is installed is kept")?;
     Ok(Path::new(&home).join(".local/share/dailycast"))
 }

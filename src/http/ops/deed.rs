@@ -1,10 +1,11 @@
 //! Changes: what an operator does. A page posts a form and is sent on; a program sends a form or
-//! JSON and gets JSON. Only operators may, never from a page of somebody else.
+//! JSON and gets JSON. Only operators may, never from a page of somebody else;
+//! what was done is one line of the log.
 
 use std::future::Future;
 
 use poem::{
-    Endpoint, Request, RequestBody, Response,
+    Endpoint, PathPattern, Request, RequestBody, Response,
     http::{Method, StatusCode, header},
 };
 
@@ -12,7 +13,7 @@ use super::{
     door,
     sheet::{Form, Visit},
 };
-use crate::{http::error::Refusal, ops::actor::Role};
+use crate::{http::error::Refusal, ops::actor::Role, telemetry::count};
 
 /// What was done.
 pub(super) struct Done {
@@ -102,8 +103,10 @@ where
         }
         let body = RequestBody::new(request.take_body());
         let form = Form::of(&request);
+        let route = request.data::<PathPattern>().map_or_else(String::new, |pattern| pattern.0.to_string());
         let done = async {
             let visit = door::visit(&request).await?;
+            let actor = visit.actor.name.clone();
             if visit.actor.role < Role::Operator {
                 return Err(Refusal::Forbidden(
                     "not_operator",
@@ -115,9 +118,13 @@ where
             if let Some(key) = request.header("idempotency-key") {
                 sent.0.insert(0, ("idempotency_key".to_owned(), key.to_owned()));
             }
-            (self.0)(visit, sent).await
+            let done = (self.0)(visit, sent).await?;
+            tracing::info!(actor, action = route, subject = done.go_to.split('?').next(), "operator");
+            Ok(done)
         };
-        Ok(match (done.await, form) {
+        let done = done.await;
+        count::action(done.is_ok());
+        Ok(match (done, form) {
             (Ok(done), Form::Json) => {
                 let response = Response::builder()
                     .status(done.status)

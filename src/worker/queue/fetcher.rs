@@ -14,6 +14,7 @@ use crate::{
         self, Store, chain,
         claim::{self, Marks, Wanted},
     },
+    telemetry::count,
 };
 
 use super::{
@@ -96,6 +97,7 @@ impl Fetcher {
                     continue;
                 }
             };
+            count::claimed(claimed.len());
             backlog = claimed.len() == asked;
             let idle = claimed.is_empty();
             for podcast in claimed {

@@ -1,26 +1,6 @@
-//! Logs: how they are written, what is in them, and what must never be.
-//!
-//! Lines go to standard error, so that standard output stays data: text for people on a terminal,
-//! else one JSON object a line (`ops.log_format`). Which lines: `ops.log`, or `RUST_LOG`, or more
-//! with `-v`.
-//!
-//! | level | means | example |
-//! |---|---|---|
-//! | `error` | an operator has to do something | a migration this program does not know |
-//! | `warn` | something is wrong and mends itself, or soon will not | the database is away; a request that met a defect |
-//! | `info` | what an operator wants to read the next day | a night started; one line per attempt and per request |
-//! | `debug` | what a developer wants to know | a claim of 30 podcasts |
-//! | `trace` | every statement | |
-//!
-//! A thing is logged once, where it is handled, as one wide line. Fields are dotted names from the
-//! general to the special, with the unit at the end of a measured one: `podcast.id`,
-//! `podcast.status`, `attempt`, `provider`, `failure.kind`, `worker.id`, `night.date`,
-//! `http.method`, `http.route` (the pattern, never the path), `http.status`, `request.id`,
-//! `duration_ms`, `cost_micro_usd`, `audio_bytes`. An error is a field `error`, with its causes.
-//!
-//! **Never in a line:** keys, passwords, tokens; signed addresses or the query of any address; a
-//! learner's name or e-mail address; prompts, scripts, transcripts; bodies of requests or answers.
-//! A learner is `user.id`, an episode is `podcast.id`.
+//! How log lines are written: to standard error, so that standard output stays data. Text for people
+//! on a terminal, else one JSON object a line (`ops.log_format`). Which lines: `ops.log`, or
+//! `RUST_LOG`, or more with `-v`.
 
 use std::io::IsTerminal;
 

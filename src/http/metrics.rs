@@ -1,0 +1,30 @@
+//! `GET /metrics`: what Prometheus reads. Answers only where `http.metrics` is set.
+
+use std::{future::Future, sync::Arc};
+
+use poem::{Endpoint, IntoResponse, Request, Response, Result, endpoint::make, http::header};
+
+use super::{App, error::Refusal};
+use crate::{
+    ops::figures::Figures,
+    telemetry::exposition::{self, Form},
+};
+
+/// The endpoint, with the figures of the fleet that it keeps for some seconds.
+pub(super) fn of(app: &Arc<App>) -> impl Endpoint<Output = Response> + 'static {
+    let figures = app.settings.metrics.then(|| Figures::new(Arc::clone(&app.desk)));
+    make(move |request: Request| answer(figures.clone(), request))
+}
+
+fn answer(figures: Option<Figures>, request: Request) -> impl Future<Output = Result<Response>> + Send {
+    async move {
+        let Some(figures) = figures else { return Err(Refusal::NotFound.into()) };
+        let form = Form::of(request.header(header::ACCEPT).unwrap_or_default());
+        let text = exposition::write(&figures.read().await, form).map_err(|error| {
+            tracing::error!(error = error.to_string(), "the metrics cannot be written");
+            Refusal::Defect
+        })?;
+        let response = text.with_content_type(form.content_type()).with_header(header::CACHE_CONTROL, "no-store");
+        Ok(response.into_response())
+    }
+}
