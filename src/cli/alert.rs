@@ -139,7 +139,7 @@ fn state(alert: &Alert) -> &'static str {
 
 async fn acknowledge(args: AlertAck, context: Context) -> anyhow::Result<Exit> {
     let store = context.migrated_database().await?;
-    let (desk, actor) = (neighbours::desk(&context, &store)?, context.actor());
+    let (desk, actor) = (neighbours::desk(&context, &store)?, ops::actor::Actor::at_the_command_line());
     let mut seen = Vec::new();
     for id in args.ids.iter().copied() {
         if ops::alerts::acknowledge(&desk, &actor, id).await? {

@@ -7,10 +7,8 @@ use anyhow::Context as _;
 use super::exit::Advice;
 use crate::{
     clock::{Clock, SystemClock},
-    config::{self, Config},
-    ops::actor::Actor,
+    config::Config,
     store::{self, Address, Store},
-    worker::host,
     workflow::Workflow,
 };
 
@@ -45,14 +43,6 @@ impl Context {
             return Err(Advice::usage("no database is configured", mend).into());
         };
         self.database_at(url.expose()).await
-    }
-
-    /// Who is at this command line, as the system calls him.
-    pub fn actor(&self) -> Actor {
-        let env = config::environment();
-        let value = |wanted| env.iter().find(|(name, value)| name == wanted && !value.is_empty());
-        let user = value("USER").or_else(|| value("LOGNAME")).map_or("somebody", |(_, value)| value.as_str());
-        Actor::at_host(user, &host::host_name())
     }
 
     /// As [`Context::database`], at the level of this program.

@@ -23,7 +23,6 @@ use crate::{
         podcasts::Filter,
     },
     worker::{
-        host::host_name,
         scheduler::{Schedule, enqueue},
     },
 };

@@ -30,7 +30,7 @@ pub async fn run(args: args::Ops, context: Context) -> anyhow::Result<Exit> {
     let who = whom(&store, &link).await?;
     let user_id = who.user_id.context("staff has a number")?;
     let path = entrance::add(store.pool(), rand::rng().random(), user_id, entrance::LIFE).await?;
-    audit::record(store.pool(), &context.actor(), "entrance_add", &who.name, "").await?;
+    audit::record(store.pool(), &Actor::at_the_command_line(), "entrance_add", &who.name, "").await?;
     let base = Settings::new(&context.config, context.config.http.listen).public_url;
     let url = format!("{base}{path}");
     let minutes = entrance::LIFE.as_secs() / 60;

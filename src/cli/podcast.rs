@@ -9,16 +9,14 @@ use super::{
     args::{self, PodcastList, PodcastShow},
     context::Context,
     exit::{Advice, Exit},
+    neighbours,
     output::{self, Side, Table},
     verbs,
 };
 use crate::{
     explain::Explanation,
     ops::situation,
-    store::{
-        night,
-        podcasts::{self, Filter, Row},
-    },
+    store::podcasts::{self, Filter, Row},
 };
 
 /// Runs the command.

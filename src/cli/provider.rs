@@ -11,7 +11,7 @@ use super::{
     output::{self, Side, Table},
 };
 use crate::{
-    ops::providers,
+    ops::{actor::Actor, providers},
     worker::fleet::{self, Provider},
 };
 
@@ -32,7 +32,7 @@ pub async fn run(args: args::Provider, context: Context) -> anyhow::Result<Exit>
         return Err(Advice::usage(format!("there is no provider {name:?}"), format!("name one of {known}")).into());
     }
     let store = context.migrated_database().await?;
-    let (desk, actor) = (neighbours::desk(&context, &store)?, context.actor());
+    let (desk, actor) = (neighbours::desk(&context, &store)?, Actor::at_the_command_line());
     let done = match &args {
         args::Provider::Open(open) => {
             providers::open(&desk, &actor, name, open.time, open.reason.trim()).await?;

@@ -24,7 +24,7 @@ const WORDS: &[(&str, &str)] = &[
     ("regenerate", "had {} made anew"),
     ("requeue", "requeued {}"),
     ("resume", "let everything go on"),
-    ("reveal", "looked at what {} says"),
+    ("reveal", "looked up how {} is called"),
 ];
 
 /// A line as it is shown.

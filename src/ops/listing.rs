@@ -1,15 +1,13 @@
 //! Lists of podcasts as an operator reads them: a page, what each podcast is up to in words, and how
 //! a page that is being read is kept up to date without a row moving.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use super::{Desk, actor::Actor};
+use super::{Desk, situation};
 use crate::{
-    explain::{self, Explanation, Facts, Holder},
-    machine::{FailureKind, Status},
+    explain::Explanation,
     store::{
         Error,
         listing::{self, Found, Line, Looked, Part},
@@ -82,12 +80,12 @@ impl Asked {
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn page(desk: &Desk, asked: &Asked, now: DateTime<Utc>) -> Result<Page, Error> {
+pub async fn page(desk: &Desk, asked: &Asked) -> Result<Page, Error> {
     let Found { mut ids, looked } = listing::find(desk.store.desk(), &asked.filter, asked.part(PAGE + 1)).await?;
     let is_full = ids.len() > PAGE;
     ids.truncate(PAGE);
     let next = if is_full { ids.last().copied() } else { looked.map(|looked| looked.down_to) };
-    let entries = entries(desk, &ids, None, now).await?;
+    let entries = entries(desk, &ids, None).await?;
     Ok(Page { entries, next, looked, others: 0 })
 }
 
@@ -96,7 +94,7 @@ pub async fn page(desk: &Desk, asked: &Asked, now: DateTime<Utc>) -> Result<Page
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn again(desk: &Desk, asked: &Asked, shown: &[i64], now: DateTime<Utc>) -> Result<Page, Error> {
+pub async fn again(desk: &Desk, asked: &Asked, shown: &[i64]) -> Result<Page, Error> {
     let pool = desk.store.desk();
     let mut of_shown = asked.filter.clone();
     of_shown.ids = Some(match asked.filter.ids.as_ref() {
@@ -109,7 +107,7 @@ pub async fn again(desk: &Desk, asked: &Asked, shown: &[i64], now: DateTime<Utc>
     let news = listing::find(pool, &asked.filter, news).await?;
     let down_to = if shown.len() < PAGE { i64::MIN } else { shown.iter().copied().min().unwrap_or(i64::MIN) };
     let others = news.ids.iter().filter(|id| **id > down_to && !shown.contains(id)).count();
-    let entries = entries(desk, shown, Some(&matching), now).await?;
+    let entries = entries(desk, shown, Some(&matching)).await?;
     let next = (shown.len() >= PAGE).then(|| shown.last().copied()).flatten();
     Ok(Page { entries, next, looked: None, others })
 }
@@ -130,42 +128,14 @@ async fn entries(
     desk: &Desk,
     ids: &[i64],
     matching: Option<&BTreeSet<i64>>,
-    now: DateTime<Utc>,
 ) -> Result<Vec<Entry>, Error> {
     let lines = listing::lines(desk.store.desk(), ids).await?;
-    let mut told = situations(&lines, now);
+    let mut told = situation::of(desk, ids).await?;
     let entry = |line: Line| {
         let is_match = matching.is_none_or(|matching| matching.contains(&line.id));
         told.remove(&line.id).map(|explanation| Entry { line, explanation, is_match })
     };
     Ok(lines.into_iter().filter_map(entry).collect())
-}
-
-/// What each podcast is up to. The one place in which lists and pages of podcasts ask.
-pub fn situations(lines: &[Line], now: DateTime<Utc>) -> BTreeMap<i64, Explanation> {
-    let told = |line: &Line| {
-        let holder = line.worker_id.map(|worker| Holder {
-            name: format!("worker {worker}"),
-            heartbeat_at: now,
-            lease_until: now,
-            is_gone: line.is_stuck,
-        });
-        let facts = Facts {
-            status: line.status.parse::<Status>().ok()?,
-            attempt: line.attempt,
-            error_kind: FailureKind::ALL.into_iter().find(|kind| line.error_kind.as_deref() == Some(kind.as_str())),
-            error_message: line.error_message.clone(),
-            updated_at: line.updated_at,
-            next_attempt_at: line.next_attempt_at,
-            deadline_at: line.deadline_at,
-            holder,
-            has_job: !line.is_stuck,
-            living_workers: 1,
-            pause: None,
-        };
-        Some((line.id, explain::explain(&facts, now)))
-    };
-    lines.iter().filter_map(told).collect()
 }
 
 /// Whose podcast it is; `None` when there is none of this number.
@@ -174,13 +144,4 @@ pub fn situations(lines: &[Line], now: DateTime<Utc>) -> BTreeMap<i64, Explanati
 /// When the database does not answer.
 pub async fn learner(desk: &Desk, id: i64) -> Result<Option<i64>, Error> {
     Ok(listing::lines(desk.store.desk(), &[id]).await?.pop().map(|line| line.user_id))
-}
-
-/// Writes down that somebody was told the name of a learner.
-///
-/// # Errors
-/// When the database does not answer.
-pub async fn revealed(desk: &Desk, actor: &Actor, user_id: i64, podcast_id: i64) -> Result<(), Error> {
-    let (subject, detail) = (format!("learner {user_id}"), format!("on the page of podcast {podcast_id}"));
-    listing::record_reveal(desk.store.desk(), &actor.name, &subject, &detail).await
 }

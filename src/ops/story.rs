@@ -3,11 +3,12 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use super::{Desk, listing};
+use super::{Desk, situation};
 use crate::{
     explain::Explanation,
     store::{
-        Error, listing as lists,
+        Error,
+        listing as lists,
         podcasts::{self, CallLine, EventLine, Row},
     },
 };
@@ -85,11 +86,11 @@ pub struct Span {
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn of(desk: &Desk, id: i64, now: DateTime<Utc>) -> Result<Option<Story>, Error> {
+pub async fn of(desk: &Desk, id: i64) -> Result<Option<Story>, Error> {
     let pool = desk.store.desk();
     let Some(row) = podcasts::rows(pool, &[id]).await?.pop() else { return Ok(None) };
     let lines = lists::lines(pool, &[id]).await?;
-    let told = listing::situations(&lines, now).remove(&id);
+    let told = situation::of_one(desk, id).await?;
     let (Some(line), Some(explanation)) = (lines.into_iter().next(), told) else { return Ok(None) };
     let (events, calls) = (podcasts::events(pool, id).await?, podcasts::calls(pool, id).await?);
     let versions = lists::versions(pool, row.user_id, row.date).await?;

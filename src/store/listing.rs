@@ -281,21 +281,3 @@ pub async fn versions(pool: &PgPool, user_id: i64, date: NaiveDate) -> Result<Ve
     .await
     .map_err(Error::in_statement("podcast_versions"))
 }
-
-/// Writes a line into the audit: somebody was told the name of a learner.
-///
-/// # Errors
-/// [`Error::Database`].
-pub async fn record_reveal(pool: &PgPool, actor: &str, subject: &str, detail: &str) -> Result<(), Error> {
-    sqlx::query!(
-        r#"/* record_reveal */
-        insert into dailycast.audit (actor, action, subject, detail) values ($1, 'reveal_name', $2, $3)"#,
-        actor,
-        subject,
-        detail
-    )
-    .execute(pool)
-    .await
-    .map_err(Error::in_statement("record_reveal"))?;
-    Ok(())
-}

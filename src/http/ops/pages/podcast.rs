@@ -13,14 +13,14 @@ use crate::{
             sheet::{Form, Sheet, Visit},
         },
     },
-    ops::{listing, story},
+    ops::{audit, listing, story},
     store::academy,
 };
 
 /// Shows it.
 pub(in crate::http::ops) async fn show(visit: Visit) -> Result<Sheet, Refusal> {
     let id = visit.id()?;
-    let story = story::of(&visit.app.desk, id, visit.app.clock.now()).await;
+    let story = story::of(&visit.app.desk, id).await;
     let story = story.map_err(|error| Refusal::database(&error))?.ok_or(Refusal::NotFound)?;
     Ok(Sheet::new("podcast", format!("Podcast {id}"), &story))
 }
@@ -41,7 +41,8 @@ pub(in crate::http::ops) async fn reveal(visit: Visit, _sent: Sent) -> Result<Do
     let user_id = listing::learner(desk, id).await.map_err(|error| Refusal::database(&error))?;
     let user_id = user_id.ok_or(Refusal::NotFound)?;
     // Written down first: nobody sees a name without a line.
-    let written = listing::revealed(desk, &visit.actor, user_id, id).await;
+    let (subject, detail) = (format!("learner {user_id}"), format!("on the page of podcast {id}"));
+    let written = audit::record(desk.store.pool(), &visit.actor, "reveal", &subject, &detail).await;
     written.map_err(|error| Refusal::database(&error))?;
     let name = academy::name_of(desk.store.desk(), user_id).await.map_err(|error| Refusal::database(&error))?;
     let said = match &name {

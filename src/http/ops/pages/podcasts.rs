@@ -76,12 +76,12 @@ struct Choices {
 
 /// Shows it.
 pub(in crate::http::ops) async fn show(visit: Visit) -> Result<Sheet, Refusal> {
-    let (desk, now) = (&visit.app.desk, visit.app.clock.now());
+    let desk = &visit.app.desk;
     let asked = asked(&visit)?;
     let shown = visit.asked("shown").map(|shown| numbers("shown", shown, PAGE)).transpose()?;
     let page = match &shown {
-        Some(shown) => listing::again(desk, &asked, shown, now).await,
-        None => listing::page(desk, &asked, now).await,
+        Some(shown) => listing::again(desk, &asked, shown).await,
+        None => listing::page(desk, &asked).await,
     };
     let page = page.map_err(|error| Refusal::database(&error))?;
     let count = match shown {
