@@ -84,10 +84,11 @@ async fn erase_these(ids: Vec<i64>, store: &Store, context: &Context) -> anyhow:
         match &there {
             Ok(there) => {
                 for id in there {
-                    output::line(format!(
-                        "  the academy still has learner {id}: as long as the account is active there, nights make new \
+                    let what = format!(
+                        "the academy still has learner {id}: as long as the account is active there, nights make new \
                          podcasts for it"
-                    ))?;
+                    );
+                    output::line(output::hanging(" ", &what))?;
                 }
             }
             Err(error) => output::line(format!("  the academy could not be asked: {}", chain(error)))?,

@@ -158,13 +158,13 @@ fn describe(row: &Row) -> anyhow::Result<()> {
     if let Some(title) = &row.title {
         let length = row.duration_seconds.map(|seconds| format!(", {}", output::minutes(seconds))).unwrap_or_default();
         let language = row.language.as_deref().unwrap_or("?");
-        output::line(format!("  {title} ({language}{length})"))?;
+        output::line(output::hanging(" ", &format!("{title} ({language}{length})")))?;
     }
     if let Some(url) = &row.audio_url {
         output::line(format!("  {url}"))?;
     }
     if let Some(message) = &row.error_message {
-        output::line(format!("  {message}"))?;
+        output::line(output::hanging(" ", message))?;
     }
     if row.finished_at.is_none() {
         let state = match row.worker_id {

@@ -1,7 +1,8 @@
 //! `/metrics`: what it says after odd requests, after a night, and when it is off.
 
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
+use dailycast::store::academy;
 use reqwest::Method;
 
 use super::support::TestServer;
@@ -10,6 +11,9 @@ use crate::support::{
     prometheus::{flaws, lines, promtool, value},
     web,
 };
+
+/// Where the wide lines of the log are documented.
+const LOGS: &str = include_str!("../../src/telemetry/mod.rs");
 
 async fn scrape(server: &TestServer) -> String {
     let response = server.request(Method::GET, "/metrics").send().await.unwrap();
@@ -104,6 +108,21 @@ async fn the_fleet_is_told_as_the_database_has_it() {
     assert!(!told.contains("dailycast_night_podcasts"), "{told}");
 }
 
+/// The wide lines have the fields that the documentation lists, and no others.
+fn assert_logs_are_as_documented(log: &str) {
+    let always = ["timestamp", "level", "target", "message"];
+    let mut seen = BTreeSet::new();
+    for line in log.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok()) {
+        let message = line["message"].as_str().unwrap_or_default();
+        let Some(listed) = LOGS.lines().find(|row| row.starts_with(&format!("//! | `{message}` |"))) else { continue };
+        seen.insert(message.to_owned());
+        for field in line.as_object().unwrap().keys().filter(|field| !always.contains(&field.as_str())) {
+            assert!(listed.contains(&format!("`{field}`")), "{field} of {message} is not documented");
+        }
+    }
+    assert_eq!(seen.into_iter().collect::<Vec<_>>(), ["attempt", "call", "request"]);
+}
+
 /// A process that only works tells what it did, and nothing else is served there.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_tells_what_it_did() {
@@ -128,5 +147,12 @@ async fn a_worker_tells_what_it_did() {
     assert_eq!(of("dailycast_provider_requests_total", &stored), 3.0, "{told}");
     assert!(of("dailycast_claimed_podcasts_total", &[]) >= 3.0 && of("dailycast_commits_total", &[]) >= 1.0, "{told}");
     assert_eq!(of("dailycast_workers", &[("state", "alive")]), 1.0);
+    assert_logs_are_as_documented(&worker.log());
+    for learner in academy::with_tokens(ground.pool(), 10).await.unwrap() {
+        assert!(!worker.log().contains(&learner.token) && !worker.log().contains(&learner.name), "{}", learner.name);
+    }
+    let scripts = "select split_part(script_text, '.', 1) from dailycast.daily_podcast";
+    let scripts: Vec<String> = sqlx::query_scalar(scripts).fetch_all(ground.pool()).await.unwrap();
+    assert!(scripts.len() == 3 && scripts.iter().all(|script| !worker.log().contains(script)));
     ground.stop(worker).await;
 }

@@ -10,7 +10,7 @@ use clap::{CommandFactory, Parser};
 use dailycast::cli::{
     args::{self, Cli},
     exit::{Advice, Exit, Told},
-    output::{Side, Table, count, dollars, minutes},
+    output::{Side, Table, count, dollars, minutes, short},
 };
 
 use crate::support::{Folder, engine::TestNight};
@@ -72,6 +72,9 @@ fn every_promised_verb_is_understood() {
         "workflow show",
         "workflow graph",
         "bench engine --podcasts 100 --concurrency 10 --json",
+        "work --listen 127.0.0.1:9464",
+        "completions zsh",
+        "man --dir d",
     ];
     for verb in verbs {
         let parsed = Cli::try_parse_from(["dailycast"].into_iter().chain(verb.split(' ')));
@@ -162,7 +165,7 @@ fn doctor_tells_a_wrong_configuration_as_findings() {
     let output = dailycast(&["doctor"], &[("DAILYCAST_WORKER__LEASE", "soon")]);
     assert_eq!(output.status.code(), Some(3));
     let told = text(&output.stdout);
-    assert!(told.starts_with("BAD  config      DAILYCAST_WORKER__LEASE: worker.lease: "), "{told}");
+    assert!(told.starts_with("✗ config      DAILYCAST_WORKER__LEASE: worker.lease: "), "{told}");
     assert!(told.contains("mend: write a whole number"), "{told}");
 }
 
@@ -258,6 +261,39 @@ fn a_table_is_aligned_and_fits_80_columns() {
     );
 }
 
+/// Whatever stands in the cells.
+#[test]
+fn no_table_is_wider_than_80_columns() {
+    let shapes: [&[Side]; 4] = [
+        &[Side::Left, Side::Left, Side::Left],
+        &[Side::Left, Side::Right, Side::Right, Side::Right, Side::Right, Side::Right, Side::Right, Side::Right],
+        &[Side::Right; 9],
+        &[Side::Right, Side::Left],
+    ];
+    let texts = ["", "a", &"word ".repeat(40), &"unbroken".repeat(30), "ワードワード"];
+    for shape in shapes {
+        let mut table = Table::new(shape.iter().map(|side| ("a name", *side)));
+        for start in 0..texts.len() {
+            table.row((0..shape.len()).map(|at| match shape[at] {
+                Side::Left => texts[(start + at) % texts.len()],
+                Side::Right => ["7", "123,456,789,012"][(start + at) % 2],
+            }));
+        }
+        let printed = table.to_string();
+        assert!(printed.lines().all(|line| line.chars().count() <= 80), "{printed}");
+        let is_whole = printed.contains("123,456,789,012") == shape.contains(&Side::Right);
+        assert!(is_whole, "a number is broken: {printed}");
+    }
+}
+
+#[test]
+fn a_row_that_cannot_be_narrow_enough_becomes_a_list() {
+    let columns = ["first", "second", "third", "fourth", "fifth", "sixth"].map(|name| (name, Side::Right));
+    let mut table = Table::new(columns);
+    table.row(["123,456,789,012,345"; 6]);
+    assert!(table.to_string().starts_with("first   123,456,789,012,345\nsecond  123"), "{table}");
+}
+
 #[test]
 fn numbers_money_and_time_read_as_people_write_them() {
     let money = [(0, "$0.00"), (1, "$0.000001"), (12_300, "$0.0123"), (2_500_000, "$2.50"), (-40_000, "-$0.04")];
@@ -267,6 +303,11 @@ fn numbers_money_and_time_read_as_people_write_them() {
     let counts = [(0, "0"), (999, "999"), (1_000, "1,000"), (-1_234_567, "-1,234,567")];
     for (number, written) in counts {
         assert_eq!(count(number), written);
+    }
+    let shorts =
+        [(0, "0"), (99_999, "99,999"), (123_456, "123.5k"), (-36_000_000_000, "-36.0G"), (i64::MAX, "9223372.0T")];
+    for (number, written) in shorts {
+        assert_eq!(short(number), written);
     }
     assert_eq!((minutes(242), minutes(59), minutes(3600)), ("4:02".into(), "0:59".into(), "60:00".into()));
 }

@@ -3,6 +3,7 @@
 
 mod academy;
 mod cli;
+mod commands;
 mod config;
 mod cost;
 mod django;
