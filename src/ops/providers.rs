@@ -148,18 +148,28 @@ fn instead(name: &str, all: &[Provider], chains: &[Chain]) -> String {
             .find(|provider| provider.provider == *name)
             .is_none_or(|one| matches!(one.state, "closed" | "half_open"))
     };
-    let of_its = chains.iter().filter(|chain| chain.providers.iter().any(|provider| provider == name));
-    let next = of_its.map(|chain| {
-        let next = chain.providers.iter().find(|provider| *provider != name && gets_calls(provider));
-        let plans = chain.plans.join(", ");
-        match next.map(String::as_str) {
-            Some("template") => format!("the template writes ({plans})"),
-            Some(next) if chain.work == "script" => format!("{next} writes ({plans})"),
-            Some(next) => format!("{next} speaks ({plans})"),
-            None => format!("nobody does its work, podcasts wait ({plans})"),
+    let mut next: Vec<(String, Vec<&str>)> = Vec::new();
+    for chain in chains.iter().filter(|chain| chain.providers.iter().any(|provider| provider == name)) {
+        let heir = chain.providers.iter().find(|provider| *provider != name && gets_calls(provider));
+        let words = match heir.map(String::as_str) {
+            Some("template") => "the template writes".to_owned(),
+            Some("local") => "the offline voice speaks".to_owned(),
+            Some(heir) if chain.work == "script" => format!("{heir} writes"),
+            Some(heir) => format!("{heir} speaks"),
+            None => "nobody does its work and podcasts wait".to_owned(),
+        };
+        let plans = chain.plans.iter().map(String::as_str);
+        match next.iter_mut().find(|(known, _)| *known == words) {
+            Some((_, known)) => known.extend(plans),
+            None => next.push((words, plans.collect())),
         }
-    });
-    next.collect::<Vec<_>>().join("; ")
+    }
+    match &next[..] {
+        [(words, _)] => words.clone(),
+        many => {
+            many.iter().map(|(words, plans)| format!("{words} ({})", plans.join(", "))).collect::<Vec<_>>().join("; ")
+        }
+    }
 }
 
 /// Lets no call go to a provider, for a time or until it is closed by hand. False when there is no

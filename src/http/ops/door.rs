@@ -87,7 +87,10 @@ fn pass(app: &App, request: &Request) -> Result<Pass, Refusal> {
         return auth::brought(request).map(|token| Pass::Token(token.to_owned()));
     }
     let key = session::key(app, request).ok_or(Refusal::Unauthorized(auth::NOT_PROVIDED))?;
-    if request.header(header::ORIGIN).is_some_and(|origin| !is_ours(app, request, origin)) {
+    // A form of a page that keeps its address to itself is of the origin "null".
+    let is_from_here = request.header("sec-fetch-site") == Some("same-origin");
+    let is_foreign = |origin: &str| !(is_from_here && origin == "null") && !is_ours(app, request, origin);
+    if request.header(header::ORIGIN).is_some_and(is_foreign) {
         return Err(FOREIGN);
     }
     Ok(Pass::Session(session::hash(key)))

@@ -221,6 +221,8 @@ pub(super) fn html(text: String) -> Response {
         .header(header::CACHE_CONTROL, "no-store")
         .header(header::VARY, "Accept, Cookie")
         .header(header::CONTENT_SECURITY_POLICY, POLICY)
+        // Else a browser does not say that our forms are ours.
+        .header(header::REFERRER_POLICY, "same-origin")
         .body(text)
 }
 

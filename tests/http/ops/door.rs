@@ -213,6 +213,7 @@ async fn a_session_changes_nothing_at_the_wish_of_another_site() {
         &[("Origin", "null")],
         &[("Referer", "https://evil.example/ops")],
         &[("Sec-Fetch-Site", "none"), ("Origin", &other)],
+        &[("Sec-Fetch-Site", "none"), ("Origin", "null")],
         &[("Sec-Fetch-Site", "same-origin"), ("Origin", &other)],
     ] {
         assert_eq!(post(headers, &field).await, 403, "{headers:?}");
@@ -233,6 +234,7 @@ async fn a_session_changes_nothing_at_the_wish_of_another_site() {
     for headers in [
         &[("Sec-Fetch-Site", "same-origin")][..],
         &[("Sec-Fetch-Site", "same-origin"), ("Origin", &here)],
+        &[("Sec-Fetch-Site", "same-origin"), ("Origin", "null")],
         &[("Sec-Fetch-Site", "none")],
         &[("Origin", &here)],
         &[("Referer", &referer)],

@@ -39,7 +39,7 @@ async fn a_provider_is_opened_with_a_reason_and_closed_again() {
     let open = find(&all, "openai");
     assert_eq!((open["state"].as_str(), open["cause"].as_str()), (Some("open"), Some("operator")));
     assert_eq!(open["sentence"], "Opened by user 21: it bills double.");
-    assert_eq!(open["instead"], "gemini writes (free, premium)");
+    assert_eq!(open["instead"], "gemini writes");
     assert!(open["until"].is_string());
     let shown = page(&browser, "/ops/providers").await;
     assert!(shown.contains("it bills double") && shown.contains("Close the breaker"));
@@ -50,7 +50,7 @@ async fn a_provider_is_opened_with_a_reason_and_closed_again() {
     browser.send("/ops/providers/gemini/open", &[]).await;
     let all = json(&server, "providers").await;
     assert!(find(&all, "openai")["until"].is_null());
-    assert_eq!(find(&all, "openai")["instead"], "the template writes (free, premium)");
+    assert_eq!(find(&all, "openai")["instead"], "the template writes");
     assert_eq!(browser.send(&format!("{openai}/close"), &[]).await.status(), 303);
     assert_eq!(find(&json(&server, "providers").await, "openai")["state"], "closed");
 
