@@ -1,6 +1,6 @@
 //! One view in three forms: a page, its live part as a stream, JSON.
 
-use std::{future::Future, io, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, future::Future, io, sync::Arc, time::Duration};
 
 use futures_util::{StreamExt as _, stream};
 use poem::{
@@ -48,7 +48,7 @@ pub(super) struct Visit {
     /// What was done on the page before, in a sentence; may be empty.
     pub said: String,
     query: Vec<(String, String)>,
-    params: Vec<(String, String)>,
+    params: BTreeMap<String, String>,
 }
 
 impl Visit {
@@ -56,7 +56,7 @@ impl Visit {
     pub fn new(app: Arc<App>, actor: Actor, request: &Request) -> Self {
         let query = request.uri().query().unwrap_or_default();
         let query = serde_urlencoded::from_str(query).unwrap_or_default();
-        let params = request.path_params::<Vec<(String, String)>>().unwrap_or_default();
+        let params = request.path_params::<BTreeMap<String, String>>().unwrap_or_default();
         let theme = door::cookie(request, "ops_theme").filter(|theme| matches!(*theme, "light" | "dark"));
         Self {
             app,
@@ -81,7 +81,7 @@ impl Visit {
 
     /// A part of the path, by its name in the route.
     pub fn part(&self, name: &str) -> Option<&str> {
-        self.params.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+        self.params.get(name).map(String::as_str)
     }
 
     /// The part of the path called `id`.
