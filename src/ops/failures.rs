@@ -53,6 +53,21 @@ pub struct Failures {
     pub is_cut: bool,
     /// By cause, provider and step, the most frequent first.
     pub results: Vec<Group>,
+    /// By cause alone, the most frequent first.
+    pub causes: Vec<Cause>,
+}
+
+/// All podcasts that failed for one cause.
+#[derive(Debug, Clone, Serialize)]
+pub struct Cause {
+    /// The failure kind.
+    pub kind: String,
+    /// The kind in words.
+    pub words: &'static str,
+    /// What to do about it.
+    pub advice: &'static str,
+    /// Podcasts.
+    pub podcasts: i64,
 }
 
 /// Podcasts that failed alike.
@@ -60,10 +75,6 @@ pub struct Failures {
 pub struct Group {
     /// The failure kind.
     pub kind: String,
-    /// The kind in words.
-    pub words: &'static str,
-    /// What to do about it.
-    pub advice: &'static str,
     /// The provider that failed last, if one did.
     pub provider: Option<String>,
     /// The status whose work failed.
@@ -161,7 +172,15 @@ async fn count(desk: &Desk, since: Since, now: DateTime<Utc>) -> Result<Failures
         group.message = messages.remove(&group.sample_id);
     }
     let is_cut = podcasts >= MOST_LINES;
-    Ok(Failures { as_of: now, from: range.from, to: range.to, podcasts, is_cut, results: groups })
+    Ok(Failures {
+        as_of: now,
+        from: range.from,
+        to: range.to,
+        podcasts,
+        is_cut,
+        causes: causes(&groups),
+        results: groups,
+    })
 }
 
 fn grouped(bars: Vec<Bar>) -> Vec<Group> {
@@ -182,13 +201,26 @@ fn grouped(bars: Vec<Bar>) -> Vec<Group> {
     groups
 }
 
+fn causes(groups: &[Group]) -> Vec<Cause> {
+    let mut podcasts: BTreeMap<&str, i64> = BTreeMap::new();
+    for group in groups {
+        *podcasts.entry(&group.kind).or_default() += group.podcasts;
+    }
+    let cause = |(name, podcasts): (&str, i64)| {
+        let kind = FailureKind::ALL.into_iter().find(|kind| kind.as_str() == name);
+        let words = kind.map_or("a reason that this version does not know", FailureKind::words);
+        let advice = kind.map_or("Look at one of them.", advice::advice);
+        Cause { kind: name.to_owned(), words, advice, podcasts }
+    };
+    let mut causes: Vec<Cause> = podcasts.into_iter().map(cause).collect();
+    causes.sort_by_key(|cause| std::cmp::Reverse(cause.podcasts));
+    causes
+}
+
 impl Group {
     fn of(bar: &Bar) -> Self {
-        let kind = FailureKind::ALL.into_iter().find(|kind| kind.as_str() == bar.kind);
         Self {
             kind: bar.kind.clone(),
-            words: kind.map_or("a reason that this version does not know", FailureKind::words),
-            advice: kind.map_or("Look at one of them.", advice::advice),
             provider: bar.provider.clone(),
             step: bar.step.clone(),
             podcasts: 0,

@@ -33,8 +33,10 @@ pub struct Story {
     pub steps: Vec<Step>,
     /// Sums.
     pub totals: Totals,
-    /// Its first and last moment, for a picture.
+    /// Its first and last moment.
     pub span: Span,
+    /// How it is drawn.
+    pub picture: Picture,
     /// The episode that this one replaced.
     pub replaces: Option<i64>,
     /// The episode that replaced this one.
@@ -50,10 +52,10 @@ pub struct Step {
     pub tone: &'static str,
     /// The line of the history.
     pub event: EventLine,
-    /// When its work began, in milliseconds after the first moment, if it is known how long it took.
-    pub began_ms: Option<i64>,
-    /// When it was written down, in milliseconds after the first moment.
-    pub at_ms: i64,
+    /// Where its work begins in the picture, from 0 to 1; where it ends when that is not known.
+    pub from_x: f64,
+    /// Where it ends.
+    pub to_x: f64,
     /// Requests to providers. Kept is how long each took, not when it began.
     pub calls: Vec<CallLine>,
 }
@@ -82,6 +84,71 @@ pub struct Span {
     pub ms: i64,
 }
 
+/// Time from left to right, from 0 to 1. Where nothing was worked on for long, it is drawn shorter
+/// than it was, and marked: a podcast that waited for an hour shows its seconds of work all the same.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Picture {
+    /// The width of a millisecond.
+    pub per_ms: f64,
+    /// What is drawn shorter.
+    pub pauses: Vec<Pause>,
+    /// Beginnings and ends of work, in milliseconds after the first moment, with their places.
+    #[serde(skip)]
+    marks: Vec<(i64, f64)>,
+}
+
+/// A time in which nothing was worked on.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Pause {
+    /// Its middle in the picture.
+    pub x: f64,
+    /// How long it was, in milliseconds.
+    pub ms: i64,
+}
+
+/// A pause is drawn no longer than this share of all work.
+const LONGEST_PAUSE: f64 = 0.15;
+
+impl Picture {
+    /// Of work that went on from and to these moments, in milliseconds after the first.
+    fn of(mut work: Vec<(i64, i64)>) -> Self {
+        work.sort_unstable();
+        let mut spells: Vec<(i64, i64)> = Vec::new();
+        for (from, to) in work {
+            match spells.last_mut() {
+                Some(last) if from <= last.1 => last.1 = last.1.max(to),
+                _ => spells.push((from, to)),
+            }
+        }
+        let worked: i64 = spells.iter().map(|(from, to)| to - from).sum();
+        let longest = (worked as f64 * LONGEST_PAUSE).max(1.0);
+        let drawn = |ms: i64| (ms as f64).min(longest);
+        let pauses = || spells.windows(2).map(|pair| pair[1].0 - pair[0].1);
+        let width = (worked as f64 + pauses().map(drawn).sum::<f64>()).max(1.0);
+        let mut picture = Self { per_ms: 1.0 / width, ..Self::default() };
+        let (mut x, mut before) = (0.0, None);
+        for &(from, to) in &spells {
+            if let Some(ms) = before.map(|before| from - before) {
+                if ms as f64 > longest {
+                    picture.pauses.push(Pause { x: x + longest / width / 2.0, ms });
+                }
+                x += drawn(ms) / width;
+            }
+            picture.marks.push((from, x));
+            x += (to - from) as f64 / width;
+            picture.marks.push((to, x));
+            before = Some(to);
+        }
+        picture
+    }
+
+    /// The place of a moment at which work went on.
+    fn place(&self, ms: i64) -> f64 {
+        let mark = self.marks.iter().rev().find(|(at, _)| *at <= ms);
+        mark.map_or(0.0, |(at, x)| (x + (ms - at) as f64 * self.per_ms).min(1.0))
+    }
+}
+
 /// The story of a podcast; `None` when there is none of this number.
 ///
 /// # Errors
@@ -95,7 +162,8 @@ pub async fn of(desk: &Desk, id: i64) -> Result<Option<Story>, Error> {
     let (events, calls) = (podcasts::events(pool, id).await?, podcasts::calls(pool, id).await?);
     let versions = lists::versions(pool, row.user_id, row.date).await?;
     let span = span(&row, &events);
-    let steps = steps(&events, &calls, span.from);
+    let picture = Picture::of(events.iter().map(|event| worked(event, span.from)).collect());
+    let steps = steps(&events, &calls, span.from, &picture);
     let totals = Totals {
         calls: calls.len(),
         failed_calls: calls.iter().filter(|call| call.outcome != "ok").count(),
@@ -109,6 +177,7 @@ pub async fn of(desk: &Desk, id: i64) -> Result<Option<Story>, Error> {
         steps,
         totals,
         span,
+        picture,
         replaces: versions.iter().copied().filter(|other| *other < id).max(),
         replaced_by: versions.iter().copied().filter(|other| *other > id).min(),
         row,
@@ -128,13 +197,19 @@ fn span(row: &Row, events: &[EventLine]) -> Span {
     Span { from, to, ms: (to - from).num_milliseconds().max(1) }
 }
 
-/// A call is written down in the commit of the move that it led to.
-fn steps(events: &[EventLine], calls: &[CallLine], from: DateTime<Utc>) -> Vec<Step> {
+/// From when to when the work of a move went on, in milliseconds after a moment.
+fn worked(event: &EventLine, from: DateTime<Utc>) -> (i64, i64) {
     let since = |at: DateTime<Utc>| (at - from).num_milliseconds();
+    (since(began(event).unwrap_or(event.at)), since(event.at))
+}
+
+/// A call is written down in the commit of the move that it led to.
+fn steps(events: &[EventLine], calls: &[CallLine], from: DateTime<Utc>, picture: &Picture) -> Vec<Step> {
     let step = |event: &EventLine| {
         let (words, tone) = told(&event.event);
-        let (began_ms, at_ms) = (began(event).map(since), since(event.at));
-        Step { words, tone, event: event.clone(), began_ms, at_ms, calls: Vec::new() }
+        let (began, ended) = worked(event, from);
+        let (from_x, to_x) = (picture.place(began), picture.place(ended));
+        Step { words, tone, event: event.clone(), from_x, to_x, calls: Vec::new() }
     };
     let mut steps: Vec<Step> = events.iter().map(step).collect();
     for call in calls {

@@ -102,6 +102,18 @@ async fn what_the_rules_of_alerts_ask_is_found_by_index() {
     }
 }
 
+#[tokio::test]
+async fn what_operators_list_is_found_by_index_whatever_they_ask_for() {
+    let night = TestNight::new().await.enqueued(2_000).await;
+    night.execute("analyze dailycast.daily_podcast").await;
+    for name in ["find_podcasts", "podcast_lines", "podcast_rows", "podcast_versions", "failures_by_cause"] {
+        let plan = plan(night.store.desk(), name).await;
+        for table in ["daily_podcast", "podcast_event"] {
+            assert!(!plan.contains(&format!("Seq Scan on {table}")), "{name} reads all of {table}:\n{plan}");
+        }
+    }
+}
+
 /// What goes with time, and who left, are looked for in tables that are full, beside a night. The
 /// plans are those of the common pool, for tables as they are after a night.
 #[tokio::test]

@@ -1,0 +1,76 @@
+//! Failures by cause.
+
+use std::collections::BTreeSet;
+
+use dailycast::{explain::advice::advice, machine::FailureKind};
+
+use super::{data, failed, get, run};
+use crate::http::support::TestServer;
+
+#[tokio::test]
+async fn four_hundred_alike_and_a_hundred_others_are_two_causes() {
+    let server = TestServer::start().await;
+    run(&server,
+        "with made as (
+             insert into dailycast.daily_podcast (user_id, date, deadline_at)
+             select n, '2026-11-22', now() from generate_series(1, 500) n returning id, user_id
+         )
+         insert into dailycast.podcast_event (podcast_id, at, event, from_status, to_status, provider)
+         select id, '2026-11-22 03:00Z'::timestamptz + user_id * interval '1 second', 'gave_up', 'pending', 'failed', 'openai'
+         from made;
+         update dailycast.daily_podcast set status = 'failed', finished_at = now(), error_message = 'as it was',
+             error_kind = case when user_id <= 400 then 'timeout' else 'bad_answer' end").await;
+    for query in ["days=7", "date=2026-11-22"] {
+        let page = data(&server, &format!("/failures?{query}")).await;
+        let groups: Vec<_> =
+            page["results"].as_array().unwrap().iter().map(|group| (&group["kind"], &group["podcasts"])).collect();
+        assert_eq!(serde_json::json!(groups), serde_json::json!([["timeout", 400], ["bad_answer", 100]]), "{query}");
+        assert_eq!(page["causes"][0]["podcasts"], 400);
+        assert_eq!(page["results"][0]["message"], "as it was");
+        let bars: i64 = page["results"][0]["bars"].as_array().unwrap().iter().map(|bar| bar.as_i64().unwrap()).sum();
+        assert_eq!(bars, 400, "{query}");
+    }
+    let listed = data(&server, "/podcasts?status=failed&cause=bad_answer").await;
+    assert_eq!(listed["count"]["at_least"], 100);
+    let html = get(&server, "/ops/failures").await.text().await.unwrap();
+    assert!(html.contains("verb=requeue&amp;status=failed&amp;cause=timeout"), "{html}");
+    assert!(html.contains(advice(FailureKind::Timeout)), "{html}");
+}
+
+#[tokio::test]
+async fn what_was_requeued_or_failed_at_another_time_is_not_counted() {
+    let server = TestServer::start().await;
+    let again = failed(&server, 7, "2026-11-22", "timeout", "openai").await;
+    let kept = failed(&server, 8, "2026-11-22", "timeout", "gemini").await;
+    server.set(again, "pending", "finished_at = null").await;
+    run(
+        &server,
+        &format!(
+            "insert into dailycast.podcast_event (podcast_id, at, event, from_status, to_status, provider)
+        values ({kept}, '2026-11-22 04:00Z', 'gave_up', 'pending', 'failed', 'gemini')"
+        ),
+    )
+    .await;
+    let page = data(&server, "/failures?days=1").await;
+    assert_eq!((page["podcasts"].as_i64(), page["results"][0]["provider"].as_str()), (Some(1), Some("gemini")));
+    assert_eq!(data(&server, "/failures?date=2026-11-21").await["podcasts"], 0);
+    server.clock.set("2026-12-20T10:00:00Z");
+    assert_eq!(data(&server, "/failures?days=1").await["podcasts"], 0);
+}
+
+#[tokio::test]
+async fn a_range_that_cannot_be_meant_is_refused_by_name() {
+    let server = TestServer::start().await;
+    for (query, field) in [("days=0", "days"), ("days=x", "days"), ("days=9999", "days"), ("date=x", "date")] {
+        let response = get(&server, &format!("/api/ops/failures?{query}")).await;
+        assert_eq!(response.status(), 400, "{query}");
+        assert!(response.json::<serde_json::Value>().await.unwrap()["errors"][field].is_array(), "{query}");
+    }
+}
+
+#[test]
+fn every_kind_of_failure_has_an_advice_of_its_own() {
+    let sentences: BTreeSet<&str> = FailureKind::ALL.into_iter().map(advice).collect();
+    assert_eq!(sentences.len(), FailureKind::ALL.len());
+    assert!(sentences.iter().all(|sentence| sentence.ends_with('.') && sentence.len() > 20), "{sentences:?}");
+}
