@@ -235,9 +235,7 @@ const fn what_happens(effect: Effect) -> &'static str {
         Effect::FromSpeech => "goes on at the speech, the script is kept",
         Effect::FromUpload => "goes on at the upload, the audio is kept",
         Effect::Ends => "ends as failed, cancelled",
-        Effect::EndsHeld => {
-            "ends as failed, cancelled; the worker that is at it drops it, the call under way is billed"
-        }
+        Effect::EndsHeld => "ends as failed, cancelled; the worker that is at it drops it, what it has begun is billed",
         Effect::NewScript => "gets a new episode from the script on; the old one is no longer served",
         Effect::NewSpeech => "is spoken anew with its script; the old one is no longer served",
     }

@@ -250,7 +250,9 @@ pub async fn walk(connection: &mut PgConnection, filter: &Filter, below: i64) ->
     } else if let Some(date) = filter.date {
         let ids = sqlx::query_scalar!(
             r#"/* walk_date */
-            select id from dailycast.daily_podcast where date = $1 and id < $2 order by id desc limit $3"#,
+            select id from dailycast.daily_podcast
+            -- by no equality, so that only the index of dates has the order
+            where date >= $1 and (date, id) < ($1, $2) order by date desc, id desc limit $3"#,
             date,
             below,
             limit,

@@ -20,7 +20,8 @@ async fn an_operation_whose_process_is_killed_is_finished_by_the_workers() {
     let ground = waiting().await;
     // The second of three pages cannot be written.
     let mut holding = ground.pool().begin().await.unwrap();
-    let row = "select id from dailycast.daily_podcast order by id desc offset 600 limit 1 for update";
+    let row = "select id from dailycast.daily_podcast
+               where id = (select id from dailycast.daily_podcast order by id desc offset 600 limit 1) for update";
     let _: i64 = sqlx::query_scalar(row).fetch_one(&mut *holding).await.unwrap();
     let operator = ground.process("operator", &["podcast", "cancel", "--status", "pending"], &[]);
     let blocked = "select exists (select from pg_stat_activity where datname = current_database()

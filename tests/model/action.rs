@@ -98,7 +98,7 @@ pub enum Action {
     LateMoveLost(usize),
     LateClaim([bool; PODCASTS]),
     LateClaimLost,
-    /// `write_operator_moves`.
+    /// `write_operator_moves`, of what nobody holds.
     Requeue,
     EndOutage,
 
@@ -106,8 +106,10 @@ pub enum Action {
     Resume(usize),
     Fail(usize, usize, Outcome),
     Stop(usize),
-    /// `requeue_candidates`.
+    /// `look_at_podcasts`, for a requeue.
     Wish(usize),
+    /// `write_operator_moves`, whoever holds it.
+    Cancel(usize),
 
     // Faults.
     Kill(usize),

@@ -46,7 +46,7 @@ const EVENINGS: [Evening; 5] = [
 ];
 
 /// Kinds of actions.
-const ACTIONS: usize = 45;
+const ACTIONS: usize = 46;
 
 fn explored(evening: Evening, rules: &Rules) -> Found {
     let found = explore(State::evening(evening.0, evening.1), rules);
@@ -69,7 +69,7 @@ fn whole_nights_with_a_failing_call_hold() {
 }
 
 #[test]
-fn stops_and_requeues_at_any_moment_hold() {
+fn stops_requeues_and_cancels_at_any_moment_hold() {
     holds(EVENINGS[1]);
 }
 

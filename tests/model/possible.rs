@@ -17,6 +17,7 @@ impl Action {
                 | Fail(..)
                 | Stop(_)
                 | Wish(_)
+                | Cancel(_)
                 | Kill(_)
                 | Freeze(_)
                 | Cut(_)
@@ -245,6 +246,9 @@ fn of_podcast(state: &State, p: usize, found: &mut Vec<Action>) {
     }
     if state.left.orders > 0 && state.wish.is_none() {
         found.push(Wish(p));
+    }
+    if state.left.orders > 0 && !row.status.is_final() && !state.is_out {
+        found.push(Cancel(p));
     }
     if state.left.faults > 0 {
         if job != Job::Gone {

@@ -97,7 +97,8 @@ fn leases_end_before_they_begin(before: &State, _: &[Deed], after: &State) -> bo
 
 fn calls_have_a_lease(before: &State, deeds: &[Deed], _: &State) -> bool {
     deeds.iter().all(|deed| match *deed {
-        Deed::Called { p, token, .. } => before.rows[p].token == token,
+        // Who is at a podcast that is cancelled learns it with the next move.
+        Deed::Called { p, token, .. } => before.rows[p].token == token || before.rows[p].is_cancelled,
         _ => true,
     })
 }

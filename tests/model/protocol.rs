@@ -2,9 +2,11 @@
 //! properties to judge. The moves themselves are the machine's: `apply` and `decide` are called,
 //! not copied.
 
+mod operator;
+
 use std::time::Duration;
 
-use dailycast::machine::{Decision, Event, FailureKind, LeaseLost, Resume, RetryPolicy, Script, Status, apply, decide};
+use dailycast::machine::{Decision, Event, FailureKind, LeaseLost, RetryPolicy, Script, Status, apply, decide};
 
 use super::action::{Action, Deed, Rules};
 use super::state::{
@@ -154,6 +156,7 @@ impl<'r> Next<'r> {
             }
             LateClaimLost => self.state.late_claim = None,
             Requeue => self.requeue(),
+            Cancel(p) => self.cancel(p),
             EndOutage => self.state.is_out = false,
             Resume(w) => self.set(w, |worker| worker.process = Process::Running),
             Wish(p) => {
@@ -442,19 +445,6 @@ impl<'r> Next<'r> {
                     }
                 }
             }
-        }
-    }
-
-    fn requeue(&mut self) {
-        let Some((p, seen)) = self.state.wish.take() else { return };
-        let p = usize::from(p);
-        let resume = if seen == Status::Failed { Resume::FromStart } else { Resume::InPlace };
-        let row = &mut self.state.rows[p];
-        let Ok(to) = apply(seen, Event::Requeued(resume)) else { return };
-        if row.status == seen && row.token == 0 {
-            *row = Row { status: to, attempt: 0, crashes: 0, is_due: true, ..*row };
-            self.tell(p, seen, Event::Requeued(resume), to);
-            self.arm(p);
         }
     }
 }

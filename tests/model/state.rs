@@ -37,6 +37,8 @@ pub struct Row {
     pub is_spent: bool,
     /// Calls that may be repeated: they were in flight when their worker fell silent.
     pub excused: u8,
+    /// An operator ended it, whoever held it.
+    pub is_cancelled: bool,
 }
 
 /// A row of `apalis.jobs`.
@@ -176,7 +178,7 @@ pub struct State {
     pub wish: Option<(u8, Status)>,
     /// The database cannot be reached by anyone.
     pub is_out: bool,
-    /// Faults, failing calls and orders (a stop, a requeue) that may still happen.
+    /// Faults, failing calls and orders (a stop, a requeue, a cancel) that may still happen.
     pub left: Budget,
 }
 
@@ -223,6 +225,7 @@ impl State {
             told: status,
             is_spent: false,
             excused: 0,
+            is_cancelled: false,
         };
         let worker = Worker { heard: LEASE, ..NEWBORN };
         let job = |status: Status| if status.is_final() { Job::Gone } else { Job::Pending { is_due: true } };
