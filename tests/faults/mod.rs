@@ -10,6 +10,7 @@ mod demo;
 mod erasure;
 mod jobs;
 mod kills;
+mod pause;
 mod server;
 mod soak;
 mod spool;

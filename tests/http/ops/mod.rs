@@ -1,0 +1,3 @@
+//! The operators' side, asked as a browser and as a program would.
+
+mod schedule;
