@@ -11,6 +11,7 @@ mod erasure;
 mod jobs;
 mod kills;
 mod operations;
+mod pause;
 mod server;
 mod soak;
 mod spool;

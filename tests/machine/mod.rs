@@ -1,5 +1,7 @@
 //! The state machine, over everything that can happen to it.
 
+mod explain;
+
 use std::{collections::BTreeSet, time::Duration};
 
 use dailycast::machine::{

@@ -45,6 +45,10 @@ fn every_promised_verb_is_understood() {
         "migrate --config f --workflows w --no-color",
         "night start --date 2026-11-22 --user 1 --user 2 --requeue-failed",
         "night status --date 2026-11-22 --watch",
+        "night pause --reason holiday --json",
+        "night resume",
+        "night skip --date 2026-11-22 --reason holiday",
+        "night skip --undo",
         "podcast list --date 2026-11-22 --status pending_upload --user 7 --stuck --limit 10",
         "podcast show 7 --json",
         "podcast requeue 7 8 9",
@@ -103,6 +107,8 @@ fn what_makes_no_sense_is_refused() {
         "cost estimate",
         "cost estimate --learners 0",
         "night start --date tomorrow",
+        "night skip --date tomorrow",
+        "night skip --undo --reason holiday",
     ];
     for verb in verbs {
         let parsed = Cli::try_parse_from(["dailycast"].into_iter().chain(verb.split_whitespace()));

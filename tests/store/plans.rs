@@ -114,6 +114,27 @@ async fn what_operators_list_is_found_by_index_whatever_they_ask_for() {
     }
 }
 
+/// A page asks for two hundred podcasts among very many.
+#[tokio::test]
+async fn the_facts_of_some_podcasts_are_found_by_index_among_many() {
+    let night = TestNight::new().await.enqueued(3_000).await;
+    night
+        .execute(
+            "insert into dailycast.podcast_event (podcast_id, event, to_status)
+             select id, 'attempt_failed', 'pending' from dailycast.daily_podcast, generate_series(1, 5);
+             insert into dailycast.provider_call
+                 (podcast_id, provider, model, operation, units, cost_micro_usd, latency_ms, outcome)
+             select id, 'test', 'test', 'script', '{}', 1, 1, 'timeout' from dailycast.daily_podcast, generate_series(1, 3);
+             analyze dailycast.daily_podcast; analyze dailycast.podcast_event; analyze dailycast.provider_call;
+             analyze apalis.jobs",
+        )
+        .await;
+    let plan = plan(night.store.desk(), "situations").await;
+    for table in ["daily_podcast", "podcast_event", "provider_call", "jobs"] {
+        assert!(!plan.contains(&format!("Seq Scan on {table}")), "reads all of {table}:\n{plan}");
+    }
+}
+
 /// What goes with time, and who left, are looked for in tables that are full, beside a night. The
 /// plans are those of the common pool, for tables as they are after a night.
 #[tokio::test]

@@ -8,6 +8,7 @@ mod pages;
 mod podcast;
 mod podcasts;
 mod roles;
+mod schedule;
 mod support;
 
 use reqwest::{Method, Response};
