@@ -4,6 +4,7 @@ mod audio;
 mod auth;
 mod connections;
 mod expired;
+mod ops;
 mod outage;
 mod server;
 mod support;
