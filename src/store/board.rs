@@ -226,7 +226,7 @@ async fn count(connection: &mut PgConnection, date: NaiveDate) -> Result<Tally, 
         from (
             select p.*, coalesce(p.ai_model_used, '') as model, coalesce(p.tts_provider, '') as speaker,
                    curve.at as curve_from, curve.seconds,
-                   least($2::int - 1, greatest(0, floor(date_part('epoch', p.finished_at - curve.at) / curve.seconds)))::int as slot
+                   case when p.finished_at is not null then least($2::int - 1, greatest(0, floor(date_part('epoch', p.finished_at - curve.at) / curve.seconds)))::int end as slot
             from dailycast.daily_podcast p cross join curve where p.date = $1
         ) p
         group by grouping sets ((p.status, p.error_kind), (p.plan, p.model, p.speaker, p.status), (p.slot))"#,

@@ -12,7 +12,7 @@ use dailycast::{
     machine::{Event, FailureKind, Status},
     podcast::{Failure, Outcome},
     store::{
-        night, podcasts,
+        board, night, podcasts,
         workers::{self, Beat, Session, Silent},
     },
 };
@@ -276,6 +276,11 @@ async fn the_leader_starts_a_missed_night_once_and_finishes_it() {
     let (a, b) = (start("a"), start("b"));
     night
         .until("the night is finished", async || night::status(night.pool(), date).await.unwrap().state == "finished")
+        .await;
+    night
+        .until("what is kept of it is written", async || {
+            board::frame(night.pool(), date).await.unwrap().night.unwrap().summary.is_some()
+        })
         .await;
     a.stop().await;
     b.stop().await;

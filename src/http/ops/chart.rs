@@ -14,6 +14,9 @@ const RIGHT: f64 = 20.0;
 const TOP: f64 = 14.0;
 const BOTTOM: f64 = 30.0;
 
+/// Where less than this share of the plan is due by the end of the picture, it lies on the ground.
+const LEAST_PLAN: f64 = 0.05;
+
 /// Rows of the table beside the curve.
 const TABLE_ROWS: usize = 12;
 
@@ -88,11 +91,14 @@ pub(super) fn burn_up(board: &Board, now: DateTime<Utc>) -> Option<BurnUp> {
     };
     let ready = line(|point| point.ready);
     let ground = y(0.0);
-    let plan = board.deadline_at.filter(|deadline| *deadline > from).map(|deadline| {
+    let plan = board.deadline_at.filter(|deadline| *deadline > from).and_then(|deadline| {
         let share = (span / (deadline - from).as_seconds_f64()).min(1.0);
+        if share < LEAST_PLAN {
+            return None;
+        }
         let end =
             from + chrono::Duration::milliseconds((span.min((deadline - from).as_seconds_f64()) * 1_000.0) as i64);
-        Line { x1: x(from), y1: ground, x2: x(end), y2: y(all as f64 * share) }
+        Some(Line { x1: x(from), y1: ground, x2: x(end), y2: y(all as f64 * share) })
     });
     Some(BurnUp {
         width: WIDTH,

@@ -52,9 +52,9 @@ pub fn attention(board: &Board, alerts: &[Alert], now: DateTime<Utc>) -> Vec<Ite
         items.extend(late(board, figures, now));
         items.extend(failed(board, figures));
         items.extend(budget(figures));
-        items.extend(fallback(board, figures));
     }
     items.extend(alerts.iter().filter(|alert| alert.acknowledged_at.is_none()).map(alert));
+    items.extend(board.figures.as_ref().and_then(|figures| fallback(board, figures)));
     items
 }
 

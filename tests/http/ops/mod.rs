@@ -1,15 +1,20 @@
 //! The operators' side from outside: who may come in, what the pages say, what deeds do.
 
 mod audit;
+mod board;
+mod costs;
 mod door;
 mod failures;
+mod nights;
 mod operations;
 mod pages;
 mod podcast;
 mod podcasts;
 mod roles;
 mod schedule;
+mod snapshot;
 mod support;
+mod tonight;
 
 use reqwest::{Method, Response};
 use serde_json::Value;
@@ -29,6 +34,13 @@ async fn data(server: &TestServer, path: &str) -> Value {
     let text = response.text().await.unwrap();
     assert_eq!(status, 200, "{path}: {text}");
     serde_json::from_str(&text).unwrap()
+}
+
+/// A view as a page; it has to be there.
+async fn page(server: &TestServer, path: &str) -> String {
+    let response = get(server, path).await;
+    assert_eq!(response.status(), 200, "{path}");
+    response.text().await.unwrap()
 }
 
 /// A podcast that was given up, with the line that says so.

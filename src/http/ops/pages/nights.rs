@@ -83,7 +83,7 @@ pub(in crate::http::ops) async fn show(visit: Visit) -> Result<Sheet, Refusal> {
     let called = board::called(&providers);
     let skipped = match (found.last(), has_more) {
         (Some(last), true) => skips(pool, last.date, end).await,
-        _ => skips(pool, NaiveDate::MIN, end).await,
+        _ => skips(pool, NaiveDate::default(), end).await,
     };
     let taken: BTreeSet<NaiveDate> = found.iter().map(|night| night.date).collect();
     let ends = Instant::now() + PATIENCE;

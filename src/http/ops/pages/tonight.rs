@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Datelike as _, NaiveDate, Utc};
 use serde::Serialize;
 
 use crate::{
@@ -74,6 +74,8 @@ pub(in crate::http::ops) async fn show(visit: Visit) -> Result<Sheet, Refusal> {
 
 /// A date of the query.
 pub(super) fn asked_date(visit: &Visit, name: &'static str) -> Result<Option<NaiveDate>, Refusal> {
-    let date = visit.asked(name).map(str::parse);
-    date.transpose().map_err(|_| Refusal::Parameter(name, "Write a date like 2026-11-22."))
+    let Some(text) = visit.asked(name) else { return Ok(None) };
+    // What a database can store as a date, and people write.
+    let date = text.parse::<NaiveDate>().ok().filter(|date| (1970..10_000).contains(&date.year()));
+    date.map(Some).ok_or(Refusal::Parameter(name, "Write a date like 2026-11-22."))
 }
