@@ -86,7 +86,7 @@ async fn lines_are_read_page_by_page_and_day_by_day_and_go_with_time() {
     let old = "update dailycast.audit set at = now() - interval '31 days' where subject <> 'podcast 5'";
     sqlx::raw_sql(old).execute(&server.db).await.unwrap();
     assert_eq!(store::audit::prune(&server.db, 30).await.unwrap(), 119);
-    let actor = Actor::at_host("root", "ops-1");
+    let actor = Actor::machine();
     audit::record(&server.db, &actor, "of_a_newer_version", "moon 3", "").await.unwrap();
-    assert_eq!(words(&json(&server, "").await), ["root@ops-1 of a newer version moon 3", "user 3 requeued podcast 5"]);
+    assert_eq!(words(&json(&server, "").await), ["ops.token of a newer version moon 3", "user 3 requeued podcast 5"]);
 }

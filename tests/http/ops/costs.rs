@@ -49,7 +49,7 @@ async fn the_page_the_program_and_the_ledger_agree() {
     let told = told_by_the_program(&url);
     assert_eq!(told["total"]["cost_micro_usd"], ledger);
 
-    let live = counted(&server, "/api/ops/costs?month=2026-11").await;
+    let live = counted(&server, "/costs?month=2026-11").await;
     assert_eq!((&live["total"], &live["by_provider"]), (&told["total"], &told["rows"]));
     let costs = |seen: &Value, by: &str| {
         seen[by].as_array().unwrap().iter().map(|row| row["cost_micro_usd"].as_i64().unwrap()).collect::<Vec<_>>()
@@ -69,7 +69,7 @@ async fn the_page_the_program_and_the_ledger_agree() {
     let date = "2026-11-30".parse().unwrap();
     assert_eq!(night::finish(&server.db).await.unwrap(), [date]);
     board::summarise(&store, date).await.unwrap();
-    let kept = counted(&server, "/api/ops/costs?month=2026-11").await;
+    let kept = counted(&server, "/costs?month=2026-11").await;
     assert_eq!((&kept["total"], &kept["by_day"]), (&live["total"], &live["by_day"]));
     let html = page(&server, "/ops/costs?month=2026-11").await;
     assert!(html.contains("Costs of November 2026") && html.contains("gpt-4o-mini"), "{html}");
