@@ -21,6 +21,9 @@ pub const PAGE: usize = 50;
 /// Podcasts up to which matches are counted.
 const COUNTED: i64 = 1_000;
 
+/// Podcasts that are looked at to count them.
+const LOOK_TO_COUNT: i32 = 2_000;
+
 /// Podcasts that are looked at, each second, to tell a reader that others match by now.
 const LOOK_FOR_NEWS: i32 = 1_000;
 
@@ -112,15 +115,20 @@ pub async fn again(desk: &Desk, asked: &Asked, shown: &[i64]) -> Result<Page, Er
     Ok(Page { entries, next, looked: None, others })
 }
 
-/// How many match, counted no further than is worth it.
+/// How many match, counted no further than is worth it. A first page that is not full has them all,
+/// or as many as were worth looking for.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn count(desk: &Desk, asked: &Asked) -> Result<Count, Error> {
+pub async fn count(desk: &Desk, asked: &Asked, page: &Page) -> Result<Count, Error> {
+    let size = |len: usize| i64::try_from(len).unwrap_or(i64::MAX);
+    if asked.before.is_none() && (page.next.is_none() || page.looked.is_some()) {
+        return Ok(Count { at_least: size(page.entries.len()), is_all: page.looked.is_none() });
+    }
     let asked = Asked { before: None, ..asked.clone() };
-    let part = Part { most: COUNTED + 1, ..asked.part(0) };
+    let part = Part { most: COUNTED + 1, look: Some(LOOK_TO_COUNT), ..asked.part(0) };
     let found = listing::find(desk.store.desk(), &asked.filter, part).await?;
-    let counted = i64::try_from(found.ids.len()).unwrap_or(i64::MAX);
+    let counted = size(found.ids.len());
     Ok(Count { at_least: counted.min(COUNTED), is_all: counted <= COUNTED && found.looked.is_none() })
 }
 

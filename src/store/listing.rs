@@ -20,7 +20,7 @@ use super::{Error, podcasts::Filter};
 pub const LOOK: i32 = 10_000;
 
 /// The same when each of them has to be asked whether it is stuck, which takes longer.
-pub const STUCK_LOOK: i32 = 4_000;
+pub const STUCK_LOOK: i32 = 2_000;
 
 /// The part of a list that is wanted.
 #[derive(Debug, Clone, Copy)]

@@ -86,7 +86,7 @@ pub(in crate::http::ops) async fn show(visit: Visit) -> Result<Sheet, Refusal> {
     let page = page.map_err(|error| Refusal::database(&error))?;
     let count = match shown {
         Some(_) => None,
-        None => Some(listing::count(desk, &asked).await.map_err(|error| Refusal::database(&error))?),
+        None => Some(listing::count(desk, &asked, &page).await.map_err(|error| Refusal::database(&error))?),
     };
     let newest = night::newest_date(desk.store.desk()).await.map_err(|error| Refusal::database(&error))?;
     let place = Place::of(&visit, &asked)?;
