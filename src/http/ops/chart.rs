@@ -9,7 +9,7 @@ use crate::ops::board::{Board, Point};
 /// The size of the curve, in units of its view box, and what its axes need at each side.
 const WIDTH: f64 = 640.0;
 const HEIGHT: f64 = 230.0;
-const LEFT: f64 = 58.0;
+const LEFT: f64 = 66.0;
 const RIGHT: f64 = 20.0;
 const TOP: f64 = 14.0;
 const BOTTOM: f64 = 30.0;
@@ -209,7 +209,7 @@ pub(super) fn nights(bars: &[Bar]) -> Option<Columns> {
             ready: (tenth(bottom - good), good),
             fallback: (tenth(bottom - good - filled), filled),
             failed: (tenth(bottom - good - filled - bad), bad),
-            label: ((bars.len() - 1 - at) % every == 0).then(|| date.format("%-d %b").to_string()),
+            label: (bars.len() - 1 - at).is_multiple_of(every).then(|| date.format("%-d %b").to_string()),
         }
     });
     Some(Columns {

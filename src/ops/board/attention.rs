@@ -59,7 +59,20 @@ pub fn attention(board: &Board, alerts: &[Alert], now: DateTime<Utc>) -> Vec<Ite
 }
 
 fn podcasts(count: i64) -> String {
-    if count == 1 { "1 podcast".to_owned() } else { format!("{count} podcasts") }
+    if count == 1 { "1 podcast".to_owned() } else { format!("{} podcasts", grouped(count)) }
+}
+
+/// A count with a thin space between thousands.
+fn grouped(count: i64) -> String {
+    let digits = count.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push('\u{202f}');
+        }
+        text.push(digit);
+    }
+    text
 }
 
 fn no_workers(board: &Board, figures: &Figures) -> Option<Item> {
@@ -91,7 +104,7 @@ fn stuck(board: &Board, figures: &Figures) -> Option<Item> {
         since: figures.stuck_since,
         look: Link::new("Show them", format!("/ops/podcasts?date={date}&stuck=yes")),
         mend: Some(Link::new(
-            format!("Requeue {count}…"),
+            format!("Requeue {}…", grouped(count)),
             format!("/ops/operations/new?verb=requeue&stuck=yes&date={date}"),
         )),
     })
@@ -130,7 +143,7 @@ fn failed(board: &Board, figures: &Figures) -> Vec<Item> {
             since: first_at,
             look: Link::new("Show them", format!("/ops/failures?date={date}&cause={kind}")),
             mend: Some(Link::new(
-                format!("Requeue {count}…"),
+                format!("Requeue {}…", grouped(count)),
                 format!("/ops/operations/new?verb=requeue&status=failed&cause={kind}&date={date}"),
             )),
         }
@@ -171,7 +184,7 @@ fn budget(figures: &Figures) -> Option<Item> {
 
 fn fallback(board: &Board, figures: &Figures) -> Option<Item> {
     let fallback = &figures.fallback;
-    let by: Vec<String> = fallback.by.iter().map(|one| format!("{} for {}", one.name, one.podcasts)).collect();
+    let by: Vec<String> = fallback.by.iter().map(|one| format!("{} for {}", one.name, grouped(one.podcasts))).collect();
     let first = fallback.by.first()?;
     Some(Item {
         kind: "fallback",

@@ -1,5 +1,7 @@
 //! `GET /ops/costs`: what was spent.
 
+use std::time::Duration;
+
 use chrono::{Months, NaiveDate};
 use serde::Serialize;
 use serde_json::Value;
@@ -58,7 +60,7 @@ pub(in crate::http::ops) async fn show(visit: Visit) -> Result<Sheet, Refusal> {
     let month = costs::month(desk, first, PATIENCE).await.map_err(failed)?;
     let tonight = if costs::first_of_month(newest) == first {
         let providers = board::providers(desk).await.map_err(failed)?;
-        let board = board::look(desk, newest, &board::called(&providers), PATIENCE).await.map_err(failed)?;
+        let board = board::look(desk, newest, &board::called(&providers), Duration::ZERO).await.map_err(failed)?;
         Some(Tonight { date: newest, money: board.figures.map(|figures| figures.money) })
     } else {
         None
