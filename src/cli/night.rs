@@ -22,9 +22,7 @@ use crate::{
         pause,
         podcasts::Filter,
     },
-    worker::{
-        scheduler::{Schedule, enqueue},
-    },
+    worker::scheduler::{Schedule, enqueue},
 };
 
 /// How often a watched night is looked at.

@@ -132,11 +132,7 @@ pub async fn count(desk: &Desk, asked: &Asked, page: &Page) -> Result<Count, Err
     Ok(Count { at_least: counted.min(COUNTED), is_all: counted <= COUNTED && found.looked.is_none() })
 }
 
-async fn entries(
-    desk: &Desk,
-    ids: &[i64],
-    matching: Option<&BTreeSet<i64>>,
-) -> Result<Vec<Entry>, Error> {
+async fn entries(desk: &Desk, ids: &[i64], matching: Option<&BTreeSet<i64>>) -> Result<Vec<Entry>, Error> {
     let lines = listing::lines(desk.store.desk(), ids).await?;
     let mut told = situation::of(desk, ids).await?;
     let entry = |line: Line| {

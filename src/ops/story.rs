@@ -7,8 +7,7 @@ use super::{Desk, situation};
 use crate::{
     explain::Explanation,
     store::{
-        Error,
-        listing as lists,
+        Error, listing as lists,
         podcasts::{self, CallLine, EventLine, Row},
     },
 };
