@@ -89,8 +89,8 @@ fn pass(app: &App, request: &Request) -> Result<Pass, Refusal> {
     let key = session::key(app, request).ok_or(Refusal::Unauthorized(auth::NOT_PROVIDED))?;
     // A form of a page that keeps its address to itself is of the origin "null".
     let is_from_here = request.header("sec-fetch-site") == Some("same-origin");
-    let is_foreign = |origin: &str| !(is_from_here && origin == "null") && !is_ours(app, request, origin);
-    if request.header(header::ORIGIN).is_some_and(is_foreign) {
+    let is_known = |origin: &str| is_from_here && origin == "null" || is_ours(app, request, origin);
+    if !request.header(header::ORIGIN).is_none_or(is_known) {
         return Err(FOREIGN);
     }
     Ok(Pass::Session(session::hash(key)))
