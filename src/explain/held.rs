@@ -56,7 +56,7 @@ fn lost(facts: &Facts, holder: &Holder, now: DateTime<Utc>) -> Explanation {
         return Explanation::new("worker_lost", Tone::Stuck, since, sentence).mending(Some(taken_back_by), how);
     }
     let sentence = format!("{sentence} The others should have taken it back by {}.", clock(taken_back_by, now));
-    Explanation::new("worker_lost", Tone::Stuck, since, sentence).with(remedies::start_worker(facts))
+    Explanation::new("worker_lost", Tone::Stuck, since, sentence).with(remedies::take_away(facts))
 }
 
 fn silent(facts: &Facts, holder: &Holder) -> Explanation {

@@ -22,6 +22,12 @@ pub(super) fn requeue_in_place(facts: &Facts) -> Remedy {
     Remedy { verb: "requeue", label: "Requeue now".to_owned(), effect }
 }
 
+/// Out of the hands of a worker that is lost.
+pub(super) fn take_away(facts: &Facts) -> Remedy {
+    let effect = format!("Takes it out of that worker's hands, which can change nothing any more. {}", kept(facts));
+    Remedy { verb: "requeue", label: "Requeue now".to_owned(), effect }
+}
+
 /// What goes on where, in place.
 fn kept(facts: &Facts) -> &'static str {
     match facts.status {

@@ -1,6 +1,6 @@
 //! `GET /metrics`: what Prometheus reads. Answers only where `http.metrics` is set.
 
-use std::{future::Future, sync::Arc};
+use std::sync::Arc;
 
 use poem::{Endpoint, IntoResponse, Request, Response, Result, endpoint::make, http::header};
 
@@ -16,15 +16,13 @@ pub(super) fn of(app: &Arc<App>) -> impl Endpoint<Output = Response> + 'static {
     make(move |request: Request| answer(figures.clone(), request))
 }
 
-fn answer(figures: Option<Figures>, request: Request) -> impl Future<Output = Result<Response>> + Send {
-    async move {
-        let Some(figures) = figures else { return Err(Refusal::NotFound.into()) };
-        let form = Form::of(request.header(header::ACCEPT).unwrap_or_default());
-        let text = exposition::write(&figures.read().await, form).map_err(|error| {
-            tracing::error!(error = error.to_string(), "the metrics cannot be written");
-            Refusal::Defect
-        })?;
-        let response = text.with_content_type(form.content_type()).with_header(header::CACHE_CONTROL, "no-store");
-        Ok(response.into_response())
-    }
+async fn answer(figures: Option<Figures>, request: Request) -> Result<Response> {
+    let Some(figures) = figures else { return Err(Refusal::NotFound.into()) };
+    let form = Form::of(request.header(header::ACCEPT).unwrap_or_default());
+    let text = exposition::write(&figures.read().await, form).map_err(|error| {
+        tracing::error!(error = error.to_string(), "the metrics cannot be written");
+        Refusal::Defect
+    })?;
+    let response = text.with_content_type(form.content_type()).with_header(header::CACHE_CONTROL, "no-store");
+    Ok(response.into_response())
 }

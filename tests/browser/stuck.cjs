@@ -13,7 +13,7 @@ module.exports = async ({ arrive, assert, env }) => {
   await guest.until(".pill", "Stuck");
   await guest.look("a stuck podcast");
 
-  await guest.page.click("#remedy");
+  await guest.page.click("#requeue");
   await guest.until("main", "Nothing is done yet");
   await guest.page.fill("#reason", "its worker hangs");
   await guest.page.click("#do");
