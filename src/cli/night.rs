@@ -54,8 +54,8 @@ async fn pause_all(args: NightPause, context: Context) -> anyhow::Result<Exit> {
         output::json(&json!({ "paused": pause, "changed": is_new }))?;
     } else if is_new {
         let deadline = schedule::deadline_in_words(&desk).await?;
-        output::line(format!("paused: nothing new begins, the steps in hand are finished; the {deadline}"))?;
-        output::line("`dailycast night resume` ends it")?;
+        output::line("paused: nothing new begins, the steps in hand are finished")?;
+        output::line(format!("the {deadline}; `dailycast night resume` ends it"))?;
     } else if let Some(pause) = pause {
         output::line(format!("it was paused before: {}", told(&pause)))?;
     }
@@ -83,11 +83,16 @@ async fn skip_date(args: NightSkip, context: Context) -> anyhow::Result<Exit> {
     let Some(date) = args.date.or(next) else {
         return Err(Advice::usage("no night starts by itself", "name a --date, or set night.cron").into());
     };
-    let is_new = if args.undo {
-        schedule::unskip(&desk, &actor, date).await?
-    } else {
-        schedule::skip(&desk, &actor, date, &args.reason).await?
+    let done = match args.undo {
+        true => schedule::unskip(&desk, &actor, date).await.map_err(schedule::Refused::from),
+        false => schedule::skip(&desk, &actor, date, &args.reason).await,
     };
+    let is_new = done.map_err(|refused| match refused {
+        schedule::Refused::Unclear { what, .. } => {
+            Advice::usage(what, "name another --date; `dailycast night status` tells of the newest").into()
+        }
+        refused => anyhow::Error::new(refused),
+    })?;
     if context.json {
         output::json(&json!({ "date": date, "skipped": !args.undo, "changed": is_new }))?;
         return Ok(Exit::Done);

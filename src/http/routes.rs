@@ -64,6 +64,6 @@ where
 }
 
 /// For texts of a few kilobytes; audio is compressed already.
-fn gzip() -> Compression {
+pub(super) fn gzip() -> Compression {
     Compression::new().algorithms([CompressionAlgo::GZIP]).with_quality(CompressionLevel::Fastest)
 }

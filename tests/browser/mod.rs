@@ -122,9 +122,9 @@ async fn a_stuck_podcast_is_understood_and_mended() {
     ground.point_at(&simulator);
     let (_server, base) = ground.server().await;
     ground.start_night().await;
-    let hung = ground.worker("w-hung");
-    ground.until_busy(&hung).await;
-    hung.freeze().await;
+    let frozen = ground.worker("w-frozen");
+    ground.until_busy(&frozen).await;
+    frozen.freeze().await;
     let is_stuck = "dailycast.is_stuck(daily_podcast)";
     until("it is stuck", async || ground.count("daily_podcast", is_stuck).await == 1).await;
 
@@ -133,9 +133,9 @@ async fn a_stuck_podcast_is_understood_and_mended() {
         until("it is requeued", async || ground.count("operation", is_over).await == 1).await;
         ground.worker("w-next")
     };
-    let variables = [("PODCAST", "1"), ("WORKER", "w-hung")];
+    let variables = [("PODCAST", "1"), ("WORKER", "w-frozen")];
     let (next, ()) = tokio::join!(mended, visit("stuck", &ground, &base, &variables));
-    hung.kill().await;
+    frozen.kill().await;
     until("the dead is signed off", async || ground.count("worker", "stopped_at is null").await == 1).await;
     ground.stop(next).await;
     ground.assert_all_are_made(1).await;
@@ -190,7 +190,7 @@ async fn everything_works_without_script() {
     let (_server, base) = ground.server().await;
     visit("no_script", &ground, &base, &[]).await;
     assert_eq!(ground.count("daily_podcast", "status = 'pending'").await, 1);
-    assert_eq!(ground.count("audit", "action in ('night.pause', 'night.resume')").await, 2);
+    assert_eq!(ground.count("audit", "action in ('pause', 'resume')").await, 2);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

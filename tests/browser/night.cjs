@@ -14,10 +14,7 @@ module.exports = async ({ arrive, assert, env }) => {
   await other.page.click("form[action$='/run'] button");
 
   await guest.until("#live", `of ${env.LEARNERS}`);
-  await guest.page.waitForFunction(
-    (learners) => document.querySelector("[data-ready]")?.dataset.ready === learners,
-    env.LEARNERS,
-  );
+  await guest.until("#live .figures .value", `${env.LEARNERS} of ${env.LEARNERS}`);
   assert.ok(await guest.page.evaluate(() => window.sameDocument), "the page was loaded again");
   await guest.look("after the night");
   other.isContent("other");

@@ -21,8 +21,8 @@ const LEFT_OUT: [(&str, &str); 6] = [
     ("bench", "measures for minutes"),
 ];
 
-/// Commands whose output is no text for people: a script, a page, a document, a chart.
-const DOCUMENTS: [&str; 4] = ["completions", "man", "workflow show", "workflow graph"];
+/// Commands whose output is no text for people: a script, a page, a document, a chart, an address.
+const DOCUMENTS: [&str; 5] = ["completions", "man", "ops link", "workflow show", "workflow graph"];
 
 /// A model whose name is longer than any column.
 const LONG: &str = "a-model-whose-name-is-so-long-that-no-table-has-room-for-it-in-one-line-and-longer-still";

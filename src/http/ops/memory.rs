@@ -7,10 +7,11 @@
 use std::{
     collections::HashMap,
     net::{IpAddr, Ipv6Addr},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::ops::actor::Actor;
 
@@ -29,6 +30,9 @@ const SPELL: TimeDelta = TimeDelta::seconds(60);
 /// The most clients whose tries are counted.
 const MOST_CLIENTS: usize = 4_096;
 
+/// The most pages that are kept up to date at a time. Each costs a look a second.
+const MOST_STREAMS: usize = 64;
+
 /// What somebody is known by: a hash of what proves it.
 pub(super) type Key = [u8; 32];
 
@@ -44,10 +48,17 @@ pub(super) struct Known {
 }
 
 /// What the door of the operators' side remembers.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Door {
     people: Mutex<HashMap<Key, Known>>,
     tries: Mutex<HashMap<IpAddr, Tries>>,
+    streams: Arc<Semaphore>,
+}
+
+impl Default for Door {
+    fn default() -> Self {
+        Self { people: Mutex::default(), tries: Mutex::default(), streams: Arc::new(Semaphore::new(MOST_STREAMS)) }
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -67,6 +78,12 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Door {
+    /// A place among the pages that are kept up to date, held until it is dropped; `None` when all
+    /// are taken.
+    pub(super) fn stream(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.streams).try_acquire_owned().ok()
+    }
+
     /// Who was let in with this a moment ago.
     pub(super) fn known(&self, key: &Key, now: DateTime<Utc>) -> Option<Known> {
         locked(&self.people).get(key).filter(|known| counts(known.asked_at, LIFE, now)).cloned()

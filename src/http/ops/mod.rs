@@ -18,7 +18,7 @@ mod session;
 mod sheet;
 mod templates;
 
-use poem::Route;
+use poem::{EndpointExt as _, Route};
 
 pub use memory::Door;
 
@@ -28,7 +28,7 @@ use sheet::sheet;
 /// The pages.
 pub(super) fn pages() -> Route {
     views(Route::new())
-        .at("/assets/*file", super::routes::read(assets::serve))
+        .at("/assets/*file", super::routes::read(assets::serve.with(super::routes::gzip())))
         .at("/login", session::log_in())
         .at("/logout", session::log_out())
 }
@@ -45,7 +45,10 @@ fn views(route: Route) -> Route {
         .at("/podcasts", sheet(pages::podcasts::show))
         .at("/podcasts/:id", sheet(pages::podcast::show))
         .at("/podcasts/:id/audio", super::routes::read(pages::podcast::play))
-        .at("/podcasts/:id/reveal", deed::deed(pages::podcast::reveal))
+        .at("/podcasts/:id/reveal", deed(pages::podcast::reveal))
+        .at("/podcasts/:id/requeue", deed(pages::operations::requeue))
+        .at("/podcasts/:id/cancel", deed(pages::operations::cancel))
+        .at("/podcasts/:id/regenerate", deed(pages::operations::regenerate))
         .at("/failures", sheet(pages::failures::show))
         .at("/nights", sheet(pages::nights::show))
         .at("/providers", sheet(pages::providers::show))
@@ -66,8 +69,5 @@ fn views(route: Route) -> Route {
         .at("/operations/preview", sheet(pages::operations::ask))
         .at("/operations/:id", sheet(pages::operation::show))
         .at("/operations/:id/stop", deed(pages::operation::stop))
-        .at("/podcasts/:id/requeue", deed(pages::operations::requeue))
-        .at("/podcasts/:id/cancel", deed(pages::operations::cancel))
-        .at("/podcasts/:id/regenerate", deed(pages::operations::regenerate))
         .at("/audit", sheet(pages::audit::show))
 }

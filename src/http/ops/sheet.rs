@@ -4,10 +4,11 @@ use std::{collections::BTreeMap, future::Future, io, sync::Arc, time::Duration};
 
 use futures_util::{StreamExt as _, stream};
 use poem::{
-    Body, Endpoint, IntoResponse, Request, Response,
+    Body, Endpoint, EndpointExt as _, IntoResponse, Request, Response,
     http::{HeaderMap, HeaderValue, Method, Uri, header},
 };
 use serde::Serialize;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::{
     door::{self, Pass},
@@ -15,7 +16,7 @@ use super::{
     templates::{self, Chrome, Layout},
 };
 use crate::{
-    http::{App, error::Refusal},
+    http::{App, error::Refusal, routes::gzip},
     ops::actor::Actor,
 };
 
@@ -160,6 +161,8 @@ where
             Ok(response)
         }
     })
+    .with(gzip())
+    .map_to_response()
 }
 
 /// How an answer looks.
@@ -195,7 +198,11 @@ impl Form {
                 .header(header::CACHE_CONTROL, "no-store")
                 .body(sheet.data.to_string()),
             Self::Page => page(&sheet, &Chrome::of(&visit).live_at(&visit, &sheet)),
-            Self::Stream => live(visit, make),
+            Self::Stream => match visit.app.door.stream() {
+                Some(place) => live(visit, make, place),
+                // The page asks again by itself, less and less often.
+                None => Refusal::Away("Too many pages are being kept up to date.").into_response(),
+            },
         }
     }
 
@@ -211,7 +218,7 @@ impl Form {
 
 /// A whole page.
 fn page(sheet: &Sheet, chrome: &Chrome) -> Response {
-    templates::render(sheet, chrome, Layout::Page).map_or_else(IntoResponse::into_response, html)
+    templates::render(sheet, chrome, Layout::Page).map_or_else(|refusal| templates::refusal(&refusal), html)
 }
 
 /// HTML with what every page needs.
@@ -234,15 +241,16 @@ struct Watching<F> {
     looks: u64,
     silent: u32,
     is_over: bool,
+    _place: OwnedSemaphorePermit,
 }
 
 /// The live part of a page, again whenever it has changed. Ends when the server does.
-fn live<F, R>(visit: Visit, make: F) -> Response
+fn live<F, R>(visit: Visit, make: F, place: OwnedSemaphorePermit) -> Response
 where
     F: Fn(Visit) -> R + Send + Sync + 'static,
     R: Future<Output = Result<Sheet, Refusal>> + Send + 'static,
 {
-    let watching = Watching { visit, make, shown: String::new(), looks: 0, silent: 0, is_over: false };
+    let watching = Watching { visit, make, shown: String::new(), looks: 0, silent: 0, is_over: false, _place: place };
     let frames = stream::unfold(watching, async |mut watching| {
         if watching.is_over {
             return None;

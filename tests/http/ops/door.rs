@@ -3,7 +3,10 @@
 use reqwest::Method;
 
 use super::support::{Browser, OPERATOR, VIEWER, from_here, header, hire, log_in, start};
-use crate::http::support::{INACTIVE, OPS_TOKEN, TOKEN, TestServer};
+use crate::{
+    http::support::{INACTIVE, OPS_TOKEN, TOKEN, TestServer},
+    support::until,
+};
 
 /// A page, with its slashes as people write them.
 async fn plain(answer: reqwest::Response) -> String {
@@ -311,4 +314,26 @@ async fn a_link_lets_in_once() {
         .await
         .unwrap();
     assert_eq!(kept, 0, "the key itself is not kept");
+}
+
+/// A stream costs a look a second for as long as it lives: there is a bound, and who leaves makes room.
+#[tokio::test]
+async fn only_so_many_pages_are_kept_up_to_date() {
+    let server = start().await;
+    let watch = async || {
+        let request = server.request(Method::GET, "/ops/workers?live=yes");
+        request.header("Authorization", format!("Token {OPS_TOKEN}")).send().await.unwrap()
+    };
+    let mut streams = Vec::new();
+    loop {
+        let stream = watch().await;
+        if stream.status() == 503 {
+            break;
+        }
+        assert_eq!(stream.status(), 200);
+        streams.push(stream);
+        assert!(streams.len() <= 99, "there is no bound");
+    }
+    streams.clear();
+    until("there is room again", async || watch().await.status() == 200).await;
 }

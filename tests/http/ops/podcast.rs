@@ -78,5 +78,16 @@ async fn a_name_is_told_to_who_asks_and_the_asking_is_recorded() {
     assert_eq!(ask("/api/ops/podcasts/99/reveal").send().await.unwrap().status(), 404);
     let lines: Vec<(String, String, String)> =
         sqlx::query_as("select actor, action, subject from dailycast.audit").fetch_all(&server.db).await.unwrap();
-    assert_eq!(lines, [("ops.token".to_owned(), "reveal_name".to_owned(), "learner 7".to_owned())]);
+    assert_eq!(lines, [("ops.token".to_owned(), "reveal".to_owned(), "learner 7".to_owned())]);
+}
+
+#[tokio::test]
+async fn who_may_not_look_may_not_listen() {
+    let server = TestServer::start().await;
+    let id = server.podcast(7, "2026-11-22", "completed").await;
+    for (side, anonymous) in [("/ops", 303), ("/api/ops", 401)] {
+        let path = format!("{side}/podcasts/{id}/audio");
+        assert_eq!(server.request(Method::GET, &path).send().await.unwrap().status(), anonymous, "{path}");
+        assert_eq!(server.get(&path).await.status(), 403, "a learner at {path}");
+    }
 }

@@ -136,7 +136,7 @@ async fn what_cannot_be_meant_is_refused_by_name() {
 #[tokio::test]
 async fn the_page_shows_numbers_and_nothing_of_scripts_or_names() {
     let (server, [.., ready, _]) = five().await;
-    run(&server, "update dailycast.daily_podcast set title = 'For Ana', error_message = 'Ana said' where true").await;
+    run(&server, "update dailycast.daily_podcast set title = 'For Ana' where true").await;
     let html = get(&server, "/ops/podcasts").await.text().await.unwrap();
     assert!(html.contains(&format!("/ops/podcasts/{ready}/audio")), "{html}");
     assert!(html.contains("learner 8") && html.contains("Stuck"), "{html}");
