@@ -14,7 +14,7 @@ module.exports = async ({ arrive, assert, env }) => {
 
   await operator.page.fill("input[type=password]", env.OPERATOR);
   await operator.page.keyboard.press("Enter");
-  await operator.page.waitForSelector("#live h1");
+  await operator.page.waitForSelector("main h1");
   assert.equal(new URL(operator.page.url()).search, "?status=failed", "it goes on where it was stopped");
   const cookies = await operator.context.cookies();
   const session = cookies.find((cookie) => cookie.httpOnly);
