@@ -51,13 +51,13 @@ pub async fn fill(
 }
 
 fn one_night(night: NaiveDate, podcasts: i64, is_over: bool) -> String {
-    let (state, end) = if is_over { ("finished", "now()") } else { ("running", "null") };
+    let (state, end) = if is_over { ("finished", "start + interval '40 minutes'") } else { ("running", "null") };
     format!(
         "/* past_night */
         insert into dailycast.night (date, state, started_by, scheduled_for, deadline_at, eligible, enqueued,
                                      started_at, enqueued_at, finished_at)
         select '{night}', '{state}', 'schedule', start, start + interval '6 hours', {podcasts}, {podcasts}, start,
-               start + interval '1 minute', least({end}, start + interval '40 minutes')
+               start + interval '1 minute', {end}
         from (select least('{night}'::timestamp at time zone 'UTC' + interval '3 hours',
                            now() - interval '1 hour') as start) as night"
     )
