@@ -195,6 +195,7 @@ pub fn desk(context: &Context, store: &Store) -> anyhow::Result<Desk> {
         workflow: Arc::new(workflow),
         boards: Snapshots::default(),
         ledgers: Snapshots::default(),
+        stuck: Snapshots::default(),
         settings: ops::Settings::new(config),
         failures: ops::failures::Kept::default(),
     })

@@ -17,7 +17,7 @@ use crate::{
     machine::Status,
     ops::{actor::Actor, operations, schedule, situation},
     store::{
-        PgPool, Store,
+        PgPool, Store, chain,
         night::{self, NewNight, Night},
         pause,
         podcasts::Filter,
@@ -258,7 +258,11 @@ impl Beside {
     async fn of(context: &Context, store: &Store, date: NaiveDate, stuck: i64) -> anyhow::Result<Self> {
         let stuck = match stuck {
             0 => None,
-            _ => situation::most_stuck(&neighbours::desk(context, store)?, date).await?,
+            // The figures are worth showing when nobody can say why.
+            _ => situation::most_stuck(&neighbours::desk(context, store)?, date).await.unwrap_or_else(|error| {
+                tracing::warn!(error = chain(&error), "why podcasts are stuck is not known");
+                None
+            }),
         };
         Ok(Self { pause: pause::current(store.desk()).await?, stuck })
     }

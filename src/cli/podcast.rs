@@ -42,7 +42,7 @@ async fn show_list(args: PodcastList, context: Context) -> anyhow::Result<Exit> 
         stuck: args.stuck,
         ..Filter::default()
     };
-    let rows = podcasts::list(store.pool(), &filter, i64::from(args.limit)).await?;
+    let rows = podcasts::list(&store, &filter, i64::from(args.limit)).await?;
     let explained = match args.stuck {
         true => {
             let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
@@ -90,7 +90,7 @@ async fn show_one(args: PodcastShow, context: Context) -> anyhow::Result<Exit> {
     let store = context.migrated_database().await?;
     let pool = store.pool();
     let filter = Filter { ids: Some(vec![args.id]), ..Filter::default() };
-    let Some(row) = podcasts::list(pool, &filter, 1).await?.pop() else {
+    let Some(row) = podcasts::list(&store, &filter, 1).await?.pop() else {
         let mend = "`dailycast podcast list` shows those there are";
         return Err(Advice::failed(format!("there is no podcast {}", args.id), mend).into());
     };

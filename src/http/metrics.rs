@@ -11,8 +11,18 @@ use crate::{
 };
 
 /// The endpoint, with the figures of the fleet that it keeps for some seconds.
-pub(super) fn of(app: &Arc<App>) -> impl Endpoint<Output = Response> + 'static {
-    let figures = app.settings.metrics.then(|| Figures::new(Arc::clone(&app.desk)));
+pub(super) fn of_the_fleet(app: &Arc<App>) -> impl Endpoint<Output = Response> + 'static {
+    of(app, Figures::new(Arc::clone(&app.desk)))
+}
+
+/// The endpoint of a process that only works: what it did itself. The fleet is told by those who
+/// serve; to count it once more for each worker that is scraped would cost the database too much.
+pub(super) fn of_this_process(app: &Arc<App>) -> impl Endpoint<Output = Response> + 'static {
+    of(app, Figures::of_this_process(Arc::clone(&app.desk)))
+}
+
+fn of(app: &Arc<App>, figures: Figures) -> impl Endpoint<Output = Response> + 'static {
+    let figures = app.settings.metrics.then_some(figures);
     make(move |request: Request| answer(figures.clone(), request))
 }
 

@@ -18,20 +18,19 @@ pub(super) fn routes(app: Arc<App>) -> impl Endpoint<Output = Response> {
         .at("/api/dailycast/episodes/:id/audio", read(api::audio::play))
         .nest("/ops", ops::pages())
         .nest("/api/ops", ops::api());
-    in_shell(well(routes, &app), app)
+    let metrics = metrics::of_the_fleet(&app);
+    in_shell(well(routes, metrics), app)
 }
 
 /// The server of a process that only works.
 pub(super) fn probes(app: Arc<App>) -> impl Endpoint<Output = Response> {
-    in_shell(well(Route::new(), &app), app)
+    let metrics = metrics::of_this_process(&app);
+    in_shell(well(Route::new(), metrics), app)
 }
 
 /// Whether the process is well, for those who watch over it.
-fn well(routes: Route, app: &Arc<App>) -> Route {
-    routes
-        .at("/healthz", read(health::healthz))
-        .at("/readyz", read(health::readyz))
-        .at("/metrics", read(metrics::of(app)))
+fn well(routes: Route, metrics: impl Endpoint<Output = Response> + 'static) -> Route {
+    routes.at("/healthz", read(health::healthz)).at("/readyz", read(health::readyz)).at("/metrics", read(metrics))
 }
 
 /// The server of the benchmark's floor: all that a request passes through, and one route of it.

@@ -16,7 +16,7 @@ use crate::{
     machine::FailureKind,
     store::{
         Error,
-        failures::{self, BARS, Bar, MOST_LINES, Range},
+        failures::{self, BARS, Bar, Counted, Range},
     },
 };
 
@@ -162,7 +162,7 @@ impl Since {
 
 async fn count(desk: &Desk, since: Since, now: DateTime<Utc>) -> Result<Failures, Error> {
     let range = since.range(now);
-    let bars = failures::bars(desk.store.desk(), range).await?;
+    let Counted { bars, is_cut } = failures::bars(desk.store.desk(), range).await?;
     let podcasts = bars.iter().map(|bar| bar.podcasts).sum();
     let mut groups = grouped(bars);
     let samples: Vec<i64> = groups.iter().map(|group| group.sample_id).collect();
@@ -171,7 +171,6 @@ async fn count(desk: &Desk, since: Since, now: DateTime<Utc>) -> Result<Failures
     for group in &mut groups {
         group.message = messages.remove(&group.sample_id);
     }
-    let is_cut = podcasts >= MOST_LINES;
     Ok(Failures {
         as_of: now,
         from: range.from,

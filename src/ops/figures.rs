@@ -53,6 +53,7 @@ pub struct Figures(Arc<Shared>);
 
 struct Shared {
     desk: Arc<Desk>,
+    tells_of_the_fleet: bool,
     latest: Mutex<Option<Look>>,
     looking: Arc<tokio::sync::Mutex<()>>,
 }
@@ -67,12 +68,21 @@ struct Look {
 impl Figures {
     /// Nothing is read before somebody asks.
     pub fn new(desk: Arc<Desk>) -> Self {
-        Self(Arc::new(Shared { desk, latest: Mutex::new(None), looking: Arc::default() }))
+        Self::telling(desk, true)
     }
 
-    /// The figures of the fleet, and the connections of this process.
+    /// Tells of this process alone: nothing is read.
+    pub fn of_this_process(desk: Arc<Desk>) -> Self {
+        Self::telling(desk, false)
+    }
+
+    fn telling(desk: Arc<Desk>, tells_of_the_fleet: bool) -> Self {
+        Self(Arc::new(Shared { desk, tells_of_the_fleet, latest: Mutex::new(None), looking: Arc::default() }))
+    }
+
+    /// The figures of the fleet, if it is told of, and the connections of this process.
     pub async fn read(&self) -> Vec<Sample> {
-        let mut samples = self.of_the_fleet().await;
+        let mut samples = if self.0.tells_of_the_fleet { self.of_the_fleet().await } else { Vec::new() };
         for (pool, open, idle, most) in self.0.desk.store.connections() {
             let idle = u32::try_from(idle).unwrap_or(u32::MAX).min(open);
             for (state, number) in [("idle", idle), ("used", open - idle)] {

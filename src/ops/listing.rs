@@ -1,8 +1,9 @@
 //! Lists of podcasts as an operator reads them: a page, what each podcast is up to in words, and how
 //! a page that is being read is kept up to date without a row moving.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
+use chrono::NaiveDate;
 use serde::Serialize;
 
 use super::{Desk, situation};
@@ -12,6 +13,7 @@ use crate::{
         Error,
         listing::{self, Found, Line, Looked, Part},
         podcasts::Filter,
+        stuck,
     },
 };
 
@@ -26,6 +28,15 @@ const LOOK_TO_COUNT: i32 = 2_000;
 
 /// Podcasts that are looked at, each second, to tell a reader that others match by now.
 const LOOK_FOR_NEWS: i32 = 1_000;
+
+/// Stuck podcasts that are known of a date.
+const KNOWN: i64 = 10_000;
+
+/// The longest that a page waits for them the first time; they are there for the next.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// The date under which the stuck podcasts of all dates are known.
+pub const EVERY_DATE: NaiveDate = NaiveDate::MIN;
 
 /// What is asked for.
 #[derive(Debug, Clone, Default)]
@@ -84,12 +95,34 @@ impl Asked {
 /// # Errors
 /// When the database does not answer.
 pub async fn page(desk: &Desk, asked: &Asked) -> Result<Page, Error> {
-    let Found { mut ids, looked } = listing::find(desk.store.desk(), &asked.filter, asked.part(PAGE + 1)).await?;
+    let found = listing::find(desk.store.desk(), &asked.filter, asked.part(PAGE + 1)).await?;
+    let Found { mut ids, looked } = with_far_stuck(desk, asked, found).await?;
     let is_full = ids.len() > PAGE;
     ids.truncate(PAGE);
     let next = if is_full { ids.last().copied() } else { looked.map(|looked| looked.down_to) };
     let entries = entries(desk, &ids, None).await?;
     Ok(Page { entries, next, looked, others: 0 })
+}
+
+/// Among very many that only wait, stuck podcasts may be far below those that a page looks at. Where
+/// that is so, the page goes on with those that were found lately, if they still match.
+async fn with_far_stuck(desk: &Desk, asked: &Asked, found: Found) -> Result<Found, Error> {
+    let (Some(looked), Asked { filter, .. }) = (found.looked, asked) else { return Ok(found) };
+    if !filter.stuck || filter.ids.is_some() || filter.user_ids.is_some() {
+        return Ok(found);
+    }
+    let (store, date) = (desk.store.clone(), filter.date);
+    let find = async move || stuck::find(&store, date, i64::MAX, KNOWN).await;
+    let known = desk.stuck.look(date.unwrap_or(EVERY_DATE), PATIENCE, find).await.value;
+    let Some(known) = known else { return Ok(found) };
+    let far: Vec<i64> = known.iter().copied().filter(|id| *id < looked.down_to).collect();
+    if far.is_empty() && known.len() as i64 >= KNOWN {
+        return Ok(found);
+    }
+    let missing = (PAGE + 1).saturating_sub(found.ids.len());
+    let part = Part { below: looked.down_to, ..asked.part(missing) };
+    let rest = listing::find(desk.store.desk(), &filter.among(&far), part).await?;
+    Ok(Found { ids: [found.ids, rest.ids].concat(), looked: rest.looked })
 }
 
 /// The page that somebody reads, as it is now: the podcasts that are `shown`, in their order,

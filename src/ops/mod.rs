@@ -59,6 +59,8 @@ pub struct Desk {
     pub boards: Snapshots<store::board::Tally>,
     /// The calls of dates.
     pub ledgers: Snapshots<store::costs::Ledger>,
+    /// Stuck podcasts of dates; those of all dates under [`listing::EVERY_DATE`].
+    pub stuck: Snapshots<Vec<i64>>,
     /// What is set.
     pub settings: Settings,
     /// Failures that were counted lately.

@@ -158,7 +158,9 @@ pub struct Preview {
 /// # Errors
 /// When the database cannot be read.
 pub async fn preview(store: &Store, wish: &Wish) -> Result<Preview, store::Error> {
-    let mut connection = store.desk().acquire().await.map_err(store::Error::connecting)?;
+    // Stuck ones are looked for in all of a night, which takes longer than a view's statement may.
+    let pool = if wish.filter.stuck { store.walks() } else { store.desk() };
+    let mut connection = pool.acquire().await.map_err(store::Error::connecting)?;
     let walked = verbs::walk(&mut connection, &wish.filter, i64::MAX).await?;
     let seen = verbs::look(&mut connection, &walked, &wish.filter).await?;
     drop(connection);

@@ -8,7 +8,7 @@ use chrono::NaiveDate;
 use crate::{
     explain::{Explanation, Facts, Pace, Provider, explain, most_frequent},
     machine::{FailureKind, Status},
-    store::{self, situation},
+    store::{self, situation, stuck},
     worker::fleet,
     workflow::Workflow,
 };
@@ -66,7 +66,7 @@ async fn providers(desk: &Desk) -> Result<Arc<[Provider]>, store::Error> {
 /// # Errors
 /// When the database does not answer.
 pub async fn most_stuck(desk: &Desk, date: NaiveDate) -> Result<Option<Explanation>, store::Error> {
-    let ids = situation::some_stuck(desk.store.desk(), date, SAMPLE).await?;
+    let ids = stuck::find(&desk.store, Some(date), i64::MAX, SAMPLE).await?;
     Ok(most_frequent(of(desk, &ids).await?.into_values()))
 }
 

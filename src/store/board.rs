@@ -19,6 +19,7 @@ use crate::machine::Status;
 use super::{
     Error, Store,
     costs::{self, Ledger},
+    stuck,
 };
 
 /// The most points of a night's curve; its slots are as long as that asks for.
@@ -178,7 +179,7 @@ pub async fn tally(pool: &PgPool, date: NaiveDate) -> Result<Tally, Error> {
     let mut transaction = patient(pool).await?;
     let mut tally = count(&mut transaction, date).await?;
     if tally.by_status.iter().any(|(status, count)| *count > 0 && is_open(status)) {
-        (tally.stuck, tally.stuck_since) = stuck(&mut transaction, date).await?;
+        (tally.stuck, tally.stuck_since) = stuck::count(&mut transaction, Some(date)).await?;
     }
     transaction.commit().await.map_err(Error::in_statement("board_patience"))?;
     Ok(tally)
@@ -189,7 +190,7 @@ fn is_open(status: &str) -> bool {
 }
 
 /// A transaction whose statements may take as long as a large night needs.
-async fn patient(pool: &PgPool) -> Result<sqlx::Transaction<'static, sqlx::Postgres>, Error> {
+pub(super) async fn patient(pool: &PgPool) -> Result<sqlx::Transaction<'static, sqlx::Postgres>, Error> {
     let failed = Error::in_statement("board_patience");
     let begin = async {
         let mut transaction = pool.begin().await?;
@@ -268,35 +269,6 @@ async fn count(connection: &mut PgConnection, date: NaiveDate) -> Result<Tally, 
     tally.slots.retain(|slot| slot.ready + slot.failed > 0);
     tally.slots.sort_by_key(|slot| slot.at);
     Ok(tally)
-}
-
-/// How many podcasts of a date are stuck, and since when. The verdict is that of
-/// `dailycast.is_stuck`, but it is asked for every row, so the many that only wait for a free worker
-/// are sorted out before, all at once.
-async fn stuck(connection: &mut PgConnection, date: NaiveDate) -> Result<(i64, Option<DateTime<Utc>>), Error> {
-    let stuck = sqlx::query!(
-        r#"/* tally_stuck */
-        with living as materialized (
-            select count(*) as n from dailycast.worker
-            where stopped_at is null and heartbeat_at > now() - lease_ms * interval '1 millisecond'
-        ), suspect as (
-            select p from dailycast.daily_podcast p
-            where p.date = $1 and p.is_active and p.finished_at is null and p.worker_id is not null
-            union all
-            select p from dailycast.daily_podcast p
-            left join apalis.jobs j
-              on j.job_type = 'dailycast.podcast' and j.idempotency_key = p.id::text and j.status = 'Pending'
-            where p.date = $1 and p.is_active and p.finished_at is null and p.worker_id is null
-              and p.next_attempt_at <= now() - interval '1 minute'
-              and (j.id is null or (select n from living) = 0)
-        )
-        select count(*) as "stuck!", min((p).updated_at) as since from suspect where dailycast.is_stuck(p)"#,
-        date,
-    )
-    .fetch_one(connection)
-    .await
-    .map_err(Error::in_statement("tally_stuck"))?;
-    Ok((stuck.stuck, stuck.since))
 }
 
 /// What there is of a date beside its podcasts; never a scan.
@@ -461,21 +433,50 @@ pub async fn without_summary(pool: &PgPool) -> Result<Option<NaiveDate>, Error> 
     .map_err(Error::in_statement("night_without_summary"))
 }
 
-/// Counts a night that is over and keeps that in its row, unless it runs again meanwhile.
+/// Counts a night that is over and keeps that in its row. `None` when it runs again.
 ///
 /// # Errors
 /// [`Error::Database`].
-pub async fn summarise(store: &Store, date: NaiveDate) -> Result<Summary, Error> {
+pub async fn summarise(store: &Store, date: NaiveDate) -> Result<Option<Summary>, Error> {
+    let Some(finished_at) = ended(store, date).await? else { return Ok(None) };
     let tally = tally(store.walks(), date).await?;
     let ledger = costs::date(store.walks(), date).await?;
     let summary = Summary { tally, ledger };
-    sqlx::query!(
-        r#"/* keep_summary */ update dailycast.night set summary = $2 where date = $1 and state = 'finished'"#,
+    Ok(keep(store, date, finished_at, &summary).await?.then_some(summary))
+}
+
+/// When a night ended that is over.
+async fn ended(store: &Store, date: NaiveDate) -> Result<Option<DateTime<Utc>>, Error> {
+    let ended = sqlx::query_scalar!(
+        r#"/* end_of_night */ select finished_at from dailycast.night where date = $1 and state = 'finished'"#,
         date,
-        Json(&summary) as _,
+    )
+    .fetch_optional(store.pool())
+    .await
+    .map_err(Error::in_statement("end_of_night"))?;
+    Ok(ended.flatten())
+}
+
+/// Keeps what was counted of a night that was over at `finished_at`. False when it has run again
+/// since: then this is how it was before.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn keep(
+    store: &Store,
+    date: NaiveDate,
+    finished_at: DateTime<Utc>,
+    summary: &Summary,
+) -> Result<bool, Error> {
+    let kept = sqlx::query!(
+        r#"/* keep_summary */
+        update dailycast.night set summary = $2 where date = $1 and state = 'finished' and finished_at = $3"#,
+        date,
+        Json(summary) as _,
+        finished_at,
     )
     .execute(store.pool())
     .await
     .map_err(Error::in_statement("keep_summary"))?;
-    Ok(summary)
+    Ok(kept.rows_affected() > 0)
 }

@@ -44,14 +44,22 @@ pub struct Bar {
     pub sample_id: i64,
 }
 
+/// What was counted.
+#[derive(Debug, Clone)]
+pub struct Counted {
+    /// The bars that have podcasts.
+    pub bars: Vec<Bar>,
+    /// As many lines were read as may be: there may be older failures.
+    pub is_cut: bool,
+}
+
 /// Podcasts that are failed still, by kind, provider, step and bar. A podcast that failed, was
 /// requeued and failed again counts once, where it failed last.
 ///
 /// # Errors
 /// [`Error::Database`].
-pub async fn bars(pool: &PgPool, range: Range) -> Result<Vec<Bar>, Error> {
-    sqlx::query_as!(
-        Bar,
+pub async fn bars(pool: &PgPool, range: Range) -> Result<Counted, Error> {
+    let rows = sqlx::query!(
         r#"/* failures_by_cause */
         with line as (
             (select podcast_id, id, at, provider, from_status from dailycast.podcast_event
@@ -66,15 +74,18 @@ pub async fn bars(pool: &PgPool, range: Range) -> Result<Vec<Bar>, Error> {
         ), last as (
             select distinct on (podcast_id) podcast_id, at, provider, coalesce(from_status, 'pending') as step
             from line order by podcast_id, id desc
-        )
-        select p.error_kind as "kind!", last.provider, last.step as "step!",
+        ), bar as (
+            select p.error_kind as kind, last.provider, last.step,
                greatest(0, least($5 - 1, floor(extract(epoch from last.at - $1)
-                   / greatest(extract(epoch from $2::timestamptz - $1), 1) * $5)))::integer as "bar!",
-               count(*) as "podcasts!", min(last.at) as "first_at!", max(last.at) as "last_at!",
-               max(p.id) as "sample_id!"
-        from last join dailycast.daily_podcast p on p.id = last.podcast_id
-        where p.status = 'failed' and p.error_kind <> 'cancelled' and ($3::date is null or p.date = $3)
-        group by 1, 2, 3, 4"#,
+                   / greatest(extract(epoch from $2::timestamptz - $1), 1) * $5)))::integer as nth,
+               count(*) as podcasts, min(last.at) as first_at, max(last.at) as last_at, max(p.id) as sample_id
+            from last join dailycast.daily_podcast p on p.id = last.podcast_id
+            where p.status = 'failed' and p.error_kind <> 'cancelled' and ($3::date is null or p.date = $3)
+            group by 1, 2, 3, 4
+        )
+        select read.lines as "lines!", kind as "kind?", provider as "provider?", step as "step?", nth as "nth?",
+               podcasts as "podcasts?", first_at as "first_at?", last_at as "last_at?", sample_id as "sample_id?"
+        from (select count(*) as lines from line) read left join bar on true"#,
         range.from,
         range.to,
         range.date,
@@ -83,7 +94,21 @@ pub async fn bars(pool: &PgPool, range: Range) -> Result<Vec<Bar>, Error> {
     )
     .fetch_all(pool)
     .await
-    .map_err(Error::in_statement("failures_by_cause"))
+    .map_err(Error::in_statement("failures_by_cause"))?;
+    let is_cut = rows.first().is_some_and(|row| row.lines >= MOST_LINES);
+    let bars = rows.into_iter().filter_map(|row| {
+        Some(Bar {
+            kind: row.kind?,
+            provider: row.provider,
+            step: row.step?,
+            bar: row.nth?,
+            podcasts: row.podcasts?,
+            first_at: row.first_at?,
+            last_at: row.last_at?,
+            sample_id: row.sample_id?,
+        })
+    });
+    Ok(Counted { bars: bars.collect(), is_cut })
 }
 
 /// The words of the last failure of each of these podcasts.

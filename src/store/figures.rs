@@ -1,14 +1,14 @@
-//! The whole fleet in figures: what metrics ask for. One of these statements reads a whole night; the
-//! others look at a bounded number of rows.
+//! The whole fleet in figures: what metrics ask for. Two of these statements read a whole night;
+//! the others look at a bounded number of rows.
 
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::PgPool;
 
-use super::{Error, Store};
+use super::{Error, Store, stuck};
 
-/// The unfinished podcasts that are looked through for stuck ones, the oldest first.
+/// The unfinished podcasts among which the one is looked for that waits longest, the oldest first.
 const LOOKED_THROUGH: i64 = 10_000;
 
 /// The time over which the pace of a night is taken.
@@ -23,9 +23,10 @@ pub struct Facts {
     pub night: Option<Night>,
     /// When a night was last finished.
     pub last_success: Option<DateTime<Utc>>,
-    /// Stuck podcasts among the oldest unfinished ones.
+    /// Stuck podcasts.
     pub stuck: i64,
-    /// When the one of those was due that nobody works on and that waits longest.
+    /// When the one of the oldest unfinished podcasts was due that nobody works on and that waits
+    /// longest.
     pub oldest_due: Option<DateTime<Utc>>,
     /// Workers that were heard within their lease.
     pub alive: i64,
@@ -86,19 +87,22 @@ pub async fn read(store: &Store) -> Result<Facts, Error> {
     .fetch_one(pool)
     .await
     .map_err(Error::in_statement("figures_of_the_fleet"))?;
-    let oldest = sqlx::query!(
+    let oldest_due = sqlx::query_scalar!(
         r#"/* figures_of_the_oldest */
         with page as (
-            select p from dailycast.daily_podcast p where finished_at is null order by id limit $1
+            select worker_id, next_attempt_at from dailycast.daily_podcast
+            where finished_at is null order by id limit $1
         )
-        select count(*) filter (where dailycast.is_stuck(p)) as "stuck!",
-               min((p).next_attempt_at) filter (where (p).worker_id is null and (p).next_attempt_at <= now()) as due
+        select min(next_attempt_at) filter (where worker_id is null and next_attempt_at <= now()) as due
         from page"#,
         LOOKED_THROUGH,
     )
     .fetch_one(pool)
     .await
     .map_err(Error::in_statement("figures_of_the_oldest"))?;
+    let mut walk = store.walks().acquire().await.map_err(Error::connecting)?;
+    let (stuck, _) = stuck::count(&mut walk, None).await?;
+    drop(walk);
     let breakers = sqlx::query!(
         r#"/* figures_of_breakers */
         select provider, case when cause is null then 'closed' when open_until <= now() then 'half_open'
@@ -112,8 +116,8 @@ pub async fn read(store: &Store) -> Result<Facts, Error> {
         now: few.now,
         night: night(pool).await?,
         last_success: few.last_success,
-        stuck: oldest.stuck,
-        oldest_due: oldest.due,
+        stuck,
+        oldest_due,
         alive: few.alive,
         silent: few.silent,
         open_alerts: few.open_alerts,

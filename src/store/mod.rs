@@ -36,6 +36,7 @@ pub mod retention;
 pub mod server;
 pub mod sessions;
 pub mod situation;
+pub mod stuck;
 pub mod sweep;
 pub mod verbs;
 pub mod watch;

@@ -9,8 +9,9 @@ use sqlx::{PgExecutor, PgPool};
 use crate::machine::{Event, FailureKind, Refused, Status, apply};
 
 use super::{
-    Error,
+    Error, Store,
     listing::{self, Part},
+    stuck,
 };
 
 /// A row, its columns by name.
@@ -166,16 +167,33 @@ pub struct Filter {
     pub language: Option<String>,
 }
 
+impl Filter {
+    /// The same, of these podcasts only.
+    pub fn among(&self, ids: &[i64]) -> Self {
+        let wanted = |id: &i64| self.ids.as_ref().is_none_or(|wanted| wanted.contains(id));
+        Self { ids: Some(ids.iter().copied().filter(wanted).collect()), ..self.clone() }
+    }
+}
+
 /// The newest podcasts that match, at most `limit`, however far one has to look for them.
 ///
 /// # Errors
 /// [`Error::Database`].
-pub async fn list(pool: &PgPool, filter: &Filter, limit: i64) -> Result<Vec<Row>, Error> {
+pub async fn list(store: &Store, filter: &Filter, limit: i64) -> Result<Vec<Row>, Error> {
+    let pool = store.pool();
     let mut ids = Vec::new();
     let mut below = None;
     loop {
         let missing = limit - i64::try_from(ids.len()).unwrap_or(limit);
-        let found = listing::find(pool, filter, Part::below(below, missing)).await?;
+        let part = Part::below(below, missing);
+        let found = match below {
+            // None among the newest: they may be far below, among very many.
+            Some(below) if filter.stuck => {
+                let known = stuck::find(store, filter.date, below, listing::STUCK_LOOK.into()).await?;
+                listing::find(pool, &filter.among(&known), part).await?
+            }
+            _ => listing::find(pool, filter, part).await?,
+        };
         ids.extend(found.ids);
         below = found.looked.map(|looked| looked.down_to);
         if below.is_none() {

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgPool;
 
 use super::{Error, QUEUE};
@@ -150,21 +150,4 @@ impl Row {
             is_gone: self.is_gone.unwrap_or(true) || self.worker.is_none(),
         })
     }
-}
-
-/// Some stuck podcasts of a date, the oldest first.
-///
-/// # Errors
-/// [`Error::Database`].
-pub async fn some_stuck(pool: &PgPool, date: NaiveDate, limit: i64) -> Result<Vec<i64>, Error> {
-    sqlx::query_scalar!(
-        r#"/* some_stuck */
-        select id from dailycast.daily_podcast p
-        where finished_at is null and date = $1 and dailycast.is_stuck(p) order by id limit $2"#,
-        date,
-        limit,
-    )
-    .fetch_all(pool)
-    .await
-    .map_err(Error::in_statement("some_stuck"))
 }

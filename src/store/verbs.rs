@@ -20,6 +20,7 @@ use crate::machine::{Event, FailureKind, Resume, Status};
 use super::{
     Error,
     podcasts::{Filter, OperatorMove, write_operator_moves},
+    stuck,
 };
 
 /// Ids that one walk gives at most.
@@ -229,7 +230,9 @@ pub async fn walk(connection: &mut PgConnection, filter: &Filter, below: i64) ->
             limit,
         );
         ("walk_learners", ids.fetch_all(connection).await)
-    } else if filter.stuck || filter.status.is_some_and(|status| !status.is_final()) {
+    } else if filter.stuck {
+        return stuck::find_on(connection, filter.date, below, limit).await;
+    } else if filter.status.is_some_and(|status| !status.is_final()) {
         let ids = sqlx::query_scalar!(
             r#"/* walk_unfinished */
             select id from dailycast.daily_podcast where finished_at is null and id < $1 order by id desc limit $2"#,

@@ -205,7 +205,7 @@ metrics! {
         "When a night was last finished.";
     NEXT_START Kind::Gauge, "dailycast_next_start_timestamp_seconds", [], "When the next night is to start.";
     STUCK Kind::Gauge, "dailycast_stuck_podcasts", [],
-        "Podcasts that nothing will move, among the ten thousand oldest unfinished ones.";
+        "Podcasts that are not finished and that nothing will move.";
     OLDEST_DUE Kind::Gauge, "dailycast_oldest_due_timestamp_seconds", [],
         "Since when the podcast that waits longest is due, among the ten thousand oldest unfinished ones.";
     FLEET_WORKERS Kind::Gauge, "dailycast_workers", [one_of("state", || WORKERS.to_vec())],

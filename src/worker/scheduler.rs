@@ -10,8 +10,7 @@ use std::{sync::Arc, time::Duration};
 use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeZone, Utc};
 use chrono_tz::Tz;
 use croner::Cron;
-use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use crate::store::{
     self, PgPool, Store, board, chain,
@@ -151,20 +150,13 @@ pub async fn enqueue(
 /// Starts the nights that are due and enqueues them, in the worker that leads.
 pub async fn run(store: Store, settings: Settings, live: Arc<Liveness>, ending: CancellationToken) {
     let Some(schedule) = settings.schedule else { return };
-    let mut next_sum = Instant::now();
+    // Counting a large night takes long; the next one starts meanwhile, and nobody who ends waits.
+    let summing = tokio::spawn(sum_up_all(store.clone(), Arc::clone(&live)));
+    let _summing = AbortOnDropHandle::new(summing);
     loop {
         if live.leads() && live.may_call() {
             if let Err(error) = tick(&store, &schedule, &live, &ending).await {
                 tracing::warn!(error = chain(&error), "the night could not be enqueued yet, trying again");
-            }
-            if Instant::now() >= next_sum
-                && let Err(error) = sum_up(&store).await
-            {
-                tracing::warn!(
-                    error = chain(&error),
-                    "a night that is over could not be summed up, trying again later"
-                );
-                next_sum = Instant::now() + SUM_UP_AGAIN;
             }
         }
         tokio::select! {
@@ -211,11 +203,26 @@ async fn tick(
     Ok(())
 }
 
+/// Sums up nights that are over, in the worker that leads, until it is dropped.
+async fn sum_up_all(store: Store, live: Arc<Liveness>) {
+    loop {
+        let mut pause = TICK;
+        if live.leads()
+            && live.may_call()
+            && let Err(error) = sum_up(&store).await
+        {
+            tracing::warn!(error = chain(&error), "a night that is over could not be summed up, trying again later");
+            pause = SUM_UP_AGAIN;
+        }
+        tokio::time::sleep(pause).await;
+    }
+}
+
 /// Sums up a night that is over and was not yet, so that nobody has to count it again; the others
 /// follow with the next ticks.
 async fn sum_up(store: &Store) -> Result<(), store::Error> {
     let Some(date) = board::without_summary(store.pool()).await? else { return Ok(()) };
-    let summary = board::summarise(store, date).await?;
+    let Some(summary) = board::summarise(store, date).await? else { return Ok(()) };
     let row = board::frame(store.pool(), date).await?.night;
     let night = Night::of(date, row.as_ref(), &summary.tally);
     tracing::info!(night.date = %date, night.enqueued = night.enqueued, night.by_status = ?night.by_status,

@@ -152,6 +152,7 @@ fn desk(url: &str) -> Desk {
         workflow: Arc::new(Workflow::builtin().unwrap()),
         boards: Snapshots::default(),
         ledgers: Snapshots::default(),
+        stuck: Snapshots::default(),
         settings: ops::Settings {
             token: Some(Secret::new(OPS_TOKEN.to_owned())),
             budget_micro_usd: None,

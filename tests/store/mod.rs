@@ -11,4 +11,6 @@ mod plans;
 mod retention;
 mod rows;
 mod situation;
+mod stuck;
+mod summary;
 mod workers;

@@ -102,7 +102,7 @@ async fn a_resting_podcast_waits_in_row_and_job_alike() {
         ..advance(&podcasts[0])
     };
     moves::write(&night.store, worker, &[rest]).await.unwrap();
-    let row = &podcasts::list(night.pool(), &Filter::default(), 1).await.unwrap()[0];
+    let row = &podcasts::list(&night.store, &Filter::default(), 1).await.unwrap()[0];
     assert_eq!((row.attempt, row.error_kind.as_deref(), row.worker_id), (1, Some("timeout"), None));
     let same: bool = sqlx::query_scalar(
         "select j.run_at = p.next_attempt_at and j.status = 'Pending' and j.run_at > now() + interval '4 minutes'

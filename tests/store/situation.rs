@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use dailycast::{
     explain::{Tone, explain},
-    store::situation,
+    store::{situation, stuck},
 };
 
 use super::claim::register;
@@ -139,7 +139,7 @@ async fn the_facts_name_who_failed_and_who_was_asked() {
 async fn some_of_the_stuck_of_a_date_are_named() {
     let night = night().await;
     let date = night.deadline_at.date_naive();
-    assert_eq!(situation::some_stuck(night.pool(), date, 100).await.unwrap().len(), 4);
-    assert_eq!(situation::some_stuck(night.pool(), date, 2).await.unwrap().len(), 2);
-    assert!(situation::some_stuck(night.pool(), date.succ_opt().unwrap(), 2).await.unwrap().is_empty());
+    assert_eq!(stuck::find(&night.store, Some(date), i64::MAX, 100).await.unwrap().len(), 4);
+    assert_eq!(stuck::find(&night.store, Some(date), i64::MAX, 2).await.unwrap().len(), 2);
+    assert!(stuck::find(&night.store, date.succ_opt(), i64::MAX, 2).await.unwrap().is_empty());
 }

@@ -68,7 +68,7 @@ async fn a_passing_failure_is_retried_and_a_lasting_one_given_up_in_words() {
     night.done().await;
     worker.stop().await;
     night.assert_all_is_well().await;
-    let rows = podcasts::list(night.pool(), &podcasts::Filter::default(), 10).await.unwrap();
+    let rows = podcasts::list(&night.store, &podcasts::Filter::default(), 10).await.unwrap();
     let of = |user| rows.iter().find(|row| row.user_id == user).unwrap();
     assert_eq!(of(1).status, "completed_with_fallback");
     let events = podcasts::events(night.pool(), of(1).id).await.unwrap();

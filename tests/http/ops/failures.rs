@@ -74,3 +74,20 @@ fn every_kind_of_failure_has_an_advice_of_its_own() {
     assert_eq!(sentences.len(), FailureKind::ALL.len());
     assert!(sentences.iter().all(|sentence| sentence.ends_with('.') && sentence.len() > 20), "{sentences:?}");
 }
+
+#[tokio::test]
+async fn that_older_failures_were_not_counted_is_said_however_few_are_failed_still() {
+    let server = TestServer::start().await;
+    let kept = failed(&server, 8, "2026-11-22", "timeout", "gemini").await;
+    assert_eq!(data(&server, "/failures?date=2026-11-22").await["is_cut"], false);
+    run(
+        &server,
+        &format!(
+            "insert into dailycast.podcast_event (podcast_id, at, event, from_status, to_status, provider)
+             select {kept}, '2026-11-22 04:00Z', 'gave_up', 'pending', 'failed', 'gemini' from generate_series(1, 50000)"
+        ),
+    )
+    .await;
+    let page = data(&server, "/failures?days=7").await;
+    assert_eq!((page["podcasts"].as_i64(), page["is_cut"].as_bool()), (Some(1), Some(true)));
+}

@@ -145,3 +145,21 @@ async fn the_page_shows_numbers_and_nothing_of_scripts_or_names() {
         assert!(!found, "{secret} is in the page");
     }
 }
+
+#[tokio::test]
+async fn stuck_podcasts_far_below_very_many_that_wait_are_on_the_page() {
+    let server = TestServer::start().await;
+    run(&server, "insert into dailycast.daily_podcast (user_id, date, deadline_at, next_attempt_at)
+                  select n, '2026-11-22', now(), now() + interval '1 hour' from generate_series(1, 5000) n;
+                  update dailycast.daily_podcast set next_attempt_at = now() - interval '1 hour' where user_id in (1, 3)").await;
+    for query in ["stuck=yes", "stuck=yes&date=2026-11-22"] {
+        // The first page may be shown before all of the night is looked through.
+        let mut page = data(&server, &format!("/podcasts?{query}")).await;
+        while ids(&page).is_empty() {
+            page = data(&server, &format!("/podcasts?{query}")).await;
+        }
+        let learners: Vec<_> = page["entries"].as_array().unwrap().iter().map(|entry| &entry["user_id"]).collect();
+        assert_eq!(serde_json::json!(learners), serde_json::json!([3, 1]), "{query}");
+        assert!(page["looked"].is_null() && page["count"]["at_least"] == 2, "{page}");
+    }
+}
