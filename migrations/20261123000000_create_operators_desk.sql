@@ -5,7 +5,6 @@
 create table dailycast.ops_session (
     key_hash bytea primary key,
     user_id bigint not null,
-    name text not null,
     created_at timestamptz not null default now(),
     expires_at timestamptz not null
 );
@@ -78,7 +77,3 @@ create table dailycast.night_skip (
 
 -- A night that is over in figures (store::board::Summary), so that nobody has to count it again.
 alter table dailycast.night add column summary jsonb;
-
--- Finds the podcasts that have failed; lines are never updated, so it costs something only for such
--- a line.
-create index podcast_event_ended on dailycast.podcast_event (podcast_id) where event in ('gave_up', 'cancelled');

@@ -5,7 +5,10 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use chrono::NaiveDate;
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::Flag;
+use crate::{
+    config::Flag,
+    ops::{filter, reason},
+};
 
 mod bench;
 mod cost;
@@ -186,7 +189,7 @@ pub enum Night {
 #[derive(Debug, Args)]
 pub struct NightPause {
     /// Why; shown to everybody
-    #[arg(long, value_name = "TEXT", default_value = "")]
+    #[arg(long, value_name = "TEXT", default_value = "", value_parser = reason)]
     pub reason: String,
 }
 
@@ -194,13 +197,13 @@ pub struct NightPause {
 #[derive(Debug, Args)]
 pub struct NightSkip {
     /// The night's date [default: that of the next start]
-    #[arg(long, value_name = "YYYY-MM-DD")]
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = date)]
     pub date: Option<NaiveDate>,
     /// Skip it no longer
     #[arg(long, conflicts_with = "reason")]
     pub undo: bool,
     /// Why; shown to everybody
-    #[arg(long, value_name = "TEXT", default_value = "")]
+    #[arg(long, value_name = "TEXT", default_value = "", value_parser = reason)]
     pub reason: String,
 }
 
@@ -208,7 +211,7 @@ pub struct NightSkip {
 #[derive(Debug, Args)]
 pub struct NightStart {
     /// The night's date [default: today in night.time_zone]
-    #[arg(long, value_name = "YYYY-MM-DD")]
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = date)]
     pub date: Option<NaiveDate>,
     /// Only these learners
     #[arg(long = "user", value_name = "ID")]
@@ -222,7 +225,7 @@ pub struct NightStart {
 #[derive(Debug, Args)]
 pub struct NightStatus {
     /// The night's date [default: the newest]
-    #[arg(long, value_name = "YYYY-MM-DD")]
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = date)]
     pub date: Option<NaiveDate>,
     /// Go on until the night is over
     #[arg(long)]
@@ -248,7 +251,7 @@ pub enum Podcast {
 #[derive(Debug, Args)]
 pub struct PodcastList {
     /// Of this date
-    #[arg(long, value_name = "YYYY-MM-DD")]
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = date)]
     pub date: Option<NaiveDate>,
     /// In this status
     #[arg(long)]
@@ -291,7 +294,7 @@ pub struct ProviderOpen {
     #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
     pub time: Option<Duration>,
     /// Why, for those who find it open
-    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true, value_parser = reason)]
     pub reason: String,
 }
 
@@ -411,6 +414,16 @@ impl Command {
         let flag = |address: &SocketAddr| Flag { name: "--listen", key: "http.listen", value: address.to_string() };
         listen.iter().map(flag).collect()
     }
+}
+
+/// A date that a night can have.
+pub(super) fn date(text: &str) -> Result<NaiveDate, String> {
+    filter::date(text).ok_or_else(|| "write it like 2026-11-22".to_owned())
+}
+
+/// A reason that can be kept.
+pub(super) fn reason(text: &str) -> Result<String, String> {
+    reason::read(text).map(str::to_owned).map_err(str::to_owned)
 }
 
 pub(super) fn failure_kind(text: &str) -> Result<crate::machine::FailureKind, String> {

@@ -224,9 +224,10 @@ fn describe(server: &server::Server, config: &Config, report: &mut Report) {
     if server.is_standby {
         report.bad("primary", "this server is a standby", "set database.url to the primary");
     }
-    let wanted = i64::from(config.database.max_connections);
+    let wanted = i64::from(config.database.max_connections) + i64::from(store::BESIDE_CONNECTIONS);
     if wanted > i64::from(server.max_connections) {
-        let what = format!("{wanted} connections are configured, the server allows {}", server.max_connections);
+        let what =
+            format!("one process opens up to {wanted} connections, the server allows {}", server.max_connections);
         report.bad("connections", what, "lower database.max_connections, or raise the server's");
     }
     let skew = (SystemClock.now() - server.now).abs();

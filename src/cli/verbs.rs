@@ -43,7 +43,7 @@ pub struct Which {
     #[arg(long)]
     pub status: Option<Status>,
     /// Of this date
-    #[arg(long, value_name = "YYYY-MM-DD")]
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = args::date)]
     pub date: Option<NaiveDate>,
     /// With this cause, like timeout or no_voice
     #[arg(long, value_name = "KIND", value_parser = args::failure_kind)]
@@ -66,7 +66,7 @@ pub struct Which {
 #[derive(Debug, Args)]
 pub struct How {
     /// Why, for the record
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = args::reason)]
     pub reason: Option<String>,
     /// Only say what it would do
     #[arg(long)]

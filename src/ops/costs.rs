@@ -196,7 +196,7 @@ impl Month {
 
 /// The first day of a month that is written as `2026-11`.
 pub fn read_month(text: &str) -> Option<NaiveDate> {
-    (text.len() == 7).then(|| format!("{text}-01").parse().ok()).flatten()
+    (text.len() == 7).then(|| super::filter::date(&format!("{text}-01"))).flatten()
 }
 
 /// The first day of a date's month.

@@ -4,7 +4,7 @@
 //! A word with an empty value is as good as none; a word that is none, or one with a value that
 //! cannot be meant, is refused by name and with what would do.
 
-use chrono::NaiveDate;
+use chrono::{Datelike as _, NaiveDate};
 
 use crate::{
     machine::{FailureKind, Status},
@@ -43,11 +43,26 @@ pub fn read<'p>(pairs: impl IntoIterator<Item = (&'p str, &'p str)>) -> Result<F
     Ok(filter)
 }
 
+/// True for text on one line. What else there is people do not write, and the database cannot keep all
+/// of it.
+pub fn is_plain(text: &str) -> bool {
+    !text.contains(char::is_control)
+}
+
+/// A date as people write it, like `2026-11-22`. Years of a night have four digits; the database does
+/// not know every other one.
+pub fn date(text: &str) -> Option<NaiveDate> {
+    text.trim().parse().ok().filter(|date: &NaiveDate| (1970..10_000).contains(&date.year()))
+}
+
 fn set(filter: &mut Filter, word: &'static str, value: &str) -> Result<(), String> {
+    if !is_plain(value) {
+        return Err("write it on one line".to_owned());
+    }
     match word {
         "id" => add(&mut filter.ids, value)?,
         "user" => add(&mut filter.user_ids, value)?,
-        "date" => filter.date = Some(value.parse::<NaiveDate>().map_err(|_| "write it like 2026-11-22".to_owned())?),
+        "date" => filter.date = Some(date(value).ok_or("write it like 2026-11-22")?),
         "status" => filter.status = Some(value.parse::<Status>().map_err(|_| one_of(Status::ALL.map(Status::as_str)))?),
         "cause" => {
             let kind = FailureKind::ALL.into_iter().find(|kind| kind.as_str() == value);

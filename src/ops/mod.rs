@@ -4,7 +4,7 @@
 //! [`Desk`] is where an operator sits: what every view and verb needs to know. [`actor`] says who it
 //! is and what he may do, [`filter`] which podcasts are meant, in words, [`listing`] how they are
 //! listed, [`situation`] where they stand and why, [`operations`] what is to be done to them,
-//! [`failures`] what ended them, by cause, [`audit`] what was done. [`board`] is a night in figures,
+//! [`failures`] what ended them, by cause, [`audit`] what was done and [`reason`] why. [`board`] is a night in figures,
 //! [`costs`] what was spent; both are counted by [`snapshot`]; [`figures`] is what the whole fleet looks
 //! like, for metrics. [`schedule`] says when nights start and what holds them back.
 
@@ -20,6 +20,7 @@ pub mod filter;
 pub mod listing;
 pub mod operations;
 pub mod providers;
+pub mod reason;
 pub mod schedule;
 pub mod situation;
 pub mod snapshot;

@@ -9,7 +9,10 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use super::filter::{self, Unclear};
+use super::{
+    filter::{self, Unclear},
+    reason,
+};
 use crate::{
     machine::Status,
     store::{
@@ -23,9 +26,6 @@ use crate::{
 
 /// What may come with a wish and is none of its words.
 const BESIDE: [&str; 3] = ["csrf", "idempotency_key", "live"];
-
-/// The longest reason, in bytes.
-const LONGEST_REASON: usize = 500;
 
 /// The longest key, in bytes.
 const LONGEST_KEY: usize = 200;
@@ -103,15 +103,12 @@ pub fn read<'p>(pairs: impl IntoIterator<Item = (&'p str, &'p str)>) -> Result<W
         let words = filter::WORDS.join(", ");
         return Err(Unmeant::new("filter", format!("say which podcasts are meant, by {words}")));
     }
-    let short = |word: &'static str, most: usize| match value(word) {
-        Some(text) if text.len() > most => Err(Unmeant::new(word, format!("{most} letters at most"))),
-        text => Ok(text.map(str::to_owned)),
-    };
-    let reason = short("reason", LONGEST_REASON)?.unwrap_or_default();
-    if reason.contains(char::is_control) {
-        return Err(Unmeant::new("reason", "write it on one line"));
+    let key = value("idempotency_key").map(str::to_owned);
+    if key.as_ref().is_some_and(|key| key.len() > LONGEST_KEY) {
+        return Err(Unmeant::new("idempotency_key", format!("{LONGEST_KEY} letters at most")));
     }
-    Ok(Wish { verb, filter, reason, key: short("idempotency_key", LONGEST_KEY)? })
+    let reason = reason::read(value("reason").unwrap_or_default()).map_err(|what| Unmeant::new("reason", what))?;
+    Ok(Wish { verb, filter, reason: reason.to_owned(), key })
 }
 
 /// Some podcasts to which the same happens.

@@ -12,9 +12,6 @@ use crate::{
     worker::fleet::{self, Provider},
 };
 
-/// The longest reason, in characters.
-pub const LONGEST_REASON: usize = 200;
-
 /// Who is asked in which order for one part of an episode, and by which plans.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Chain {

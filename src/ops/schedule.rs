@@ -9,7 +9,7 @@ mod words;
 use chrono::{DateTime, Duration, NaiveDate, Utc};
 use serde::Serialize;
 
-use super::{Desk, actor::Actor};
+use super::{Desk, actor::Actor, reason};
 use crate::{
     explain::Pause,
     store::{
@@ -27,9 +27,6 @@ const STARTS: usize = 7;
 
 /// How far ahead a date may be skipped, in days.
 const AHEAD: i64 = 366;
-
-/// The longest reason, in characters.
-const LONGEST_REASON: usize = 200;
 
 /// The schedule as an operator sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -212,7 +209,7 @@ pub async fn skip(desk: &Desk, actor: &Actor, date: NaiveDate, why: &str) -> Res
     let (pool, schedule) = (desk.store.desk(), &desk.schedule);
     let now = night::now(pool).await?;
     let today = schedule.date(now);
-    let why = reason(why)?;
+    let why = kept(why)?;
     if date < today && schedule.due(now).is_none_or(|due| due.date != date) {
         return Err(unclear("date", "That date is over: its night can no longer be skipped."));
     }
@@ -242,7 +239,7 @@ pub async fn unskip(desk: &Desk, actor: &Actor, date: NaiveDate) -> Result<bool,
 /// # Errors
 /// [`Refused`].
 pub async fn pause_all(desk: &Desk, actor: &Actor, why: &str) -> Result<bool, Refused> {
-    Ok(pause::pause(desk.store.desk(), &actor.name, reason(why)?).await?)
+    Ok(pause::pause(desk.store.desk(), &actor.name, kept(why)?).await?)
 }
 
 /// Ends the pause. `None` when there was none.
@@ -263,11 +260,6 @@ pub async fn deadline_in_words(desk: &Desk) -> Result<String, store::Error> {
 }
 
 /// A reason that can be kept.
-fn reason(text: &str) -> Result<&str, Refused> {
-    let text = text.trim();
-    let is_too_long = text.chars().count() > LONGEST_REASON;
-    if is_too_long || text.chars().any(char::is_control) {
-        return Err(unclear("reason", "Write the reason on one line, in 200 characters at most."));
-    }
-    Ok(text)
+fn kept(text: &str) -> Result<&str, Refused> {
+    reason::read(text).map_err(|what| unclear("reason", what))
 }

@@ -1,10 +1,14 @@
 //! Brings the database to the level of this program: apalis's migrations, then ours.
+//!
+//! What would surprise: who comes second asks again and again for his turn, instead of waiting in the
+//! database. An index that is made while work goes on waits for everybody who asked before it, and
+//! would wait for him, who waits for it.
 
-use std::sync::LazyLock;
+use std::{sync::LazyLock, time::Duration};
 
 pub use apalis_postgres::Error as ApalisError;
 use apalis_postgres::PostgresStorage;
-use sqlx::{PgConnection, PgPool, migrate::Migrator};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, PgPool, migrate::Migrator};
 
 use super::Error;
 
@@ -41,13 +45,51 @@ impl Level {
     }
 }
 
-/// Applies every missing migration. Many hosts may call it at once: sqlx holds a lock.
+/// The pause before somebody asks again whether it is his turn.
+const TURN: Duration = Duration::from_millis(100);
+
+/// Applies every missing migration, however long it takes. Many hosts may call it at once: one after
+/// the other gets his turn.
 ///
 /// # Errors
 /// [`Error::Apalis`] or [`Error::Migrate`] with the database's words.
 pub async fn migrate(pool: &PgPool) -> Result<(), Error> {
+    let options = pool.connect_options().as_ref().clone().options([("statement_timeout", "0")]);
+    let mut connection = PgConnection::connect_with(&options).await.map_err(Error::connecting)?;
+    while !is_our_turn(&mut connection).await? {
+        tokio::time::sleep(TURN).await;
+    }
     PostgresStorage::setup(pool).await.map_err(Error::Apalis)?;
-    MIGRATIONS.run(pool).await.map_err(Error::Migrate)
+    drop_half_made(&mut connection).await?;
+    MIGRATIONS.run(&mut connection).await.map_err(Error::Migrate)?;
+    // With the connection the turn ends.
+    connection.close().await.map_err(Error::connecting)
+}
+
+async fn is_our_turn(connection: &mut PgConnection) -> Result<bool, Error> {
+    sqlx::query_scalar!(
+        r#"/* take_turn_to_migrate */ select pg_try_advisory_lock(hashtext('dailycast.migrate')) as "is!""#
+    )
+    .fetch_one(connection)
+    .await
+    .map_err(Error::in_statement("take_turn_to_migrate"))
+}
+
+/// Drops what is left of an index whose making was cut short: nobody uses it, and it stands in the
+/// way of the next attempt.
+async fn drop_half_made(connection: &mut PgConnection) -> Result<(), Error> {
+    let names = sqlx::query_scalar!(
+        r#"/* find_half_made_indexes */
+        select i.indexrelid::regclass::text as "name!"
+        from pg_index i join pg_class c on c.oid = i.indexrelid join pg_namespace n on n.oid = c.relnamespace
+        where n.nspname = 'dailycast' and not i.indisvalid"#
+    );
+    let names = names.fetch_all(&mut *connection).await.map_err(Error::in_statement("find_half_made_indexes"))?;
+    for name in names {
+        let drop = sqlx::raw_sql(AssertSqlSafe(format!("/* drop_half_made_index */ drop index {name}")));
+        drop.execute(&mut *connection).await.map_err(Error::in_statement("drop_half_made_index"))?;
+    }
+    Ok(())
 }
 
 /// Reads the level of the database.

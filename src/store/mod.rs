@@ -77,6 +77,10 @@ const WALK_CONNECTIONS: u32 = 2;
 /// everything else.
 const DESK_CONNECTIONS: u32 = 4;
 
+/// Connections that a process may open beside `database.max_connections`: three pools, the worker's
+/// session, and one that listens for work.
+pub const BESIDE_CONNECTIONS: u32 = HOT_CONNECTIONS + WALK_CONNECTIONS + DESK_CONNECTIONS + 2;
+
 /// The longest statement of an operator's view: a page that takes longer helps nobody.
 const DESK_PATIENCE: &str = "5s";
 
@@ -294,9 +298,16 @@ impl Store {
 
     /// The pools, each with its name, its open connections, those of them that nobody uses, and the
     /// most it may have.
-    pub fn connections(&self) -> [(&'static str, u32, usize, u32); 4] {
-        [("common", &self.pool), ("hot", &self.hot), ("walks", &self.walks), ("desk", &self.desk)]
-            .map(|(name, pool)| (name, pool.size(), pool.num_idle(), pool.options().get_max_connections()))
+    pub fn connections(&self) -> [(&'static str, u32, usize, u32); 5] {
+        let of = |name, pool: &PgPool| (name, pool.size(), pool.num_idle(), pool.options().get_max_connections());
+        let (open, idle, most) = self.reads.connections();
+        [
+            of("common", &self.pool),
+            of("hot", &self.hot),
+            of("walks", &self.walks),
+            of("desk", &self.desk),
+            ("reads", open, idle, most),
+        ]
     }
 
     /// The connections that are kept for learners.

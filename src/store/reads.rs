@@ -35,6 +35,7 @@ pub struct Reads(Arc<Inner>);
 struct Inner {
     options: PgConnectOptions,
     slots: Semaphore,
+    most: u32,
     idle: Mutex<Vec<Session>>,
     patience: Duration,
 }
@@ -64,6 +65,7 @@ impl Reads {
                 ("jit", "off"),
             ]),
             slots: Semaphore::new(usize::try_from(connections).unwrap_or(1)),
+            most: connections,
             idle: Mutex::default(),
             patience,
         }))
@@ -121,6 +123,13 @@ impl Reads {
             migrate::level_on(&mut session.connection).await
         });
         level.await.unwrap_or_else(|late| Err(Error::connecting(sqlx::Error::Io(late.into()))))
+    }
+
+    /// Open connections, those of them that nobody uses, and the most there may be.
+    pub(super) fn connections(&self) -> (u32, usize, u32) {
+        let (free, idle) = (u32::try_from(self.0.slots.available_permits()).unwrap_or(u32::MAX), self.idle().len());
+        let used = self.0.most.saturating_sub(free);
+        (used + u32::try_from(idle).unwrap_or(u32::MAX), idle, self.0.most)
     }
 
     /// Closes the connections that nobody uses.

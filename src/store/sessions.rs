@@ -31,7 +31,7 @@ pub struct Holder {
 ///
 /// # Errors
 /// [`Error::Database`].
-pub async fn begin(pool: &PgPool, key: &KeyHash, user_id: i64, name: &str, life: Duration) -> Result<(), Error> {
+pub async fn begin(pool: &PgPool, key: &KeyHash, user_id: i64, life: Duration) -> Result<(), Error> {
     sqlx::query!(
         r#"/* begin_session */
         with ended as (
@@ -39,11 +39,10 @@ pub async fn begin(pool: &PgPool, key: &KeyHash, user_id: i64, name: &str, life:
         ), unused as (
             delete from dailycast.ops_entrance where expires_at <= now()
         )
-        insert into dailycast.ops_session (key_hash, user_id, name, expires_at)
-        values ($1, $2, $3, now() + make_interval(secs => $4))"#,
+        insert into dailycast.ops_session (key_hash, user_id, expires_at)
+        values ($1, $2, now() + make_interval(secs => $3))"#,
         &key[..],
         user_id,
-        name,
         life.as_secs_f64(),
     )
     .execute(pool)

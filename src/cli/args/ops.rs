@@ -23,7 +23,7 @@ pub struct Audit {
     #[arg(long, value_name = "ACTION")]
     pub action: Option<String>,
     /// Of this day, in UTC
-    #[arg(long, value_name = "YYYY-MM-DD")]
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = super::date)]
     pub day: Option<NaiveDate>,
 }
 

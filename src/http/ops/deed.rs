@@ -10,8 +10,8 @@ use poem::{
 };
 
 use super::{
-    door,
-    sheet::{Form, Visit},
+    door, session,
+    sheet::{self, Form, Sheet, Visit, check_plain},
 };
 use crate::{http::error::Refusal, ops::actor::Role, telemetry::count};
 
@@ -25,12 +25,14 @@ pub(super) struct Done {
     pub data: serde_json::Value,
     /// 200, or 202 when it goes on.
     pub status: StatusCode,
+    /// That page itself, where what is said is for no cookie.
+    pub sheet: Option<Sheet>,
 }
 
 impl Done {
     /// Done, to be seen at `go_to`.
     pub fn new(go_to: impl Into<String>, said: impl Into<String>, data: serde_json::Value) -> Self {
-        Self { go_to: go_to.into(), said: said.into(), data, status: StatusCode::OK }
+        Self { go_to: go_to.into(), said: said.into(), data, status: StatusCode::OK, sheet: None }
     }
 }
 
@@ -52,19 +54,25 @@ impl Sent {
     /// Reads what came with a request.
     ///
     /// # Errors
-    /// [`Refusal::Parameter`] when it is neither a form nor a JSON object.
+    /// [`Refusal::Parameter`] when it is neither a form nor a JSON object, [`Refusal::Unmeant`] for a
+    /// value of more than a line.
     pub async fn read(request: &Request, mut body: RequestBody) -> Result<Self, Refusal> {
         let wrong = |what| Refusal::Parameter("body", what);
         let is_json = request.content_type().is_some_and(|kind| kind.starts_with("application/json"));
         let bytes = body.take().map_err(|_| wrong("The body cannot be read."))?;
         let bytes = bytes.into_bytes().await.map_err(|_| wrong("The body cannot be read."))?;
-        if !is_json {
-            let pairs = serde_urlencoded::from_bytes(&bytes);
-            return pairs.map(Self).map_err(|_| wrong("Send a form, or a JSON object."));
-        }
+        let sent = match is_json {
+            true => Self::from_json(&bytes)?,
+            false => Self(serde_urlencoded::from_bytes(&bytes).map_err(|_| wrong("Send a form, or a JSON object."))?),
+        };
+        check_plain(sent.pairs())?;
+        Ok(sent)
+    }
+
+    fn from_json(bytes: &[u8]) -> Result<Self, Refusal> {
         let fields: serde_json::Map<String, serde_json::Value> = match bytes.is_empty() {
             true => serde_json::Map::new(),
-            false => serde_json::from_slice(&bytes).map_err(|_| wrong("Send a JSON object."))?,
+            false => serde_json::from_slice(bytes).map_err(|_| Refusal::Parameter("body", "Send a JSON object."))?,
         };
         let text = |value: serde_json::Value| match value {
             serde_json::Value::Null => String::new(),
@@ -118,33 +126,40 @@ where
             if let Some(key) = request.header("idempotency-key") {
                 sent.0.insert(0, ("idempotency_key".to_owned(), key.to_owned()));
             }
-            let done = (self.0)(visit, sent).await?;
+            let done = (self.0)(visit.clone(), sent).await?;
             tracing::info!(actor, action = route, subject = done.go_to.split('?').next(), "operator");
-            Ok(done)
+            Ok((visit, done))
         };
         let done = done.await;
         count::action(done.is_ok());
-        Ok(match (done, form) {
-            (Ok(done), Form::Json) => {
-                let response = Response::builder()
-                    .status(done.status)
-                    .content_type("application/json")
-                    .header(header::CACHE_CONTROL, "no-store");
-                let response = match done.status {
-                    StatusCode::ACCEPTED => response.header(header::LOCATION, format!("/api{}", done.go_to)),
-                    _ => response,
-                };
-                response.body(done.data.to_string())
-            }
-            (Ok(done), _) => Response::builder()
-                .status(StatusCode::SEE_OTHER)
-                .header(header::LOCATION, done.go_to)
-                .header(header::CACHE_CONTROL, "no-store")
-                .header(header::SET_COOKIE, door::saying(&done.said))
-                .body(()),
-            (Err(refusal), form) => form.refuse(refusal, &request),
+        Ok(match done {
+            Ok((visit, done)) => answer(visit, done, form),
+            Err(refusal) => form.refuse(refusal, &request),
         })
     }
+}
+
+/// What was done, for a program or a browser.
+fn answer(visit: Visit, done: Done, form: Form) -> Response {
+    let cookie = visit.cookie.as_deref().and_then(session::set_cookie);
+    let response = Response::builder().status(done.status).header(header::CACHE_CONTROL, "no-store");
+    let mut response = match (form, &done.sheet) {
+        (Form::Json, _) => {
+            let response = match done.status {
+                StatusCode::ACCEPTED => response.header(header::LOCATION, format!("/api{}", done.go_to)),
+                _ => response,
+            };
+            response.content_type("application/json").body(done.data.to_string())
+        }
+        (_, Some(sheet)) => sheet::answer(visit, sheet, &done.go_to, &done.said),
+        (_, None) => {
+            let mut response = response.status(StatusCode::SEE_OTHER).header(header::LOCATION, done.go_to).body(());
+            response.headers_mut().extend(door::saying(&visit.app, &done.said));
+            response
+        }
+    };
+    response.headers_mut().extend(cookie);
+    response
 }
 
 /// A view and a change at the same address.

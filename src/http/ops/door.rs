@@ -8,7 +8,7 @@ use std::{net::IpAddr, sync::Arc};
 
 use poem::{
     Request, Response,
-    http::{StatusCode, header},
+    http::{HeaderName, HeaderValue, StatusCode, header},
 };
 use sha2::{Digest, Sha256};
 
@@ -58,15 +58,16 @@ pub(super) async fn visit(request: &Request) -> Result<Visit, Refusal> {
     let app = request.data::<Arc<App>>().ok_or(Refusal::Defect)?.clone();
     let pass = pass(&app, request)?;
     let known = look(&app, &pass).await?;
-    let mut cookie = None;
+    let mut visit = Visit::new(app.clone(), known.actor.clone(), pass.clone(), request);
+    visit.check()?;
     if let (Pass::Session(hash), true) = (&pass, known.is_ageing) {
         sessions::prolong(app.desk.store.desk(), hash, session::LIFE)
             .await
             .map_err(|error| Refusal::database(&error))?;
         app.door.remember(pass.key(), Known { is_ageing: false, ..known.clone() });
-        cookie = session::key(&app, request).map(|key| session::cookie(&app, key));
+        visit.cookie = session::key(&app, request).map(|key| session::cookie(&app, key));
     }
-    Ok(Visit::new(app, known.actor, pass, cookie, request))
+    Ok(visit)
 }
 
 /// What a request brings.
@@ -239,10 +240,11 @@ pub(super) fn to_log_in(request: &Request) -> Response {
         .body(())
 }
 
-/// A cookie that tells the next page what was done.
-pub(super) fn saying(said: &str) -> String {
-    let said: String = serde_urlencoded::to_string([("said", said)]).unwrap_or_default();
-    format!("ops_{said}; Path=/ops; Max-Age=30; HttpOnly; SameSite=Strict")
+/// A cookie that tells the next page what was done; with nothing to say, it takes back the last one.
+pub(super) fn saying(app: &App, said: &str) -> Option<(HeaderName, HeaderValue)> {
+    let (life, secure) = (if said.is_empty() { 0 } else { 30 }, session::secure(app));
+    let said = serde_urlencoded::to_string([("said", said)]).unwrap_or_default();
+    session::set_cookie(&format!("ops_{said}; Path=/ops; Max-Age={life}; HttpOnly; SameSite=Strict{secure}"))
 }
 
 /// What the page before has done, from its cookie.

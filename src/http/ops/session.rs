@@ -53,6 +53,11 @@ fn is_secure(app: &App) -> bool {
     app.settings.public_url.starts_with("https://")
 }
 
+/// What keeps a cookie from being sent in the clear, where we are reached by TLS.
+pub(super) fn secure(app: &App) -> &'static str {
+    if is_secure(app) { "; Secure" } else { "" }
+}
+
 /// The key of the session in a request's cookie.
 pub(super) fn key<'r>(app: &App, request: &'r Request) -> Option<&'r str> {
     door::cookie(request, name(app)).filter(|key| key.len() == 64 && key.bytes().all(|digit| digit.is_ascii_hexdigit()))
@@ -65,7 +70,7 @@ pub(super) fn hash(key: &str) -> KeyHash {
 
 /// The cookie that holds a key, for as long as the session lasts.
 pub(super) fn cookie(app: &App, key: &str) -> String {
-    let (name, secure) = (name(app), if is_secure(app) { "; Secure" } else { "" });
+    let (name, secure) = (name(app), secure(app));
     let life = if key.is_empty() { 0 } else { LIFE.as_secs() };
     format!("{name}={key}; Path=/; Max-Age={life}; HttpOnly; SameSite=Lax{secure}")
 }
@@ -191,7 +196,7 @@ async fn let_in(app: &App, request: &Request, actor: &Actor, how: &str, next: &s
     let pool = app.desk.store.desk();
     let key = hex::encode(rand::rng().random::<[u8; 32]>());
     let user_id = actor.user_id.ok_or(Refusal::Defect)?;
-    sessions::begin(pool, &hash(&key), user_id, &actor.name, LIFE).await.map_err(database)?;
+    sessions::begin(pool, &hash(&key), user_id, LIFE).await.map_err(database)?;
     audit::record(pool, actor, "log_in", &actor.name, how).await.map_err(database)?;
     app.door.got_in(door::client(request));
     let mut response = go_to(next);

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, future::Future, io, sync::Arc, time::Duration};
 use futures_util::{StreamExt as _, stream};
 use poem::{
     Body, Endpoint, EndpointExt as _, IntoResponse, Request, Response,
-    http::{HeaderMap, HeaderValue, Method, Uri, header},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header},
 };
 use serde::Serialize;
 use tokio::sync::OwnedSemaphorePermit;
@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     http::{App, error::Refusal, routes::gzip},
-    ops::actor::Actor,
+    ops::{actor::Actor, filter},
 };
 
 /// What makes the address of a page that of its stream.
@@ -34,6 +34,9 @@ const SILENT_LOOKS: u32 = 15;
 const GOODBYE: &str = "<hx-partial hx-target=\"#live\" hx-swap=\"beforebegin\">\n\
     <p class=\"callout warn\" role=\"alert\">You are logged out, so this page stands still. \
     <a href=\"/ops/login\">Log in</a></p>\n</hx-partial>";
+
+/// Tells htmx which address the answer is shown at.
+const REPLACE_URL: HeaderName = HeaderName::from_static("hx-replace-url");
 
 /// What may be loaded by a page: what comes from here.
 pub(super) const POLICY: HeaderValue = HeaderValue::from_static(
@@ -64,7 +67,7 @@ pub(super) struct Visit {
 
 impl Visit {
     /// Reads a request that the door has let in.
-    pub fn new(app: Arc<App>, actor: Actor, pass: Pass, cookie: Option<String>, request: &Request) -> Self {
+    pub fn new(app: Arc<App>, actor: Actor, pass: Pass, request: &Request) -> Self {
         let query = request.uri().query().unwrap_or_default();
         let query = serde_urlencoded::from_str(query).unwrap_or_default();
         let params = request.path_params::<BTreeMap<String, String>>().unwrap_or_default();
@@ -76,10 +79,21 @@ impl Visit {
             theme: theme.unwrap_or_default().to_owned(),
             said: door::said(request),
             pass,
-            cookie,
+            cookie: None,
             query,
             params: params.into_iter().collect(),
         }
+    }
+
+    /// Refuses what no address of ours holds, and the database could not be asked for.
+    ///
+    /// # Errors
+    /// [`Refusal::NotFound`] for a part of the path, [`Refusal::Unmeant`] for a word of the query.
+    pub fn check(&self) -> Result<(), Refusal> {
+        if !self.params.values().all(|part| filter::is_plain(part)) {
+            return Err(Refusal::NotFound);
+        }
+        check_plain(self.pairs())
     }
 
     /// The first value of a parameter of the query that is not empty.
@@ -103,6 +117,17 @@ impl Visit {
     /// [`Refusal::NotFound`] when it is no number.
     pub fn id(&self) -> Result<i64, Refusal> {
         self.part("id").and_then(|id| id.parse().ok()).ok_or(Refusal::NotFound)
+    }
+}
+
+/// Refuses a word whose value is more than a line, by name.
+///
+/// # Errors
+/// [`Refusal::Unmeant`].
+pub(super) fn check_plain<'p>(mut pairs: impl Iterator<Item = (&'p str, &'p str)>) -> Result<(), Refusal> {
+    match pairs.find(|(_, value)| !filter::is_plain(value.trim())) {
+        Some((word, _)) => Err(Refusal::Unmeant(word.to_owned(), "write it on one line".to_owned())),
+        None => Ok(()),
     }
 }
 
@@ -153,11 +178,13 @@ where
             };
             let shown = make(visit.clone()).await;
             let cookie = visit.cookie.as_deref().and_then(session::set_cookie);
+            let is_said = form == Form::Page && shown.is_ok() && !visit.said.is_empty();
+            let taken_back = door::saying(&visit.app, "").filter(|_| is_said);
             let mut response = match shown {
                 Ok(sheet) => form.show(sheet, visit, make),
                 Err(refusal) => form.refuse(refusal, &request),
             };
-            response.headers_mut().extend(cookie);
+            response.headers_mut().extend(cookie.into_iter().chain(taken_back));
             Ok(response)
         }
     })
@@ -219,6 +246,16 @@ impl Form {
 /// A whole page.
 fn page(sheet: &Sheet, chrome: &Chrome) -> Response {
     templates::render(sheet, chrome, Layout::Page).map_or_else(|refusal| templates::refusal(&refusal), html)
+}
+
+/// The page of a deed that is shown in its own answer: as it is at `address`, with what is said.
+pub(super) fn answer(visit: Visit, sheet: &Sheet, address: &str, said: &str) -> Response {
+    let uri = address.parse().unwrap_or_else(|_| visit.uri.clone());
+    let visit = Visit { uri, said: said.to_owned(), ..visit };
+    let mut response = page(sheet, &Chrome::of(&visit).live_at(&visit, sheet));
+    // A deed has no page of its own to come back to.
+    response.headers_mut().extend(address.parse().ok().map(|address| (REPLACE_URL, address)));
+    response
 }
 
 /// HTML with what every page needs.
@@ -298,7 +335,8 @@ where
 /// An event of the stream: HTML that says by itself where it belongs.
 fn event(id: u64, text: &str) -> String {
     let mut event = format!("id: {id}\n");
-    for line in text.lines() {
+    // To a reader of streams a return alone ends a line, too.
+    for line in text.lines().flat_map(|line| line.split('\r')) {
         event.push_str("data: ");
         event.push_str(line);
         event.push('\n');

@@ -68,7 +68,7 @@ async fn an_operator_hears_what_any_learner_can() {
 #[tokio::test]
 async fn a_name_is_told_to_who_asks_and_the_asking_is_recorded() {
     let server = TestServer::start().await;
-    run(&server, "alter table academy.learner add display_name text default 'Ana'").await;
+    run(&server, "update academy.learner set display_name = 'Ana' where user_id = 7").await;
     let id = server.podcast(7, "2026-11-22", "pending").await;
     let path = format!("/api/ops/podcasts/{id}/reveal");
     let ask = |path: &str| server.request(Method::POST, path).header("Authorization", format!("Token {OPS_TOKEN}"));

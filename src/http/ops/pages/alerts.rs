@@ -8,7 +8,7 @@ use crate::{
             sheet::{Sheet, Visit},
         },
     },
-    ops::alerts,
+    ops::{alerts, filter},
 };
 
 /// Shows them; `behind` is where the list of those that are over goes on.
@@ -17,6 +17,7 @@ pub(in crate::http::ops) async fn show(visit: Visit) -> Result<Sheet, Refusal> {
         None => None,
         Some(text) => Some(
             alerts::read_behind(text)
+                .filter(|(at, _)| filter::date(&at.date_naive().to_string()).is_some())
                 .ok_or(Refusal::Parameter("behind", "This is no place in the list: begin at its start."))?,
         ),
     };

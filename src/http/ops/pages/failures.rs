@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::tonight::asked_date;
 use crate::{
     http::{
         error::Refusal,
@@ -45,8 +46,7 @@ pub(in crate::http::ops) async fn show(visit: Visit) -> Result<Sheet, Refusal> {
 }
 
 fn since(visit: &Visit) -> Result<Since, Refusal> {
-    if let Some(date) = visit.asked("date") {
-        let date = date.parse().map_err(|_| Refusal::Parameter("date", "Write it like 2026-11-22."))?;
+    if let Some(date) = asked_date(visit, "date")? {
         return Ok(Since::Date(date));
     }
     let days = visit.asked("days").map_or(Some(7), |days| days.parse().ok());

@@ -44,10 +44,13 @@ pub(in crate::http::ops) async fn reveal(visit: Visit, _sent: Sent) -> Result<Do
     let (subject, detail) = (format!("learner {user_id}"), format!("on the page of podcast {id}"));
     let written = audit::record(desk.store.pool(), &visit.actor, "reveal", &subject, &detail).await;
     written.map_err(|error| Refusal::database(&error))?;
+    // Shown in this answer: a cookie would carry the name on.
+    let page = show(visit.clone()).await?;
     let name = academy::name_of(desk.store.desk(), user_id).await.map_err(|error| Refusal::database(&error))?;
     let said = match &name {
         Some(name) => format!("Learner {user_id} is called {name}."),
         None => format!("The academy has no name for learner {user_id}."),
     };
-    Ok(Done::new(format!("/ops/podcasts/{id}"), said, serde_json::json!({ "user_id": user_id, "name": name })))
+    let done = Done::new(format!("/ops/podcasts/{id}"), said, serde_json::json!({ "user_id": user_id, "name": name }));
+    Ok(Done { sheet: Some(page), ..done })
 }

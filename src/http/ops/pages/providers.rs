@@ -13,7 +13,10 @@ use crate::{
             sheet::{Sheet, Visit},
         },
     },
-    ops::providers::{self, Chain, LONGEST_REASON, Shown},
+    ops::{
+        providers::{self, Chain, Shown},
+        reason,
+    },
 };
 
 /// For how long a breaker can be opened: as it is written, and in seconds; none is until it is closed.
@@ -42,10 +45,8 @@ pub(in crate::http::ops) async fn open(visit: Visit, sent: Sent) -> Result<Done,
         .into_iter()
         .find(|(name, _)| *name == asked)
         .ok_or(Refusal::Parameter("for", "Say 15m, 1h or 8h, or nothing: until it is closed."))?;
-    let reason = sent.get("reason").unwrap_or_default().trim();
-    if reason.chars().count() > LONGEST_REASON {
-        return Err(Refusal::Parameter("reason", "Say it in 200 characters at most."));
-    }
+    let reason = reason::read(sent.get("reason").unwrap_or_default());
+    let reason = reason.map_err(|what| Refusal::Parameter("reason", what))?;
     let (name, time) = (visit.part("name").unwrap_or_default(), seconds.map(Duration::from_secs));
     let done = providers::open(&visit.app.desk, &visit.actor, name, time, reason).await;
     if !done.map_err(|error| Refusal::database(&error))? {
