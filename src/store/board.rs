@@ -189,7 +189,7 @@ fn is_open(status: &str) -> bool {
 }
 
 /// A transaction whose statements may take as long as a large night needs.
-async fn patient(pool: &PgPool) -> Result<sqlx::Transaction<'static, sqlx::Postgres>, Error> {
+pub(super) async fn patient(pool: &PgPool) -> Result<sqlx::Transaction<'static, sqlx::Postgres>, Error> {
     let failed = Error::in_statement("board_patience");
     let begin = async {
         let mut transaction = pool.begin().await?;

@@ -8,9 +8,9 @@
 
 use chrono::{Days, Months, NaiveDate};
 use serde::{Deserialize, Serialize};
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 
-use super::Error;
+use super::{Error, board};
 
 /// Calls of one date, plan, provider and model together.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,18 +64,22 @@ pub struct Ledger {
 /// # Errors
 /// [`Error::Database`].
 pub async fn month(pool: &PgPool, first: NaiveDate) -> Result<Ledger, Error> {
-    between(pool, first, first.checked_add_months(Months::new(1)).unwrap_or(NaiveDate::MAX)).await
+    let mut connection = pool.acquire().await.map_err(Error::connecting)?;
+    between(&mut connection, first, first.checked_add_months(Months::new(1)).unwrap_or(NaiveDate::MAX)).await
 }
 
-/// One date.
+/// One date, however long that takes.
 ///
 /// # Errors
 /// [`Error::Database`].
 pub async fn date(pool: &PgPool, date: NaiveDate) -> Result<Ledger, Error> {
-    between(pool, date, date.checked_add_days(Days::new(1)).unwrap_or(NaiveDate::MAX)).await
+    let mut transaction = board::patient(pool).await?;
+    let ledger = between(&mut transaction, date, date.checked_add_days(Days::new(1)).unwrap_or(NaiveDate::MAX)).await?;
+    transaction.commit().await.map_err(Error::in_statement("sum_calls"))?;
+    Ok(ledger)
 }
 
-async fn between(pool: &PgPool, first: NaiveDate, end: NaiveDate) -> Result<Ledger, Error> {
+async fn between(connection: &mut PgConnection, first: NaiveDate, end: NaiveDate) -> Result<Ledger, Error> {
     let spent = sqlx::query_as!(
         Spent,
         r#"/* sum_calls */
@@ -104,7 +108,7 @@ async fn between(pool: &PgPool, first: NaiveDate, end: NaiveDate) -> Result<Ledg
         first,
         end,
     )
-    .fetch_all(pool)
+    .fetch_all(&mut *connection)
     .await
     .map_err(Error::in_statement("sum_calls"))?;
     let made = sqlx::query_as!(
@@ -115,7 +119,7 @@ async fn between(pool: &PgPool, first: NaiveDate, end: NaiveDate) -> Result<Ledg
         first,
         end,
     )
-    .fetch_all(pool)
+    .fetch_all(connection)
     .await
     .map_err(Error::in_statement("count_podcasts"))?;
     Ok(Ledger { spent, made })
