@@ -4,7 +4,7 @@
 //! A word with an empty value is as good as none; a word that is none, or one with a value that
 //! cannot be meant, is refused by name and with what would do.
 
-use chrono::NaiveDate;
+use chrono::{Datelike as _, NaiveDate};
 
 use crate::{
     machine::{FailureKind, Status},
@@ -47,7 +47,7 @@ fn set(filter: &mut Filter, word: &'static str, value: &str) -> Result<(), Strin
     match word {
         "id" => add(&mut filter.ids, value)?,
         "user" => add(&mut filter.user_ids, value)?,
-        "date" => filter.date = Some(value.parse::<NaiveDate>().map_err(|_| "write it like 2026-11-22".to_owned())?),
+        "date" => filter.date = Some(date(value).ok_or("write it like 2026-11-22")?),
         "status" => filter.status = Some(value.parse::<Status>().map_err(|_| one_of(Status::ALL.map(Status::as_str)))?),
         "cause" => {
             let kind = FailureKind::ALL.into_iter().find(|kind| kind.as_str() == value);
@@ -60,11 +60,24 @@ fn set(filter: &mut Filter, word: &'static str, value: &str) -> Result<(), Strin
                 _ => return Err("write yes or no".to_owned()),
             }
         }
-        "plan" => filter.plan = Some(value.to_owned()),
-        "provider" => filter.provider = Some(value.to_owned()),
-        _ => filter.language = Some(value.to_owned()),
+        "plan" => filter.plan = Some(line(value)?),
+        "provider" => filter.provider = Some(line(value)?),
+        _ => filter.language = Some(line(value)?),
     }
     Ok(())
+}
+
+/// A date that the database can store and people mean.
+pub fn date(text: &str) -> Option<NaiveDate> {
+    text.parse::<NaiveDate>().ok().filter(|date| (1970..10_000).contains(&date.year()))
+}
+
+/// Text that the database can store and that fits on a line.
+///
+/// # Errors
+/// What to write instead.
+pub fn line(text: &str) -> Result<String, String> {
+    if text.contains(char::is_control) { Err("write letters only".to_owned()) } else { Ok(text.to_owned()) }
 }
 
 /// Adds numbers, parted by commas.

@@ -4,16 +4,19 @@
 //! It asks the same function as the deed what becomes of a podcast, so the two agree as long as
 //! nothing moves meanwhile.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use super::filter::{self, Unclear};
+use super::{
+    Desk,
+    filter::{self, Unclear},
+};
 use crate::{
     machine::Status,
     store::{
-        self, Store, night,
+        self, Store, chain, night,
         operations::{self, New, Operation, Started},
         podcasts::Filter,
         verbs::{self, Candidate, Effect, Fate, FromStep, Order, Reason, Verb},
@@ -108,10 +111,13 @@ pub fn read<'p>(pairs: impl IntoIterator<Item = (&'p str, &'p str)>) -> Result<W
         text => Ok(text.map(str::to_owned)),
     };
     let reason = short("reason", LONGEST_REASON)?.unwrap_or_default();
-    if reason.contains(char::is_control) {
-        return Err(Unmeant::new("reason", "write it on one line"));
+    let key = short("idempotency_key", LONGEST_KEY)?;
+    for (word, text) in [("reason", Some(&reason)), ("idempotency_key", key.as_ref())] {
+        if text.is_some_and(|text| text.contains(char::is_control)) {
+            return Err(Unmeant::new(word, "write it on one line"));
+        }
     }
-    Ok(Wish { verb, filter, reason, key: short("idempotency_key", LONGEST_KEY)? })
+    Ok(Wish { verb, filter, reason, key })
 }
 
 /// Some podcasts to which the same happens.
@@ -171,7 +177,8 @@ fn sum_up(wish: &Wish, seen: &[Candidate], is_capped: bool, usual: &BTreeMap<Str
     for row in seen {
         match verbs::fate(wish.verb, row) {
             Fate::Moves(effect) => {
-                *effects.entry(effect).or_insert(0_i64) += 1;
+                let shown = if row.was_cancelled && wish.verb == Verb::Requeue { Effect::Revived } else { effect };
+                *effects.entry(shown).or_insert(0_i64) += 1;
                 cost += cost_of(effect, row, usual);
             }
             Fate::Stays(reason) => *reasons.entry(reason).or_insert(0_i64) += 1,
@@ -213,7 +220,7 @@ fn button(verb: Verb, touches: i64, is_capped: bool) -> Option<String> {
 /// What the rest of a podcast usually costs.
 fn cost_of(effect: Effect, row: &Candidate, usual: &BTreeMap<String, i64>) -> i64 {
     let from = match effect {
-        Effect::Ends | Effect::EndsHeld => return 0,
+        Effect::Ends | Effect::EndsHeld | Effect::Revived => return 0,
         Effect::FromStart | Effect::NewScript => Status::Pending,
         Effect::FromSpeech | Effect::NewSpeech => Status::ScriptGenerated,
         Effect::FromUpload => Status::PendingUpload,
@@ -231,6 +238,7 @@ const fn what_happens(effect: Effect) -> &'static str {
     match effect {
         Effect::GoesOn => "due now, from where it stands",
         Effect::TakenOver => "due now, from where it stands; taken from a worker that is not alive",
+        Effect::Revived => "was cancelled on purpose, and is made after all",
         Effect::FromStart => "starts from the beginning",
         Effect::FromSpeech => "goes on at the speech, the script is kept",
         Effect::FromUpload => "goes on at the upload, the audio is kept",
@@ -272,7 +280,10 @@ pub fn in_words(filter: &Filter) -> String {
             "cause" => format!("with cause {value}"),
             "user" => {
                 let users = filter.user_ids.as_deref().unwrap_or_default();
-                format!("of learner{} {}", many(users), numbers(users))
+                match users {
+                    [] => "of learners who were erased".to_owned(),
+                    users => format!("of learner{} {}", many(users), numbers(users)),
+                }
             }
             "plan" => format!("on plan {value}"),
             "provider" => format!("made by {value}"),
@@ -301,6 +312,16 @@ pub async fn begin(store: &Store, schedule: &Schedule, wish: &Wish, actor: &str)
     };
     let new = New { order, subject: &seen.subject, key: wish.key.as_deref(), expected: seen.touches + seen.skips };
     operations::start(store.pool(), new).await
+}
+
+/// Carries out what was begun, behind what this process carries out already. The workers go on with
+/// it where this fails.
+pub async fn carry_out_in_turn(desk: Arc<Desk>, id: i64) {
+    // Never closed.
+    let _turn = desk.carrying.acquire().await;
+    if let Err(error) = operations::carry_out(desk.store.walks(), id, |_| {}).await {
+        tracing::warn!(operation.id = id, error = chain(&error), "the workers have to go on with the operation");
+    }
 }
 
 /// Begins what is wished and carries it out, telling of each page. `None` when its key has begun

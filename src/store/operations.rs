@@ -5,6 +5,8 @@
 //! is done twice. Podcasts made after the start are not met, and the cursor never goes back: what
 //! fails again behind it is left alone.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sqlx::{PgConnection, PgPool};
@@ -21,6 +23,9 @@ const PAGE: usize = 500;
 /// How often a page is tried that the database could not write for a moment: a deadlock with a busy
 /// worker, a connection that broke.
 const TRIES: u32 = 5;
+
+/// The pause before the second try; each further one is twice as long.
+const BACKOFF: Duration = Duration::from_millis(50);
 
 /// An operation as it stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -433,7 +438,10 @@ pub async fn carry_out(
                 }
             }
             Ok(None) => return Ok(None),
-            Err(error) if error.is_passing() && tries > 1 => tries -= 1,
+            Err(error) if error.is_passing() && tries > 1 => {
+                tokio::time::sleep(BACKOFF * 2_u32.pow(TRIES - tries)).await;
+                tries -= 1;
+            }
             Err(error) => {
                 if !error.is_passing() && !matches!(error, Error::Unreadable { .. }) {
                     give_up(pool, id, &chain(&error)).await?;

@@ -43,8 +43,8 @@ pub(in crate::http::ops) async fn open(visit: Visit, sent: Sent) -> Result<Done,
         .find(|(name, _)| *name == asked)
         .ok_or(Refusal::Parameter("for", "Say 15m, 1h or 8h, or nothing: until it is closed."))?;
     let reason = sent.get("reason").unwrap_or_default().trim();
-    if reason.chars().count() > LONGEST_REASON {
-        return Err(Refusal::Parameter("reason", "Say it in 200 characters at most."));
+    if reason.chars().count() > LONGEST_REASON || reason.contains(char::is_control) {
+        return Err(Refusal::Parameter("reason", "Say it on one line, in 200 characters at most."));
     }
     let (name, time) = (visit.part("name").unwrap_or_default(), seconds.map(Duration::from_secs));
     let done = providers::open(&visit.app.desk, &visit.actor, name, time, reason).await;

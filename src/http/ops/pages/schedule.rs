@@ -11,7 +11,10 @@ use crate::{
             sheet::{Sheet, Visit},
         },
     },
-    ops::schedule::{self, Refused},
+    ops::{
+        filter,
+        schedule::{self, Refused},
+    },
     store::pause::Ran,
 };
 
@@ -90,7 +93,7 @@ fn named(sent: &Sent) -> Result<NaiveDate, Refusal> {
 }
 
 fn parsed(date: &str) -> Result<NaiveDate, Refusal> {
-    date.parse().map_err(|_| Refusal::Parameter("date", "Write the date like 2026-11-22."))
+    filter::date(date).ok_or(Refusal::Parameter("date", "Write the date like 2026-11-22."))
 }
 
 fn refusal(refused: Refused) -> Refusal {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Datelike as _, NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use serde::Serialize;
 
 use crate::{
@@ -18,6 +18,7 @@ use crate::{
         attention::{Item, attention},
         neighbours::Neighbour,
     },
+    ops::filter,
     store::{alerts, night},
 };
 
@@ -75,7 +76,5 @@ pub(in crate::http::ops) async fn show(visit: Visit) -> Result<Sheet, Refusal> {
 /// A date of the query.
 pub(super) fn asked_date(visit: &Visit, name: &'static str) -> Result<Option<NaiveDate>, Refusal> {
     let Some(text) = visit.asked(name) else { return Ok(None) };
-    // What a database can store as a date, and people write.
-    let date = text.parse::<NaiveDate>().ok().filter(|date| (1970..10_000).contains(&date.year()));
-    date.map(Some).ok_or(Refusal::Parameter(name, "Write a date like 2026-11-22."))
+    filter::date(text).map(Some).ok_or(Refusal::Parameter(name, "Write a date like 2026-11-22."))
 }
