@@ -221,12 +221,12 @@ pub async fn start_due(pool: &PgPool, night: &NewNight) -> Result<bool, Error> {
 /// # Errors
 /// [`Error::Database`].
 pub async fn enqueue_by_hand(pool: &PgPool, night: &NewNight, user_ids: &[i64]) -> Result<i64, Error> {
-    let mut transaction = pool.begin().await.map_err(Error::in_statement("enqueue_learners"))?;
+    let mut transaction = pool.begin().await.map_err(Error::in_statement("start_night_by_hand"))?;
     let made = night::enqueue_learners(&mut *transaction, night.date, night.deadline_at, user_ids).await?;
     let (subject, detail) = (format!("night {}", night.date), format!("{made} of the learners that were named"));
     let deed = Deed { actor: &night.started_by, action: "run", subject: &subject, detail: &detail };
     audit::write(&mut *transaction, deed).await?;
-    transaction.commit().await.map_err(Error::in_statement("enqueue_learners"))?;
+    transaction.commit().await.map_err(Error::in_statement("start_night_by_hand"))?;
     Ok(made)
 }
 
