@@ -24,7 +24,7 @@ use crate::{
     store::{
         self, Store,
         alerts::{self, Notice},
-        night, situation, watch,
+        night, pause, situation, watch,
     },
 };
 
@@ -155,6 +155,7 @@ impl Eye {
         let (stuck, why_stuck) = ahead.walk(store).await?;
         let facts = Facts {
             nights: Some((now, nights)),
+            is_paused: pause::current(pool).await?.is_some(),
             left_out,
             given_up: Some(given_up),
             stuck,

@@ -8,7 +8,7 @@
 //! | `speech_chain_failed` | nobody could speak a learner's episode | none is left that failed so in the last day |
 //! | `upload_failed` | an episode could not be stored until its deadline | the same |
 //! | `spool_full` | speech waits for room on a host | none waits any more |
-//! | `night_late` | a night was not started, is not enqueued after half an hour, or not done after its deadline | it is, or a day has passed |
+//! | `night_late` | a night was not started, is not enqueued after half an hour without a pause, or not done after its deadline | it is, or a day has passed |
 //!
 //! The subject of a cause is a date or a host, never a podcast: a thousand failed uploads are one
 //! alert. Between raising and its end lies a band in which nothing changes, so that a figure that
@@ -74,6 +74,8 @@ pub struct NightFacts {
 pub struct Facts {
     /// The nights that are not over, or not for a day.
     pub nights: Option<(DateTime<Utc>, Vec<NightFacts>)>,
+    /// Everything is on hold.
+    pub is_paused: bool,
     /// The night that was due and not started, if there is one.
     pub left_out: Option<NaiveDate>,
     /// Who was given up in the last day.
@@ -117,7 +119,7 @@ pub fn judge(facts: &Facts, limits: &Limits, open: &[Alert]) -> Vec<Notice> {
     if let (Some((now, nights)), Some(given_up)) = (&facts.nights, &facts.given_up) {
         judged.extend([RUNNING, ENDED, SPEECH, UPLOAD, LATE]);
         causes.extend(nights.iter().filter_map(|night| rate(night, given_up, limits)));
-        causes.extend(nights.iter().filter_map(|night| late(night, *now)));
+        causes.extend(nights.iter().filter_map(|night| late(night, *now, facts.is_paused)));
         causes.extend(facts.left_out.map(left_out));
         causes.extend(chains(given_up));
     }
@@ -239,10 +241,12 @@ fn spool(host: &str, cases: i64) -> Cause {
     Cause { kind: SPOOL, subject: host.to_owned(), message, cases, raises: true }
 }
 
-fn late(facts: &NightFacts, now: DateTime<Utc>) -> Option<Cause> {
-    let Night { date, started_at, deadline_at, enqueued_at, .. } = &facts.night;
+fn late(facts: &NightFacts, now: DateTime<Utc>, is_paused: bool) -> Option<Cause> {
+    let Night { date, enqueuing_since, deadline_at, enqueued_at, .. } = &facts.night;
+    // Who paused knows why nothing is enqueued; what was raised before that stays.
+    let raises = enqueued_at.is_some() || !is_paused;
     let (what, cases) = match enqueued_at {
-        None if now - started_at > ENQUEUING => (
+        None if now - enqueuing_since > ENQUEUING => (
             format!(
                 "Half an hour after its start, not all learners of the night of {date} are enqueued. Who is not has no \
                  episode. See that the academy can be read: `dailycast doctor`, `dailycast night status {date}`."
@@ -267,7 +271,7 @@ fn late(facts: &NightFacts, now: DateTime<Utc>) -> Option<Cause> {
         ),
         _ => return None,
     };
-    Some(Cause { kind: LATE, subject: date.to_string(), message: what, cases, raises: true })
+    Some(Cause { kind: LATE, subject: date.to_string(), message: what, cases, raises })
 }
 
 fn left_out(date: NaiveDate) -> Cause {

@@ -194,6 +194,7 @@ pub fn desk(context: &Context, store: &Store) -> anyhow::Result<Desk> {
         paces: ops::situation::paces(&workflow),
         workflow: Arc::new(workflow),
         boards: Snapshots::default(),
+        carrying: tokio::sync::Semaphore::new(1),
         ledgers: Snapshots::default(),
         stuck: Snapshots::default(),
         settings: ops::Settings::new(config),

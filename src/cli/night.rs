@@ -121,10 +121,13 @@ async fn start_night(mut args: NightStart, context: Context) -> anyhow::Result<E
     let schedule = neighbours::schedule(&context.config);
     let now = night::now(pool).await?;
     let date = args.date.unwrap_or_else(|| schedule.date(now));
+    let actor = Actor::at_the_command_line();
     if args.users.is_empty() {
-        start(pool, &schedule, date, "operator").await?;
+        start(pool, &schedule, date, &actor.name).await?;
     } else {
-        let made = night::enqueue_learners(pool, date, schedule.deadline_by_hand(now), &args.users).await?;
+        let (deadline_at, started_by) = (schedule.deadline_by_hand(now), actor.name.clone());
+        let wanted = NewNight { date, scheduled_for: now, deadline_at, started_by };
+        let made = pause::enqueue_by_hand(pool, &wanted, &args.users).await?;
         let left_out = args.users.len().saturating_sub(usize::try_from(made)?);
         if left_out > 0 {
             eprintln!(
@@ -135,15 +138,18 @@ async fn start_night(mut args: NightStart, context: Context) -> anyhow::Result<E
     if args.requeue_failed {
         let user_ids = (!args.users.is_empty()).then_some(args.users);
         let meant = Filter { date: Some(date), user_ids, ..Filter::default() };
-        let actor = Actor::at_the_command_line();
         operations::requeue_failed(&store, &schedule, meant, &actor.name).await?;
     }
-    print(&night::status(pool, date).await?, &Beside::of(&context, &store, date, 0).await?, context.json)?;
+    let beside = Beside::of(&context, &store, date, 0).await?;
+    if beside.pause.is_some() {
+        eprintln!("it begins when the pause ends");
+    }
+    print(&night::status(pool, date).await?, &beside, context.json)?;
     Ok(Exit::Done)
 }
 
 /// Starts the night of a date by hand, or goes through its learners again, and enqueues who has no
-/// podcast yet. Doing it twice changes nothing.
+/// podcast yet; during a pause the workers do that when it ends. Doing it twice changes nothing.
 ///
 /// # Errors
 /// When the database, or the academy behind it, cannot be used.
@@ -151,8 +157,9 @@ pub async fn start(pool: &PgPool, schedule: &Schedule, date: NaiveDate, by: &str
     let now = night::now(pool).await?;
     let new =
         NewNight { date, scheduled_for: now, deadline_at: schedule.deadline_by_hand(now), started_by: by.to_owned() };
-    if !night::start(pool, &new).await? {
-        night::reopen(pool, date, new.deadline_at).await?;
+    pause::start_by_hand(pool, &new).await?;
+    if pause::current(pool).await?.is_some() {
+        return Ok(());
     }
     for open in night::open(pool).await?.into_iter().filter(|open| open.date == date) {
         enqueue(pool, open, schedule, |_| {}).await?;

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Desk, actor::Actor, audit};
+use super::{Desk, actor::Actor};
 use crate::store::{
     self,
     alerts::{self, Alert, Behind},
@@ -122,10 +122,5 @@ fn place(alert: &Alert) -> (Option<String>, &'static str) {
 /// # Errors
 /// When the database did not take it.
 pub async fn acknowledge(desk: &Desk, actor: &Actor, id: i64) -> Result<bool, store::Error> {
-    let pool = desk.store.desk();
-    let is_there = !alerts::acknowledge(pool, &[id], &actor.name).await?.is_empty();
-    if is_there {
-        audit::record(pool, actor, "alert_acknowledge", &format!("alert {id}"), "").await?;
-    }
-    Ok(is_there)
+    Ok(!alerts::acknowledge(desk.store.desk(), &[id], &actor.name).await?.is_empty())
 }

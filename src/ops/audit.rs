@@ -15,9 +15,6 @@ const WORDS: &[(&str, &str)] = &[
     ("entrance_add", "made a link that lets {} in once"),
     ("log_in", "logged in"),
     ("log_out", "logged out"),
-    ("night_skip", "skips {}"),
-    ("night_start", "started {}"),
-    ("night_unskip", "no longer skips {}"),
     ("pause", "paused everything"),
     ("provider_close", "lets calls go to {} again"),
     ("provider_open", "lets no call go to {}"),
@@ -25,6 +22,10 @@ const WORDS: &[(&str, &str)] = &[
     ("requeue", "requeued {}"),
     ("resume", "let everything go on"),
     ("reveal", "looked up how {} is called"),
+    ("run", "started {}"),
+    ("skip", "skips {}"),
+    ("stop", "stopped {}"),
+    ("unskip", "no longer skips {}"),
 ];
 
 /// A line as it is shown.

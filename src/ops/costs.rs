@@ -14,7 +14,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::Desk;
+use super::{Desk, filter};
 use crate::store::{
     self, board,
     costs::{self, Ledger, Spent},
@@ -196,7 +196,7 @@ impl Month {
 
 /// The first day of a month that is written as `2026-11`.
 pub fn read_month(text: &str) -> Option<NaiveDate> {
-    (text.len() == 7).then(|| super::filter::date(&format!("{text}-01"))).flatten()
+    (text.len() == 7).then(|| filter::date(&format!("{text}-01"))).flatten()
 }
 
 /// The first day of a date's month.

@@ -144,6 +144,15 @@ async fn renew(desk: Arc<Desk>, place: Arc<Mutex<Place>>, since: Since, now: Dat
     }
 }
 
+impl Failures {
+    /// Those of one cause.
+    pub fn of(&self, kind: &str) -> Self {
+        let results: Vec<Group> = self.results.iter().filter(|group| group.kind == kind).cloned().collect();
+        let causes = self.causes.iter().filter(|cause| cause.kind == kind).cloned().collect();
+        Self { podcasts: results.iter().map(|group| group.podcasts).sum(), results, causes, ..self.clone() }
+    }
+}
+
 impl Since {
     fn range(self, now: DateTime<Utc>) -> Range {
         let day = |date: NaiveDate| date.and_time(NaiveTime::MIN).and_utc();

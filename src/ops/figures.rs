@@ -164,6 +164,7 @@ fn samples(facts: &Facts, desk: &Desk) -> Vec<Sample> {
     if let Some(oldest) = facts.oldest_due {
         add(&metrics::OLDEST_DUE, &[], seconds(oldest));
     }
+    add(&metrics::PAUSED, &[], f64::from(u8::from(facts.is_paused)));
     for (state, number) in metrics::WORKERS.into_iter().zip([facts.alive, facts.silent]) {
         add(&metrics::FLEET_WORKERS, &[state], number as f64);
     }

@@ -29,6 +29,8 @@ pub mod workers;
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use tokio::sync::Semaphore;
+
 use crate::{
     config::{Config, Secret},
     explain::Pace,
@@ -66,6 +68,8 @@ pub struct Desk {
     pub settings: Settings,
     /// Failures that were counted lately.
     pub failures: failures::Kept,
+    /// One operation is carried out at a time for those who do not wait for it.
+    pub carrying: Semaphore,
 }
 
 /// What is set for operators.

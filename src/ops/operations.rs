@@ -4,19 +4,20 @@
 //! It asks the same function as the deed what becomes of a podcast, so the two agree as long as
 //! nothing moves meanwhile.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::{
+    Desk,
     filter::{self, Unclear},
     reason,
 };
 use crate::{
     machine::Status,
     store::{
-        self, Store, night,
+        self, Store, chain, night,
         operations::{self, New, Operation, Started},
         podcasts::Filter,
         verbs::{self, Candidate, Effect, Fate, FromStep, Order, Reason, Verb},
@@ -104,8 +105,8 @@ pub fn read<'p>(pairs: impl IntoIterator<Item = (&'p str, &'p str)>) -> Result<W
         return Err(Unmeant::new("filter", format!("say which podcasts are meant, by {words}")));
     }
     let key = value("idempotency_key").map(str::to_owned);
-    if key.as_ref().is_some_and(|key| key.len() > LONGEST_KEY) {
-        return Err(Unmeant::new("idempotency_key", format!("{LONGEST_KEY} letters at most")));
+    if key.as_ref().is_some_and(|key| key.len() > LONGEST_KEY || key.contains(char::is_control)) {
+        return Err(Unmeant::new("idempotency_key", format!("write {LONGEST_KEY} letters at most, on one line")));
     }
     let reason = reason::read(value("reason").unwrap_or_default()).map_err(|what| Unmeant::new("reason", what))?;
     Ok(Wish { verb, filter, reason: reason.to_owned(), key })
@@ -170,7 +171,8 @@ fn sum_up(wish: &Wish, seen: &[Candidate], is_capped: bool, usual: &BTreeMap<Str
     for row in seen {
         match verbs::fate(wish.verb, row) {
             Fate::Moves(effect) => {
-                *effects.entry(effect).or_insert(0_i64) += 1;
+                let shown = if row.was_cancelled && wish.verb == Verb::Requeue { Effect::Revived } else { effect };
+                *effects.entry(shown).or_insert(0_i64) += 1;
                 cost += cost_of(effect, row, usual);
             }
             Fate::Stays(reason) => *reasons.entry(reason).or_insert(0_i64) += 1,
@@ -212,7 +214,7 @@ fn button(verb: Verb, touches: i64, is_capped: bool) -> Option<String> {
 /// What the rest of a podcast usually costs.
 fn cost_of(effect: Effect, row: &Candidate, usual: &BTreeMap<String, i64>) -> i64 {
     let from = match effect {
-        Effect::Ends | Effect::EndsHeld => return 0,
+        Effect::Ends | Effect::EndsHeld | Effect::Revived => return 0,
         Effect::FromStart | Effect::NewScript => Status::Pending,
         Effect::FromSpeech | Effect::NewSpeech => Status::ScriptGenerated,
         Effect::FromUpload => Status::PendingUpload,
@@ -230,6 +232,7 @@ const fn what_happens(effect: Effect) -> &'static str {
     match effect {
         Effect::GoesOn => "due now, from where it stands",
         Effect::TakenOver => "due now, from where it stands; taken from a worker that is not alive",
+        Effect::Revived => "was cancelled on purpose, and is made after all",
         Effect::FromStart => "starts from the beginning",
         Effect::FromSpeech => "goes on at the speech, the script is kept",
         Effect::FromUpload => "goes on at the upload, the audio is kept",
@@ -271,7 +274,10 @@ pub fn in_words(filter: &Filter) -> String {
             "cause" => format!("with cause {value}"),
             "user" => {
                 let users = filter.user_ids.as_deref().unwrap_or_default();
-                format!("of learner{} {}", many(users), numbers(users))
+                match users {
+                    [] => "of learners who were erased".to_owned(),
+                    users => format!("of learner{} {}", many(users), numbers(users)),
+                }
             }
             "plan" => format!("on plan {value}"),
             "provider" => format!("made by {value}"),
@@ -300,6 +306,16 @@ pub async fn begin(store: &Store, schedule: &Schedule, wish: &Wish, actor: &str)
     };
     let new = New { order, subject: &seen.subject, key: wish.key.as_deref(), expected: seen.touches + seen.skips };
     operations::start(store.pool(), new).await
+}
+
+/// Carries out what was begun, behind what this process carries out already. The workers go on with
+/// it where this fails.
+pub async fn carry_out_in_turn(desk: Arc<Desk>, id: i64) {
+    // Never closed.
+    let _turn = desk.carrying.acquire().await;
+    if let Err(error) = operations::carry_out(desk.store.walks(), id, |_| {}).await {
+        tracing::warn!(operation.id = id, error = chain(&error), "the workers have to go on with the operation");
+    }
 }
 
 /// Begins what is wished and carries it out, telling of each page. `None` when its key has begun

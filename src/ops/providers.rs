@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use super::{Desk, actor::Actor, audit};
+use super::{Desk, actor::Actor};
 use crate::{
     explain::Tone,
     store,
@@ -185,10 +185,6 @@ pub async fn open(
         return Ok(false);
     }
     fleet::open(&desk.store, name, time, (&actor.name, reason)).await?;
-    let for_how_long =
-        time.map_or("until closed".to_owned(), |time| format!("for {} min", time.as_secs().div_ceil(60)));
-    let detail = if reason.is_empty() { for_how_long } else { format!("{for_how_long}: {reason}") };
-    audit::record(desk.store.desk(), actor, "provider_open", &format!("provider {name}"), &detail).await?;
     Ok(true)
 }
 
@@ -201,9 +197,5 @@ pub async fn close(desk: &Desk, actor: &Actor, name: &str) -> Result<Option<bool
     if !desk.limits.contains_key(name) {
         return Ok(None);
     }
-    let has_moved = fleet::close(&desk.store, name, &actor.name).await?;
-    if has_moved {
-        audit::record(desk.store.desk(), actor, "provider_close", &format!("provider {name}"), "").await?;
-    }
-    Ok(Some(has_moved))
+    fleet::close(&desk.store, name, &actor.name).await.map(Some)
 }

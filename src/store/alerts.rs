@@ -207,10 +207,15 @@ pub async fn over(pool: &PgPool, days: i32, behind: Option<Behind>, limit: i64) 
 pub async fn acknowledge(pool: &PgPool, ids: &[i64], by: &str) -> Result<Vec<i64>, Error> {
     sqlx::query_scalar!(
         r#"/* acknowledge_alerts */
-        update dailycast.alert
-        set acknowledged_at = coalesce(acknowledged_at, now()), acknowledged_by = coalesce(acknowledged_by, $2)
-        where id = any($1)
-        returning id"#,
+        with seen as (
+            update dailycast.alert
+            set acknowledged_at = coalesce(acknowledged_at, now()), acknowledged_by = coalesce(acknowledged_by, $2)
+            where id = any($1)
+            returning id
+        ), noted as (
+            insert into dailycast.audit (actor, action, subject) select $2, 'alert_acknowledge', 'alert ' || id from seen
+        )
+        select id as "id!" from seen"#,
         ids,
         by,
     )

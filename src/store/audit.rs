@@ -59,6 +59,11 @@ pub struct Wanted {
 /// # Errors
 /// [`Error::Database`].
 pub async fn write(executor: impl PgExecutor<'_>, deed: Deed<'_>) -> Result<(), Error> {
+    add(executor, deed).await.map_err(Error::in_statement("write_audit"))
+}
+
+/// The same, where a statement beside it fails as one of sqlx.
+pub(super) async fn add(executor: impl PgExecutor<'_>, deed: Deed<'_>) -> Result<(), sqlx::Error> {
     sqlx::query!(
         r#"/* write_audit */
         insert into dailycast.audit (actor, action, subject, detail) values ($1, $2, $3, $4)"#,
@@ -68,8 +73,7 @@ pub async fn write(executor: impl PgExecutor<'_>, deed: Deed<'_>) -> Result<(), 
         deed.detail,
     )
     .execute(executor)
-    .await
-    .map_err(Error::in_statement("write_audit"))?;
+    .await?;
     Ok(())
 }
 

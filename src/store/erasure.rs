@@ -391,6 +391,11 @@ pub async fn end_pass(pool: &PgPool, pass: Due, objects: i64) -> Result<bool, Er
         ), walk as (
             update dailycast.erasure_walk set after_user_id = after_user_id - 1
             where after_user_id = $1 and exists (select from over)
+        ), operations as (
+            update dailycast.operation
+            set filter = jsonb_set(filter, '{user_ids}', coalesce(
+                (select jsonb_agg(value) from jsonb_array_elements(filter->'user_ids') where value <> to_jsonb($1::bigint)), '[]'))
+            where state <> 'running' and filter->'user_ids' @> to_jsonb($1::bigint) and exists (select from over)
         ), nights as (
             update dailycast.night set cursor_user_id = cursor_user_id - 1
             where cursor_user_id = $1 and state <> 'enqueuing' and exists (select from over)

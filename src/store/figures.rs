@@ -28,6 +28,8 @@ pub struct Facts {
     /// When the one of the oldest unfinished podcasts was due that nobody works on and that waits
     /// longest.
     pub oldest_due: Option<DateTime<Utc>>,
+    /// Everything is on hold.
+    pub is_paused: bool,
     /// Workers that were heard within their lease.
     pub alive: i64,
     /// Workers that were not, and have not stopped.
@@ -81,6 +83,7 @@ pub async fn read(store: &Store) -> Result<Facts, Error> {
                   and heartbeat_at > now() - lease_ms * interval '1 millisecond') as "alive!",
                (select count(*) from dailycast.worker where stopped_at is null
                   and heartbeat_at <= now() - lease_ms * interval '1 millisecond') as "silent!",
+               exists (select from dailycast.pause) as "is_paused!",
                (select count(*) from dailycast.alert where resolved_at is null) as "open_alerts!",
                (select count(*) from dailycast.alert_sink where failures_in_a_row > 0) as "sinks_failing!""#
     )
@@ -118,6 +121,7 @@ pub async fn read(store: &Store) -> Result<Facts, Error> {
         last_success: few.last_success,
         stuck,
         oldest_due,
+        is_paused: few.is_paused,
         alive: few.alive,
         silent: few.silent,
         open_alerts: few.open_alerts,

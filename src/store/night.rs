@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::Serialize;
-use sqlx::PgPool;
+use sqlx::{PgExecutor, PgPool};
 
 use crate::machine::Status;
 
@@ -251,7 +251,7 @@ pub async fn still_open(pool: &PgPool, date: NaiveDate) -> Result<Option<Open>, 
 /// # Errors
 /// [`Error::Database`].
 pub async fn enqueue_learners(
-    pool: &PgPool,
+    executor: impl PgExecutor<'_>,
     date: NaiveDate,
     deadline_at: DateTime<Utc>,
     user_ids: &[i64],
@@ -281,7 +281,7 @@ pub async fn enqueue_learners(
         deadline_at,
         user_ids,
     )
-    .fetch_one(pool)
+    .fetch_one(executor)
     .await
     .map_err(Error::in_statement("enqueue_learners"))
 }
@@ -299,27 +299,6 @@ pub async fn close(pool: &PgPool, date: NaiveDate) -> Result<(), Error> {
     .execute(pool)
     .await
     .map_err(Error::in_statement("close_night"))?;
-    Ok(())
-}
-
-/// Goes through the learners of a night once more: who has a podcast keeps it. `deadline_at` is the
-/// night's new deadline where the old one is earlier.
-///
-/// # Errors
-/// [`Error::Database`].
-pub async fn reopen(pool: &PgPool, date: NaiveDate, deadline_at: DateTime<Utc>) -> Result<(), Error> {
-    sqlx::query!(
-        r#"/* reopen_night */
-        update dailycast.night
-        set state = 'enqueuing', cursor_user_id = 0, eligible = 0, enqueued = 0, enqueued_at = null,
-            finished_at = null, deadline_at = greatest(deadline_at, $2)
-        where date = $1"#,
-        date,
-        deadline_at,
-    )
-    .execute(pool)
-    .await
-    .map_err(Error::in_statement("reopen_night"))?;
     Ok(())
 }
 

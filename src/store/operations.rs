@@ -5,6 +5,8 @@
 //! is done twice. Podcasts made after the start are not met, and the cursor never goes back: what
 //! fails again behind it is left alone.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sqlx::{PgConnection, PgPool};
@@ -21,6 +23,9 @@ const PAGE: usize = 500;
 /// How often a page is tried that the database could not write for a moment: a deadlock with a busy
 /// worker, a connection that broke.
 const TRIES: u32 = 5;
+
+/// The pause before the second try; each further one is twice as long.
+const BACKOFF: Duration = Duration::from_millis(50);
 
 /// An operation as it stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -129,22 +134,24 @@ pub async fn start(pool: &PgPool, new: New<'_>) -> Result<Started, Error> {
     let filter = serde_json::to_value(&wish).unwrap_or_default();
     let mut tries = TRIES;
     loop {
-        if let Some(begun) = insert(pool, new, &filter).await? {
-            return Ok(Started::Begun(begun));
-        }
         if let Some(key) = new.key
-            && let Some(known) = by_key(pool, order.actor, key).await?
+            && let Some((known, reason)) = by_key(pool, order.actor, key).await?
         {
             let is_same = known.filter == filter
                 && known.verb == order.verb.as_str()
                 && known.from_step.as_deref() == order.verb.from_step().map(FromStep::as_str)
-                && known.reason == order.reason;
+                && reason == order.reason;
             return Ok(if is_same { Started::Joined(known) } else { Started::OtherContent(known) });
         }
-        if let Some(running) = identical(pool, order.verb, &filter).await? {
+        if let Some(begun) = insert(pool, new, &filter).await? {
+            return Ok(Started::Begun(begun));
+        }
+        if let Some(running) = identical(pool, order.verb, &filter).await?
+            && keep_key(pool, new, running.id).await?
+        {
             return Ok(Started::Joined(running));
         }
-        // The one that stood in the way is over by now.
+        // The one that stood in the way is over by now, or has this key.
         tries -= 1;
         if tries == 0 {
             let source = sqlx::Error::RowNotFound;
@@ -153,17 +160,39 @@ pub async fn start(pool: &PgPool, new: New<'_>) -> Result<Started, Error> {
     }
 }
 
+/// Names an operation that somebody joins, so that the same wish finds it when it is over, too. False
+/// when the key names another one by now.
+async fn keep_key(pool: &PgPool, new: New<'_>, id: i64) -> Result<bool, Error> {
+    let Some(key) = new.key else { return Ok(true) };
+    let kept = sqlx::query!(
+        r#"/* keep_operation_key */
+        insert into dailycast.operation_key (actor, key, operation_id, reason) values ($1, $2, $3, $4)
+        on conflict do nothing"#,
+        new.order.actor,
+        key,
+        id,
+        new.order.reason,
+    )
+    .execute(pool)
+    .await
+    .map_err(Error::in_statement("keep_operation_key"))?;
+    Ok(kept.rows_affected() > 0)
+}
+
+/// `None` when an identical one runs, or the key is taken.
 async fn insert(pool: &PgPool, new: New<'_>, filter: &serde_json::Value) -> Result<Option<Operation>, Error> {
     let Order { verb, actor, reason, deadline_at, .. } = new.order;
-    sqlx::query_as!(
+    let begun = sqlx::query_as!(
         Operation,
         r#"/* start_operation */
         with begun as (
-            insert into dailycast.operation
-                (verb, from_step, filter, reason, actor, idempotency_key, expected, deadline_at, below)
-            select $1, $2, $3, $4, $5, $6, $7, $8, coalesce(max(id), 0) + 1 from dailycast.daily_podcast
+            insert into dailycast.operation (verb, from_step, filter, reason, actor, expected, deadline_at, below)
+            select $1, $2, $3, $4, $5, $7, $8, coalesce(max(id), 0) + 1 from dailycast.daily_podcast
             on conflict do nothing
             returning *
+        ), named as (
+            insert into dailycast.operation_key (actor, key, operation_id, reason)
+            select actor, $6, id, reason from begun where $6::text is not null
         ), noted as (
             insert into dailycast.audit (actor, action, subject, detail, operation_id)
             select actor, verb, $9, reason, id from begun
@@ -184,23 +213,26 @@ async fn insert(pool: &PgPool, new: New<'_>, filter: &serde_json::Value) -> Resu
         new.subject,
     )
     .fetch_optional(pool)
-    .await
-    .map_err(Error::in_statement("start_operation"))
+    .await;
+    match begun {
+        Err(sqlx::Error::Database(error)) if error.is_unique_violation() => Ok(None),
+        begun => begun.map_err(Error::in_statement("start_operation")),
+    }
 }
 
-async fn by_key(pool: &PgPool, actor: &str, key: &str) -> Result<Option<Operation>, Error> {
-    sqlx::query_as!(
-        Operation,
+/// The operation of a key, and the reason that was given with it.
+async fn by_key(pool: &PgPool, actor: &str, key: &str) -> Result<Option<(Operation, String)>, Error> {
+    let named = sqlx::query!(
         r#"/* find_operation_by_key */
-        select id, verb, from_step, filter, reason, actor, state, expected, done, skipped, created_at, updated_at,
-               finished_at, error, deadline_at, below
-        from dailycast.operation where actor = $1 and idempotency_key = $2"#,
+        select operation_id, reason from dailycast.operation_key where actor = $1 and key = $2"#,
         actor,
         key,
     )
     .fetch_optional(pool)
     .await
-    .map_err(Error::in_statement("find_operation_by_key"))
+    .map_err(Error::in_statement("find_operation_by_key"))?;
+    let Some(named) = named else { return Ok(None) };
+    Ok(find(pool, named.operation_id).await?.map(|operation| (operation, named.reason)))
 }
 
 async fn identical(pool: &PgPool, verb: Verb, filter: &serde_json::Value) -> Result<Option<Operation>, Error> {
@@ -287,7 +319,7 @@ pub async fn stop(pool: &PgPool, id: i64, actor: &str) -> Result<bool, Error> {
     Ok(stopped.rows_affected() > 0)
 }
 
-/// Carries out the next page. Returns the operation as it then stands, `None` when there is none.
+/// Carries out the next page, if the operation's deadline is not past. Returns the operation as it then stands, `None` when there is none.
 ///
 /// # Errors
 /// [`Error::Database`]; [`Error::Unreadable`] for one of a newer version.
@@ -297,9 +329,15 @@ pub async fn advance(pool: &PgPool, id: i64) -> Result<Option<Operation>, Error>
     if !operation.is_running() {
         return Ok(Some(operation));
     }
-    let filter = operation.filter()?;
+    let (filter, verb) = (operation.filter()?, operation.verb()?);
+    if verb != Verb::Cancel
+        && let Some(over) = stop_late(&mut transaction, id).await?
+    {
+        transaction.commit().await.map_err(Error::in_statement("stop_late_operation"))?;
+        return Ok(Some(over));
+    }
     let order = Order {
-        verb: operation.verb()?,
+        verb,
         filter: &filter,
         actor: &operation.actor,
         reason: &operation.reason,
@@ -316,6 +354,24 @@ pub async fn advance(pool: &PgPool, id: i64) -> Result<Option<Operation>, Error>
     let turned = turn(&mut transaction, id, below, [done, met - done], is_last).await?;
     transaction.commit().await.map_err(Error::in_statement("turn_page_of_operation"))?;
     Ok(Some(turned))
+}
+
+/// Stops an operation whose deadline is past: what it would make due would be given up at once.
+async fn stop_late(connection: &mut PgConnection, id: i64) -> Result<Option<Operation>, Error> {
+    sqlx::query_as!(
+        Operation,
+        r#"/* stop_late_operation */
+        update dailycast.operation
+        set state = 'stopped', finished_at = clock_timestamp(), updated_at = clock_timestamp(),
+            error = 'its deadline passed before all was done, and what is left was not touched; begin it anew'
+        where id = $1 and deadline_at <= clock_timestamp()
+        returning id, verb, from_step, filter, reason, actor, state, expected, done, skipped, created_at, updated_at,
+                  finished_at, error, deadline_at, below"#,
+        id,
+    )
+    .fetch_optional(connection)
+    .await
+    .map_err(Error::in_statement("stop_late_operation"))
 }
 
 async fn lock(connection: &mut PgConnection, id: i64) -> Result<Option<Operation>, Error> {
@@ -382,7 +438,10 @@ pub async fn carry_out(
                 }
             }
             Ok(None) => return Ok(None),
-            Err(error) if error.is_passing() && tries > 1 => tries -= 1,
+            Err(error) if error.is_passing() && tries > 1 => {
+                tokio::time::sleep(BACKOFF * 2_u32.pow(TRIES - tries)).await;
+                tries -= 1;
+            }
             Err(error) => {
                 if !error.is_passing() && !matches!(error, Error::Unreadable { .. }) {
                     give_up(pool, id, &chain(&error)).await?;

@@ -9,7 +9,11 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::Serialize;
 use sqlx::{Connection as _, PgPool};
 
-use super::{Error, night::NewNight};
+use super::{
+    Error,
+    audit::{self, Deed},
+    night::{self, NewNight},
+};
 use crate::explain::Pause;
 
 /// A date on which no night starts by itself.
@@ -95,6 +99,9 @@ pub async fn resume(pool: &PgPool, by: &str) -> Result<Option<Pause>, Error> {
             from gone
         ), told as (
             select pg_notify('dailycast_due', '') from gone
+        ), gone_on as (
+            -- its time to enqueue begins anew
+            update dailycast.night set enqueuing_since = now() where state = 'enqueuing' and exists (select from gone)
         )
         -- a select that nobody reads is not carried out
         select paused_at, paused_by, reason from gone where (select count(*) from told) >= 0"#,
@@ -208,8 +215,24 @@ pub async fn start_due(pool: &PgPool, night: &NewNight) -> Result<bool, Error> {
     Ok(started.rows_affected() == 1)
 }
 
-/// Lets the leader enqueue a night, or what is missing of it, whatever the schedule says. An earlier
-/// deadline moves to that of `night`.
+/// Enqueues these learners for a date, as [`super::night::enqueue_learners`] does, with a line of who
+/// wanted it.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn enqueue_by_hand(pool: &PgPool, night: &NewNight, user_ids: &[i64]) -> Result<i64, Error> {
+    let mut transaction = pool.begin().await.map_err(Error::in_statement("start_night_by_hand"))?;
+    let made = night::enqueue_learners(&mut *transaction, night.date, night.deadline_at, user_ids).await?;
+    let (subject, detail) = (format!("night {}", night.date), format!("{made} of the learners that were named"));
+    let deed = Deed { actor: &night.started_by, action: "run", subject: &subject, detail: &detail };
+    audit::write(&mut *transaction, deed).await?;
+    transaction.commit().await.map_err(Error::in_statement("start_night_by_hand"))?;
+    Ok(made)
+}
+
+/// Lets a night be enqueued, or what is missing of it, whatever the schedule says: its learners are
+/// gone through once more, and who has a podcast keeps it. An earlier deadline moves to that of
+/// `night`.
 ///
 /// # Errors
 /// [`Error::Database`].
@@ -221,7 +244,8 @@ pub async fn start_by_hand(pool: &PgPool, night: &NewNight) -> Result<Ran, Error
             values ($1, $2, $3, $4)
             on conflict (date) do update
             set state = 'enqueuing', cursor_user_id = 0, eligible = 0, enqueued = 0, enqueued_at = null,
-                finished_at = null, deadline_at = greatest(n.deadline_at, excluded.deadline_at)
+                enqueuing_since = now(), finished_at = null,
+                deadline_at = greatest(n.deadline_at, excluded.deadline_at)
             where n.state <> 'enqueuing'
             returning date, n.started_at = now() as is_new
         ), line as (

@@ -10,6 +10,7 @@ use sqlx::{Connection as _, PgConnection, PgPool};
 use super::{
     Error, Store,
     alerts::{self, Notice},
+    audit::{self, Deed},
 };
 
 /// The most characters of a message that are kept.
@@ -77,6 +78,18 @@ pub async fn change(
     provider: &str,
     edit: impl FnOnce(&mut State, DateTime<Utc>) -> Vec<Notice> + Send,
 ) -> Result<Changed, Error> {
+    change_by_hand(store, provider, |state, now| (edit(state, now), None)).await
+}
+
+/// The same for an operator: what `edit` says was done, if anything was, is written down with it.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn change_by_hand<'d>(
+    store: &Store,
+    provider: &str,
+    edit: impl FnOnce(&mut State, DateTime<Utc>) -> (Vec<Notice>, Option<Deed<'d>>) + Send,
+) -> Result<Changed, Error> {
     let connection = store.connection().await.map_err(Error::connecting)?;
     let changed = connection.answer(async |connection| {
         let mut transaction = connection.begin().await?;
@@ -87,8 +100,11 @@ pub async fn change(
                 lock(&mut transaction, provider).await?.ok_or(sqlx::Error::RowNotFound)?
             }
         };
-        let notices = edit(&mut state, now);
+        let (notices, deed) = edit(&mut state, now);
         write(&mut transaction, &state).await?;
+        if let Some(deed) = deed {
+            audit::add(&mut *transaction, deed).await?;
+        }
         let news = alerts::tell(&mut transaction, notices).await?;
         transaction.commit().await?;
         Ok(Changed { state, now, news })

@@ -15,6 +15,9 @@ use sqlx::PgPool;
 
 use super::{Error, QUEUE, Store};
 
+/// The oldest operations that are looked at in one round.
+const OPERATIONS: i64 = 1_000;
+
 /// What one commit pruned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pruned {
@@ -82,6 +85,33 @@ pub async fn prune_nights(pool: &PgPool, days: i32) -> Result<u64, Error> {
     .execute(pool)
     .await
     .map_err(Error::in_statement("prune_nights"))?;
+    Ok(gone.rows_affected())
+}
+
+/// Forgets what operators left before the last `days` days: operations that are over, with their
+/// keys, and dates that were skipped; and the log-ins and links that have ended.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn prune_desk(pool: &PgPool, days: i32) -> Result<u64, Error> {
+    let gone = sqlx::query!(
+        r#"/* prune_desk */
+        with sessions as (
+            delete from dailycast.ops_session where expires_at <= now()
+        ), entrances as (
+            delete from dailycast.ops_entrance where expires_at <= now()
+        ), skips as (
+            delete from dailycast.night_skip where date < (now() - make_interval(days => $1))::date
+        )
+        delete from dailycast.operation
+        where id = any (array(select id from dailycast.operation order by id limit $2))
+          and finished_at < now() - make_interval(days => $1)"#,
+        days,
+        OPERATIONS,
+    )
+    .execute(pool)
+    .await
+    .map_err(Error::in_statement("prune_desk"))?;
     Ok(gone.rows_affected())
 }
 

@@ -123,6 +123,8 @@ pub enum Effect {
     FromSpeech,
     /// It had failed: from the upload, the audio is kept.
     FromUpload,
+    /// It was cancelled: one of the three before. Only a preview tells it from them.
+    Revived,
     /// It ends.
     Ends,
     /// It ends, and the worker that is at it drops it.
@@ -165,6 +167,8 @@ pub enum Fate {
 pub struct Candidate {
     /// Primary key.
     pub id: i64,
+    /// It has failed because somebody cancelled it.
+    pub was_cancelled: bool,
     status: String,
     is_active: bool,
     has_script: bool,
@@ -280,7 +284,8 @@ pub async fn look(connection: &mut PgConnection, ids: &[i64], filter: &Filter) -
     sqlx::query_as!(
         Candidate,
         r#"/* look_at_podcasts */
-        select id, status, is_active, script_text is not null as "has_script!", spool_ref is not null as "has_audio!",
+        select id, status = 'failed' and error_kind = 'cancelled' as "was_cancelled!", status, is_active,
+               script_text is not null as "has_script!", spool_ref is not null as "has_audio!",
                lease_token, case when lease_token is null then false else dailycast.is_stuck(p) end as "is_abandoned!"
         from dailycast.daily_podcast p
         where id = any ($1)
@@ -365,7 +370,7 @@ fn operator_move(order: Order<'_>, row: &Candidate) -> Option<OperatorMove> {
         Effect::FromSpeech => (Event::Requeued(Resume::WithScript), None),
         Effect::FromUpload => (Event::Requeued(Resume::WithAudio), None),
         Effect::Ends | Effect::EndsHeld => (Event::Cancelled, Some(FailureKind::Cancelled)),
-        Effect::NewScript | Effect::NewSpeech => return None,
+        Effect::NewScript | Effect::NewSpeech | Effect::Revived => return None,
     };
     let detail = said(order.verb.done(), order);
     let one = OperatorMove::new(row.id, row.status()?, event, kind, detail).ok()?;

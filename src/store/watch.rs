@@ -19,8 +19,9 @@ const SAMPLE: i32 = 50;
 pub struct Night {
     /// Its date.
     pub date: NaiveDate,
-    /// When it began.
-    pub started_at: DateTime<Utc>,
+    /// Since when its learners are enqueued without a pause: its start, the last one by hand, or the
+    /// end of a pause.
+    pub enqueuing_since: DateTime<Utc>,
     /// After this its unfinished work is given up.
     pub deadline_at: DateTime<Utc>,
     /// When its last learner was enqueued.
@@ -61,7 +62,8 @@ pub async fn nights(pool: &PgPool) -> Result<Vec<Night>, Error> {
     sqlx::query_as!(
         Night,
         r#"/* watched_nights */
-        select date, started_at, deadline_at, enqueued_at, finished_at from dailycast.night
+        select date, coalesce(enqueuing_since, started_at) as "enqueuing_since!", deadline_at, enqueued_at, finished_at
+        from dailycast.night
         where finished_at is null or finished_at > now() - interval '1 day' order by date desc limit 10"#
     )
     .fetch_all(pool)

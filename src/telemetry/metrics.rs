@@ -208,6 +208,7 @@ metrics! {
         "Podcasts that are not finished and that nothing will move.";
     OLDEST_DUE Kind::Gauge, "dailycast_oldest_due_timestamp_seconds", [],
         "Since when the podcast that waits longest is due, among the ten thousand oldest unfinished ones.";
+    PAUSED Kind::Gauge, "dailycast_paused", [], "1 while everything is on hold, else 0.";
     FLEET_WORKERS Kind::Gauge, "dailycast_workers", [one_of("state", || WORKERS.to_vec())],
         "Workers that have not stopped: heard within their lease, or silent.";
     BREAKERS Kind::Gauge, "dailycast_provider_breaker_state", [PROVIDER, one_of("state", || BREAKER.to_vec())],

@@ -166,6 +166,7 @@ impl Sweep {
         workers::prune(&self.store, days).await?;
         alerts::prune(&self.store, &SILENT_KINDS, days).await?;
         audit::prune(self.store.pool(), days).await?;
+        retention::prune_desk(self.store.pool(), days).await?;
         Ok(())
     }
 

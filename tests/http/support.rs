@@ -151,6 +151,7 @@ fn desk(url: &str) -> Desk {
         paces: BTreeMap::new(),
         workflow: Arc::new(Workflow::builtin().unwrap()),
         boards: Snapshots::default(),
+        carrying: tokio::sync::Semaphore::new(1),
         ledgers: Snapshots::default(),
         stuck: Snapshots::default(),
         settings: ops::Settings {

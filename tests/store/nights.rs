@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use chrono::{DateTime, NaiveTime, Utc};
 use dailycast::{
-    store::night::{self, NewNight},
+    store::{
+        night::{self, NewNight},
+        pause::{self, Ran},
+    },
     worker::scheduler::{Schedule, enqueue},
 };
 
@@ -123,7 +126,8 @@ async fn a_night_gone_through_again_has_the_later_deadline() {
     let past = NewNight { deadline_at: test.deadline_at - chrono::Duration::hours(12), ..tonight(&test) };
     night::start(test.pool(), &past).await.unwrap();
     night::close(test.pool(), past.date).await.unwrap();
-    night::reopen(test.pool(), past.date, test.deadline_at).await.unwrap();
+    let again = NewNight { deadline_at: test.deadline_at, ..past.clone() };
+    assert_eq!(pause::start_by_hand(test.pool(), &again).await.unwrap(), Ran::Again);
     let open = night::open(test.pool()).await.unwrap().remove(0);
     assert_eq!(enqueue(test.pool(), open, &schedule(10), |_| {}).await.unwrap().podcasts, 3);
     assert_eq!(test.count("deadline_at > now()").await, 3);

@@ -261,6 +261,8 @@ async fn the_same_wish_is_one_operation() {
     carried_out(&night, first.id).await;
     // Over: the key still names it, and who brings none begins anew.
     assert!(matches!(begin("a", &two, Some("k")).await, Started::Joined(known) if known.id == first.id));
+    // So does the key of one who joined it.
+    assert!(matches!(begin("b", &two, Some("k")).await, Started::Joined(known) if known.id == first.id));
     assert!(matches!(begin("b", &two, None).await, Started::Begun(_)));
     let noted: i64 =
         sqlx::query_scalar("select count(*) from dailycast.audit where action = 'cancel' and subject = 'two'")
@@ -333,4 +335,17 @@ fn script_ready(podcast: &Podcast) -> Move {
         provider: None,
         duration_ms: 1,
     }
+}
+
+#[tokio::test]
+async fn an_operation_whose_deadline_is_past_makes_nothing_due() {
+    let night = TestNight::new().await.enqueued(2).await;
+    let all_pending = Filter { status: Some(Status::Pending), ..Filter::default() };
+    let (late, cancels) =
+        (start(&night, Verb::Requeue, &all_pending).await, start(&night, Verb::Cancel, &all_pending).await);
+    night.execute("update dailycast.operation set deadline_at = now()").await;
+    let over = carried_out(&night, late).await;
+    assert_eq!((over.state.as_str(), over.done), ("stopped", 0));
+    assert!(over.error.unwrap().contains("deadline"));
+    assert_eq!(carried_out(&night, cancels).await.done, 2, "to end them it is never too late");
 }

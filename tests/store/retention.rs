@@ -142,3 +142,35 @@ async fn jobs_that_nobody_will_take_are_thrown_away() {
     .unwrap();
     assert_eq!(left, ["new", "other", "other parked", "ours", "ours"]);
 }
+
+#[tokio::test]
+async fn what_operators_left_goes_when_it_is_over_and_old() {
+    let night = TestNight::new().await;
+    night
+        .execute(
+            "insert into dailycast.operation (verb, filter, actor, state, expected, below, deadline_at, finished_at)
+             select 'requeue', jsonb_build_object('user_ids', array[n]), 'a test', state, 0, 0, now(), finished_at
+             from (values (1, 'finished', now() - interval '31 days'), (2, 'finished', now()), (3, 'running', null))
+                 as of (n, state, finished_at)",
+        )
+        .await;
+    night.execute("insert into dailycast.operation_key (actor, key, operation_id) select actor, id::text, id from dailycast.operation").await;
+    night
+        .execute("insert into dailycast.night_skip (date, skipped_by) select now()::date + n, 'a test' from generate_series(-31, 1, 32) n")
+        .await;
+    night
+        .execute(
+            "insert into dailycast.ops_session (key_hash, user_id, name, expires_at)
+             values ('a', 1, '', now()), ('b', 1, '', now() + interval '1 hour')",
+        )
+        .await;
+    assert_eq!(retention::prune_desk(night.pool(), 30).await.unwrap(), 1);
+    for (table, left) in [
+        ("dailycast.operation", 2),
+        ("dailycast.operation_key", 2),
+        ("dailycast.night_skip", 1),
+        ("dailycast.ops_session", 1),
+    ] {
+        assert_eq!(count(&night, table).await, left, "{table}");
+    }
+}

@@ -196,8 +196,9 @@ async fn let_in(app: &App, request: &Request, actor: &Actor, how: &str, next: &s
     let pool = app.desk.store.desk();
     let key = hex::encode(rand::rng().random::<[u8; 32]>());
     let user_id = actor.user_id.ok_or(Refusal::Defect)?;
-    sessions::begin(pool, &hash(&key), user_id, LIFE).await.map_err(database)?;
+    // Before, so that nobody is in of whom no line tells.
     audit::record(pool, actor, "log_in", &actor.name, how).await.map_err(database)?;
+    sessions::begin(pool, &hash(&key), user_id, LIFE).await.map_err(database)?;
     app.door.got_in(door::client(request));
     let mut response = go_to(next);
     response.headers_mut().extend(set_cookie(&cookie(app, &key)));
@@ -226,9 +227,9 @@ async fn leave(request: &Request, body: RequestBody) -> Result<Response, Refusal
     if let Pass::Session(hash) = &visit.pass {
         let pool = app.desk.store.desk();
         app.door.forget(hash);
-        sessions::end(pool, hash).await.map_err(|error| Refusal::database(&error))?;
         let recorded = audit::record(pool, &visit.actor, "log_out", &visit.actor.name, "").await;
         recorded.map_err(|error| Refusal::database(&error))?;
+        sessions::end(pool, hash).await.map_err(|error| Refusal::database(&error))?;
     }
     let mut response = go_to("/ops/login");
     response.headers_mut().extend(set_cookie(&cookie(app, "")));

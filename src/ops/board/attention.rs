@@ -148,7 +148,9 @@ fn failed(board: &Board, figures: &Figures) -> Vec<Item> {
             )),
         }
     };
-    figures.causes.iter().map(|cause| item((&cause.kind, cause.count, cause.first_at))).collect()
+    // What was cancelled is as it was wished.
+    let causes = figures.causes.iter().filter(|cause| cause.kind != FailureKind::Cancelled.as_str());
+    causes.map(|cause| item((&cause.kind, cause.count, cause.first_at))).collect()
 }
 
 fn budget(figures: &Figures) -> Option<Item> {

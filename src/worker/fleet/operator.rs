@@ -10,7 +10,9 @@ use crate::{
     alert::shout,
     provider::breaker::Door,
     store::{
-        self, Store, night,
+        self, Store,
+        audit::Deed,
+        night,
         providers::{self, State},
     },
     workflow::Limits,
@@ -115,11 +117,16 @@ pub async fn open(
     (by, reason): (&str, &str),
 ) -> Result<(), store::Error> {
     let why = if reason.is_empty() { "opened by hand" } else { reason };
-    let changed = providers::change(store, provider, |state, now| {
+    let for_how_long =
+        time.map_or("until closed".to_owned(), |time| format!("for {} min", time.as_secs().div_ceil(60)));
+    let detail = if reason.is_empty() { for_how_long } else { format!("{for_how_long}: {reason}") };
+    let subject = format!("provider {provider}");
+    let deed = Deed { actor: by, action: "provider_open", subject: &subject, detail: &detail };
+    let changed = providers::change_by_hand(store, provider, |state, now| {
         let mut breaker = row::breaker(state);
         let change = breaker.open_by_hand(now, time.map(|time| now + time));
         row::keep(&breaker, state);
-        row::record(state, change, why, by, now)
+        (row::record(state, change, why, by, now), Some(deed))
     });
     shout(&changed.await?.news);
     tracing::info!(provider, by, "breaker opened by hand");
@@ -133,12 +140,15 @@ pub async fn open(
 /// When the database did not take it.
 pub async fn close(store: &Store, provider: &str, by: &str) -> Result<bool, store::Error> {
     let mut has_moved = false;
-    let changed = providers::change(store, provider, |state, now| {
+    let subject = format!("provider {provider}");
+    let deed = Deed { actor: by, action: "provider_close", subject: &subject, detail: "" };
+    let changed = providers::change_by_hand(store, provider, |state, now| {
         let mut breaker = row::breaker(state);
         let change = breaker.close_by_hand(now);
         has_moved = change.is_some();
         row::keep(&breaker, state);
-        change.map(|change| row::record(state, change, "", by, now)).unwrap_or_default()
+        let notices = change.map(|change| row::record(state, change, "", by, now)).unwrap_or_default();
+        (notices, has_moved.then_some(deed))
     });
     shout(&changed.await?.news);
     if has_moved {

@@ -54,6 +54,48 @@ async fn log_ins_and_deeds_are_written_down_and_refused_ones_are_not() {
 }
 
 #[tokio::test]
+async fn what_the_database_cannot_store_is_refused_by_name() {
+    let server = TestServer::start().await;
+    for (page, field) in [
+        ("audit?actor=%00", "actor"),
+        ("audit?day=-9999-01-01", "day"),
+        ("podcasts?plan=%00", "plan"),
+        ("podcasts?provider=%00", "provider"),
+        ("podcasts?date=-9999-01-01", "date"),
+    ] {
+        let response = super::get(&server, &format!("/api/ops/{page}")).await;
+        assert_eq!(response.status(), 400, "{page}");
+        assert!(response.json::<Value>().await.unwrap()["errors"][field].is_array(), "{page}");
+    }
+}
+
+/// Each action that a statement or a deed writes down is one that is told in words.
+#[test]
+fn every_action_that_is_written_is_known() {
+    let known: Vec<&str> = dailycast::ops::audit::actions().map(|(action, _)| action).collect();
+    let mut files = vec![std::path::PathBuf::from("src")];
+    let mut written = Vec::new();
+    while let Some(path) = files.pop() {
+        if path.is_dir() {
+            files.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).unwrap_or_default();
+        // In a statement: `insert into dailycast.audit (actor, action, …) select $1, 'pause', …`.
+        for statement in text.split("insert into dailycast.audit ").skip(1) {
+            let values = statement.split("select").nth(1).unwrap_or_default();
+            let second = values.split(',').nth(1).unwrap_or_default().trim();
+            written.extend(second.strip_prefix('\'').and_then(|word| word.split('\'').next()).map(str::to_owned));
+        }
+        written.extend(text.split(" action: \"").skip(1).filter_map(|deed| deed.split('"').next()).map(str::to_owned));
+        written.extend(text.split("audit::record(").skip(1).filter_map(|deed| deed.split('"').nth(1)).map(str::to_owned));
+    }
+    assert!(written.len() >= 10, "{written:?}");
+    let unknown: Vec<&String> = written.iter().filter(|action| !known.contains(&action.as_str())).collect();
+    assert!(unknown.is_empty(), "{unknown:?}");
+}
+
+#[tokio::test]
 async fn lines_are_read_page_by_page_and_day_by_day_and_go_with_time() {
     let server = start().await;
     sqlx::raw_sql(

@@ -30,6 +30,8 @@ async fn four_hundred_alike_and_a_hundred_others_are_two_causes() {
         let bars: i64 = page["results"][0]["bars"].as_array().unwrap().iter().map(|bar| bar.as_i64().unwrap()).sum();
         assert_eq!(bars, 400, "{query}");
     }
+    let one = data(&server, "/failures?days=7&cause=bad_answer").await;
+    assert_eq!((&one["podcasts"], one["causes"].as_array().unwrap().len()), (&serde_json::json!(100), 1));
     let listed = data(&server, "/podcasts?status=failed&cause=bad_answer").await;
     assert_eq!(listed["count"]["at_least"], 100);
     let html = get(&server, "/ops/failures").await.text().await.unwrap();
@@ -61,7 +63,14 @@ async fn what_was_requeued_or_failed_at_another_time_is_not_counted() {
 #[tokio::test]
 async fn a_range_that_cannot_be_meant_is_refused_by_name() {
     let server = TestServer::start().await;
-    for (query, field) in [("days=0", "days"), ("days=x", "days"), ("days=9999", "days"), ("date=x", "date")] {
+    for (query, field) in [
+        ("days=0", "days"),
+        ("days=x", "days"),
+        ("days=9999", "days"),
+        ("date=x", "date"),
+        ("date=-9999-01-01", "date"),
+        ("cause=x", "cause"),
+    ] {
         let response = get(&server, &format!("/api/ops/failures?{query}")).await;
         assert_eq!(response.status(), 400, "{query}");
         assert!(response.json::<serde_json::Value>().await.unwrap()["errors"][field].is_array(), "{query}");

@@ -27,12 +27,12 @@ fn given_up(status: &str, podcasts: i64) -> GivenUp {
 
 /// A night of which so many podcasts failed, all while their script was written.
 fn facts(failed: i64, finished: i64, is_over: bool) -> Facts {
-    let started_at = now() - TimeDelta::hours(1);
+    let enqueuing_since = now() - TimeDelta::hours(1);
     let night = Night {
         date: date(),
-        started_at,
-        deadline_at: started_at + TimeDelta::hours(6),
-        enqueued_at: Some(started_at),
+        enqueuing_since,
+        deadline_at: enqueuing_since + TimeDelta::hours(6),
+        enqueued_at: Some(enqueuing_since),
         finished_at: is_over.then_some(now()),
     };
     let finished = finished.min(enough(failed, &LIMITS, is_over));
@@ -137,4 +137,15 @@ fn a_thousand_uploads_are_one_alert_and_every_message_fits_and_says_what_to_do()
         assert!(message.chars().count() <= 500, "it would be cut: {message}");
         assert!(message.contains('`') || message.contains("spool.max_bytes"), "{message}");
     }
+}
+
+#[test]
+fn a_night_that_is_not_enqueued_in_time_is_late_unless_everything_is_paused() {
+    let mut facts = facts(0, 0, false);
+    facts.nights.as_mut().unwrap().1[0].night.enqueued_at = None;
+    let told = judge(&facts, &LIMITS, &[]);
+    assert_eq!(kinds(&told), [("night_late", true)]);
+    facts.is_paused = true;
+    assert_eq!(judge(&facts, &LIMITS, &[]), []);
+    assert_eq!(judge(&facts, &LIMITS, &[open(&told[0])]), [], "what was raised before stays");
 }

@@ -9,7 +9,10 @@ use crate::{
         error::Refusal,
         ops::sheet::{Sheet, Visit},
     },
-    ops::audit::{self, Told},
+    ops::{
+        audit::{self, Told},
+        filter,
+    },
     store::audit::Wanted,
 };
 
@@ -38,10 +41,14 @@ struct Choice {
 
 /// Shows it; `actor`, `action` and `day` choose lines, `before` is the number of a line.
 pub(in crate::http::ops) async fn show(visit: Visit) -> Result<Sheet, Refusal> {
+    let line = |name: &'static str| {
+        let line = visit.asked(name).map(|text| filter::line(text.trim())).transpose();
+        line.map_err(|_| Refusal::Parameter(name, "Write letters only."))
+    };
     let before = visit.asked("before").map(str::parse).transpose();
     let wanted = Wanted {
-        actor: visit.asked("actor").map(|actor| actor.trim().to_owned()),
-        action: visit.asked("action").map(|action| action.trim().to_owned()),
+        actor: line("actor")?,
+        action: line("action")?,
         day: asked_date(&visit, "day")?,
         before: before.map_err(|_| Refusal::Parameter("before", "This is the number of no line."))?,
     };

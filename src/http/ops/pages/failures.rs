@@ -1,4 +1,7 @@
-//! `GET /ops/failures`: what ended podcasts, by cause; `date=`, or `days=` from now.
+//! `GET /ops/failures`: what ended podcasts, by cause; `date=`, or `days=` from now; `cause=` is one
+//! of them.
+
+use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -8,7 +11,11 @@ use crate::{
         error::Refusal,
         ops::sheet::{Sheet, Visit},
     },
-    ops::failures::{self, Failures, Since},
+    ops::{
+        failures::{self, Failures, Since},
+        filter,
+        operations::Unmeant,
+    },
     store::night,
 };
 
@@ -24,6 +31,8 @@ struct Page<'f> {
     failures: &'f Failures,
     next: Option<String>,
     date: Option<String>,
+    /// The one that is shown, if not all are.
+    cause: Option<String>,
     days: Option<u32>,
     /// The newest night.
     newest: Option<String>,
@@ -34,15 +43,21 @@ struct Page<'f> {
 pub(in crate::http::ops) async fn show(visit: Visit) -> Result<Sheet, Refusal> {
     let desk = &visit.app.desk;
     let since = since(&visit)?;
+    let cause = filter::read(visit.pairs().filter(|(word, _)| *word == "cause")).map_err(Unmeant::from)?.cause;
     let failures = failures::since(desk, since, visit.app.clock.now()).await;
     let failures = failures.map_err(|error| Refusal::database(&error))?;
+    let failures = cause.as_deref().map_or_else(|| failures.clone(), |cause| Arc::new(failures.of(cause)));
     let newest = night::newest_date(desk.store.desk()).await.map_err(|error| Refusal::database(&error))?;
     let (date, days) = match since {
         Since::Date(date) => (Some(date.to_string()), None),
         Since::Days(days) => (None, Some(days)),
     };
     let newest = newest.map(|date| date.to_string());
-    Ok(Sheet::new("failures", "Failures", &Page { failures: &failures, next: None, date, days, newest, choices: DAYS }))
+    Ok(Sheet::new(
+        "failures",
+        "Failures",
+        &Page { failures: &failures, next: None, date, cause, days, newest, choices: DAYS },
+    ))
 }
 
 fn since(visit: &Visit) -> Result<Since, Refusal> {

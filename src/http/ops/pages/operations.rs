@@ -15,7 +15,6 @@ use crate::{
     },
     ops::operations::{self as verbs, Preview, Shown, Wish},
     store::{
-        chain,
         operations::{self, Started},
         podcasts::Filter,
     },
@@ -91,17 +90,9 @@ pub(in crate::http::ops) async fn begin(visit: Visit, sent: Sent) -> Result<Done
             (same, said, true)
         }
     };
-    let (id, store) = (operation.id, desk.store.clone());
+    let id = operation.id;
     if operation.is_running() {
-        tokio::spawn(async move {
-            if let Err(error) = operations::carry_out(store.walks(), id, |_| {}).await {
-                tracing::warn!(
-                    operation.id = id,
-                    error = chain(&error),
-                    "the workers have to go on with the operation"
-                );
-            }
-        });
+        tokio::spawn(verbs::carry_out_in_turn(desk.clone(), id));
     }
     let mut data = serde_json::to_value(Shown::from(operation)).map_err(|_| Refusal::Defect)?;
     data["is_joined"] = json!(is_joined);

@@ -21,6 +21,7 @@ use crate::{
         },
         filter,
     },
+    ops::filter,
     store::{alerts, night},
 };
 
