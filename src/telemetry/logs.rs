@@ -49,7 +49,8 @@ pub fn init(ops: &Ops, wish: Wish, traces: Option<&Traces>) -> Result<(), Error>
     };
     // Without its fields of spans a line stays the same whether traces are collected or not. And
     // where nobody collects them, a span that no log line needs is never made.
-    let lines_alone = filter_fn(|metadata: &tracing::Metadata<'_>| metadata.is_event()).with_max_level_hint(LevelFilter::TRACE);
+    let lines_alone =
+        filter_fn(|metadata: &tracing::Metadata<'_>| metadata.is_event()).with_max_level_hint(LevelFilter::TRACE);
     let filter = EnvFilter::try_new(filter(&ops.log, wish.verbosity))?.and(lines_alone);
     let lines: Box<dyn Layer<Registry> + Send + Sync> = if json {
         let lines = fmt::layer().json().flatten_event(true).with_current_span(false).with_span_list(false);
