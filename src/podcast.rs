@@ -2,6 +2,7 @@
 //! shared by the store that reads and writes it and by the steps that work on it.
 
 mod attempt;
+mod span;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};

@@ -29,6 +29,7 @@ mod podcast;
 mod provider;
 mod run;
 mod sinks;
+mod traces;
 mod worker;
 mod workflow;
 mod writers;
@@ -66,8 +67,21 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
         // People watch these two, and a bar tells them more than a line per attempt.
         ops.log = "warn".to_owned();
     }
-    telemetry::init(&ops, telemetry::Wish { verbosity: global.verbosity, plain: !color })?;
+    let is_traced = traces::is_traced(&command);
+    let traces = if is_traced { traces::begin(&ops)? } else { None };
+    telemetry::init(&ops, telemetry::Wish { verbosity: global.verbosity, plain: !color }, traces.as_ref())?;
+    if is_traced {
+        traces::warn_without(traces.as_ref(), &ops);
+    }
     let context = Context { config, workflows: global.workflows, json: global.json, color };
+    let ended = carry_out(command, context).await;
+    if let Some(traces) = traces {
+        traces.end().await;
+    }
+    ended
+}
+
+async fn carry_out(command: Command, context: Context) -> anyhow::Result<Exit> {
     match command {
         Command::Demo(args) => demo::run(args, context).await,
         Command::Run(_) => run::run(context).await,

@@ -66,9 +66,10 @@ pub(super) struct Setting {
 pub(super) type Settings = BTreeMap<String, Setting>;
 
 /// Names that people already set, and the keys they stand for. For one key the first name wins.
-const HONOURED: [(&str, &[&str]); 19] = [
+const HONOURED: [(&str, &[&str]); 20] = [
     ("database.url", &["DATABASE_URL"]),
     ("ops.log", &["RUST_LOG"]),
+    ("ops.otlp_endpoint", &["OTEL_EXPORTER_OTLP_ENDPOINT"]),
     ("providers.anthropic.api_key", &["ANTHROPIC_API_KEY"]),
     ("providers.azure_tts.key", &["AZURE_SPEECH_KEY"]),
     ("providers.azure_tts.region", &["AZURE_SPEECH_REGION"]),

@@ -15,6 +15,8 @@ pub struct Ops {
     pub log: String,
     /// How it is logged.
     pub log_format: LogFormat,
+    /// Where traces are sent, without `/v1/traces`; `None`: nowhere.
+    pub otlp_endpoint: Option<String>,
 }
 
 /// How a log line looks.
@@ -40,6 +42,15 @@ impl Ops {
         });
         let formats = [("auto", LogFormat::Auto), ("text", LogFormat::Text), ("json", LogFormat::Json)];
         let log_format = reader.parsed("log_format", |text| one_of(text, &formats));
-        Some(Self { token: token?, log: log?, log_format: log_format? })
+        let otlp_endpoint = reader.optional("otlp_endpoint", |text| {
+            let is_http =
+                ["http://", "https://"].iter().any(|scheme| text.len() > scheme.len() && text.starts_with(scheme));
+            if !is_http {
+                let mend = "write the address of a collector that takes OTLP over HTTP, like http://127.0.0.1:4318";
+                return Err(Fault::new("this is no http:// or https:// address", mend));
+            }
+            Ok(text.to_owned())
+        });
+        Some(Self { token: token?, log: log?, log_format: log_format?, otlp_endpoint: otlp_endpoint? })
     }
 }

@@ -1,7 +1,7 @@
 //! What every request passes through: an id, a limit of size and time, errors as JSON, security
-//! headers, and one wide line in the log, counted for the metrics.
+//! headers, and one wide line in the log, counted for the metrics and a span for the traces.
 //!
-//! The line names the pattern of the route, never the path or the query: those hold signatures.
+//! The line and the span name the pattern of the route, never the path or the query: those hold signatures.
 
 use std::{
     sync::{
@@ -16,8 +16,13 @@ use poem::{
     http::{HeaderName, HeaderValue, StatusCode, header},
 };
 
+use tracing::{Span, field::Empty};
+
 use super::error::Refusal;
-use crate::{clock::Clock, telemetry::count};
+use crate::{
+    clock::Clock,
+    telemetry::{count, metrics},
+};
 
 /// A request that is not answered by then is refused. Sending the answer is not counted.
 const TIME_LIMIT: Duration = Duration::from_secs(10);
@@ -109,13 +114,14 @@ impl<E: Endpoint> Endpoint for ShellEndpoint<E> {
     async fn call(&self, request: Request) -> Result<Response> {
         let started = Instant::now();
         let id = self.ids.of(&request);
-        let method = request.method().clone();
+        let (method, span) = (request.method().clone(), span());
         let mut response = self.answer(request).await;
 
         let route = response.data::<PathPattern>().map_or("none", |pattern| &pattern.0);
         let status = response.status();
         let took = started.elapsed();
         count::request(route, method.as_str(), status.as_u16(), took);
+        end(&span, response.data::<PathPattern>(), method.as_str(), status);
         let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         if status == StatusCode::INTERNAL_SERVER_ERROR {
             tracing::error!(
@@ -137,6 +143,43 @@ impl<E: Endpoint> Endpoint for ShellEndpoint<E> {
             headers.insert(REQUEST_ID, id);
         }
         Ok(response)
+    }
+}
+
+/// The span of a request; it is a trace of its own.
+fn span() -> Span {
+    tracing::info_span!(
+        parent: None,
+        "request",
+        otel.name = Empty,
+        otel.kind = "server",
+        otel.status_code = Empty,
+        http.request.method = Empty,
+        http.route = Empty,
+        http.response.status_code = Empty,
+        error.type = Empty,
+    )
+}
+
+/// Adds what the request was and how it was answered. The caller made up the name of a method that
+/// we do not know.
+fn end(span: &Span, route: Option<&PathPattern>, method: &str, status: StatusCode) {
+    if span.is_disabled() {
+        return;
+    }
+    let method = metrics::METHODS.iter().find(|known| **known == method).copied();
+    span.record("http.request.method", method.unwrap_or("_OTHER"));
+    let method = method.unwrap_or("HTTP");
+    if let Some(PathPattern(route)) = route {
+        span.record("http.route", &**route);
+        span.record("otel.name", format!("{method} {route}"));
+    } else {
+        span.record("otel.name", method);
+    }
+    span.record("http.response.status_code", status.as_u16());
+    if status.is_server_error() {
+        span.record("error.type", status.as_str());
+        span.record("otel.status_code", "ERROR");
     }
 }
 

@@ -13,8 +13,9 @@ use std::{
 
 use serde_json::Value;
 use tokio::time::Instant;
+use tracing::Span;
 
-use super::{Call, Failure};
+use super::{Call, Failure, span};
 use crate::machine::FailureKind;
 
 /// One execution of the work of a status.
@@ -45,10 +46,11 @@ impl Attempt<'_> {
     }
 }
 
-/// The calls of one attempt. Each is one wide line in the log as well.
+/// The calls of one attempt. Each is one wide line in the log as well, and a span below the attempt's.
 #[derive(Debug)]
 pub struct Ledger {
     podcast_id: i64,
+    span: Span,
     lines: Mutex<Vec<Call>>,
 }
 
@@ -91,12 +93,23 @@ pub struct Begun<'l> {
     has_ended: bool,
     since: Instant,
     number: u32,
+    span: Span,
 }
 
 impl Ledger {
     /// An empty ledger for an attempt at this podcast.
     pub const fn of(podcast_id: i64) -> Self {
-        Self { podcast_id, lines: Mutex::new(Vec::new()) }
+        Self::within(podcast_id, Span::none())
+    }
+
+    /// The same, for an attempt with this span.
+    pub const fn within(podcast_id: i64, span: Span) -> Self {
+        Self { podcast_id, span, lines: Mutex::new(Vec::new()) }
+    }
+
+    /// The span of the attempt.
+    pub const fn span(&self) -> &Span {
+        &self.span
     }
 
     /// Begins the line of a call.
@@ -111,7 +124,8 @@ impl Ledger {
             outcome: "ok",
             request_id: None,
         };
-        Begun { ledger: self, line, why: None, has_ended: false, since: Instant::now(), number: intent.number }
+        let span = span::begin(&self.span, intent);
+        Begun { ledger: self, line, why: None, has_ended: false, since: Instant::now(), number: intent.number, span }
     }
 
     /// The lines so far, in the order in which their calls ended; the ledger is empty afterwards.
@@ -165,6 +179,7 @@ impl Drop for Begun<'_> {
             error.message = self.why,
             "call"
         );
+        span::end(&self.span, line);
         self.ledger.lines.lock().unwrap_or_else(PoisonError::into_inner).push(line.clone());
     }
 }

@@ -7,6 +7,8 @@ pub mod gate;
 pub mod http;
 pub mod llm;
 pub mod object_store;
+#[cfg(feature = "otlp")]
+pub mod otlp;
 pub mod sign;
 pub mod spool;
 pub mod tts;

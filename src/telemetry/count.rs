@@ -149,11 +149,7 @@ pub fn request(route: &str, method: &str, status: u16, took: Duration) {
 /// why it failed, if it did.
 pub fn attempt(from: Status, to: Status, cause: Option<FailureKind>, took: Duration) {
     let Some(step) = metrics::step(from) else { return };
-    let outcome = match (cause, to) {
-        (None, _) => 0,
-        (Some(_), Status::Failed) => 2,
-        (Some(_), _) => 1,
-    };
+    let outcome = metrics::outcome(to, cause.is_some());
     let nth = cause.and_then(|cause| FailureKind::ALL.iter().position(|kind| *kind == cause));
     let (step_name, outcome_name) = (metrics::STEPS[step], metrics::OUTCOMES[outcome]);
     let attempts = &PROCESS.found.attempts[step][outcome][nth.map_or(0, |nth| nth + 1)];

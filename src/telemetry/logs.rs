@@ -4,8 +4,16 @@
 
 use std::io::IsTerminal;
 
-use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::{
+    EnvFilter, Layer, Registry,
+    filter::{FilterExt, filter_fn},
+    fmt,
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
+};
 
+use super::Traces;
 use crate::config::{LogFormat, Ops};
 
 /// Why logs cannot be written.
@@ -28,24 +36,33 @@ pub struct Wish {
     pub plain: bool,
 }
 
-/// Begins to write logs. Once per process.
+/// Begins to write logs, and to collect spans where these `traces` are wanted. Once per process.
 ///
 /// # Errors
 /// [`Error`] when the filter is wrong, or logs are already written.
-pub fn init(ops: &Ops, wish: Wish) -> Result<(), Error> {
+pub fn init(ops: &Ops, wish: Wish, traces: Option<&Traces>) -> Result<(), Error> {
     let terminal = std::io::stderr().is_terminal();
     let json = match ops.log_format {
         LogFormat::Auto => !terminal,
         LogFormat::Text => false,
         LogFormat::Json => true,
     };
-    let registry = tracing_subscriber::registry().with(EnvFilter::try_new(filter(&ops.log, wish.verbosity))?);
-    if json {
+    // Without its fields of spans a line stays the same whether traces are collected or not. And
+    // where nobody collects them, a span that no log line needs is never made.
+    let lines_alone =
+        filter_fn(|metadata: &tracing::Metadata<'_>| metadata.is_event()).with_max_level_hint(LevelFilter::TRACE);
+    let filter = EnvFilter::try_new(filter(&ops.log, wish.verbosity))?.and(lines_alone);
+    let lines: Box<dyn Layer<Registry> + Send + Sync> = if json {
         let lines = fmt::layer().json().flatten_event(true).with_current_span(false).with_span_list(false);
-        registry.with(lines.with_writer(std::io::stderr)).try_init()?;
+        Box::new(lines.with_writer(std::io::stderr).with_filter(filter))
     } else {
         let lines = fmt::layer().compact().with_ansi(terminal && !wish.plain);
-        registry.with(lines.with_writer(std::io::stderr)).try_init()?;
+        Box::new(lines.with_writer(std::io::stderr).with_filter(filter))
+    };
+    let registry = tracing_subscriber::registry().with(lines);
+    match traces {
+        Some(traces) => registry.with(traces.layer()).try_init()?,
+        None => registry.try_init()?,
     }
     Ok(())
 }

@@ -96,6 +96,15 @@ pub const fn step(status: Status) -> Option<usize> {
     }
 }
 
+/// The place in [`OUTCOMES`] of an attempt that led to `to`, after a failure or none.
+pub const fn outcome(to: Status, has_failed: bool) -> usize {
+    match (has_failed, to) {
+        (false, _) => 0,
+        (true, Status::Failed) => 2,
+        (true, _) => 1,
+    }
+}
+
 /// `none`, and every failure kind.
 pub fn causes() -> Vec<&'static str> {
     std::iter::once("none").chain(FailureKind::ALL.map(FailureKind::as_str)).collect()

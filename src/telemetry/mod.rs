@@ -1,4 +1,4 @@
-//! What the program tells of itself while it runs: log lines and metrics; what is in them, and what
+//! What the program tells of itself while it runs: log lines, metrics and traces; what is in them, and what
 //! must never be.
 //!
 //! # Logs
@@ -36,11 +36,35 @@
 //! whole fleet's database says, read when somebody asks (`ops::figures`). [`exposition`] writes both
 //! down. No label holds a learner, a podcast, an address or a date, so that the number of series stays
 //! the same however many learners there are.
+//!
+//! # Traces
+//!
+//! For who has a collector: a build with the feature `otlp` sends spans to `ops.otlp_endpoint`, in
+//! batches, by OTLP over HTTP. A trace is one attempt at a step, or one HTTP request; all attempts of a
+//! podcast have its `podcast.id`.
+//!
+//! | span | below | attributes |
+//! |---|---|---|
+//! | the step: `script`, `voice`, `speech`, `upload` | | `podcast.id` `podcast.status` `attempt` `worker.id` `outcome` `failure.kind` |
+//! | `chat MODEL` | `script` | `gen_ai.operation.name` `gen_ai.provider.name` `gen_ai.request.model` `gen_ai.usage.input_tokens` `gen_ai.usage.output_tokens` `error.type` |
+//! | `speech ENGINE` | `speech` | `dailycast.tts.provider` `dailycast.tts.characters` `error.type` |
+//! | `upload` | `upload` | `dailycast.upload.provider` `dailycast.upload.bytes` `error.type` |
+//! | `METHOD ROUTE` | | `http.request.method` `http.route` `http.response.status_code` `error.type` |
+//!
+//! Calls have `dailycast.call.number` and `dailycast.cost_micro_usd` as well. What must never be in a
+//! line is never in a span; nor is the text of an error, or a vendor's or caller's id of a request.
+//!
+//! Nothing waits for the collector: what the bounded queue does not hold, or the collector does not
+//! take, is dropped, and one warning says so. At the end of the process what still waits is sent, if the
+//! collector takes it within a moment.
 
 pub mod count;
 pub mod exposition;
 pub mod metrics;
 
 mod logs;
+#[cfg_attr(not(feature = "otlp"), path = "untraced.rs")]
+mod traces;
 
 pub use logs::{Error, Wish, filter, init};
+pub use traces::Traces;

@@ -4,6 +4,7 @@ use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures_util::FutureExt as _;
 use tokio::time::Instant;
+use tracing::{Span, field::Empty};
 
 use crate::{
     machine::{Decision, Event, FailureKind, Reason, Remedy, RetryPolicy, Status, apply, decide},
@@ -12,7 +13,7 @@ use crate::{
         moves::{Move, Then},
         writer::Writer,
     },
-    telemetry::count,
+    telemetry::{count, metrics},
     workflow::TEMPLATE,
 };
 
@@ -30,6 +31,7 @@ const MOST_LOSSES: u32 = 3;
 /// What every walk shares.
 #[derive(Debug)]
 pub struct Executor<W> {
+    worker_id: i32,
     work: Arc<W>,
     writer: Writer,
     live: Arc<Liveness>,
@@ -38,10 +40,17 @@ pub struct Executor<W> {
 }
 
 impl<W: Work> Executor<W> {
-    /// An executor that writes through `writer`. `chance` gives random numbers from 0 to 1, for
+    /// The executor of a worker, which writes through `writer`. `chance` gives random numbers from 0 to 1, for
     /// jitter.
-    pub fn new(work: Arc<W>, writer: Writer, live: Arc<Liveness>, shutdown: Shutdown, chance: fn() -> f64) -> Self {
-        Self { work, writer, live, shutdown, chance }
+    pub fn new(
+        worker_id: i32,
+        work: Arc<W>,
+        writer: Writer,
+        live: Arc<Liveness>,
+        shutdown: Shutdown,
+        chance: fn() -> f64,
+    ) -> Self {
+        Self { worker_id, work, writer, live, shutdown, chance }
     }
 
     /// Advances a podcast as far as it goes now. Returns when the row is finished, rests, or is
@@ -54,7 +63,7 @@ impl<W: Work> Executor<W> {
             }
             let deadline = claimed + (podcast.deadline_at - podcast.now).to_std().unwrap_or_default();
             let time_left = || deadline.saturating_duration_since(Instant::now());
-            let (ledger, started) = (Ledger::of(podcast.id), Instant::now());
+            let (ledger, started) = (Ledger::within(podcast.id, self.span(&podcast)), Instant::now());
             let outcome = if time_left().is_zero() {
                 Outcome::failed(Failure::new(FailureKind::DeadlinePassed, "the deadline passed before this work began"))
             } else {
@@ -86,10 +95,11 @@ impl<W: Work> Executor<W> {
                 chance: (self.chance)(),
             };
             let next = plan_move(&podcast, outcome, calls, &circumstances, started.elapsed());
-            tell(&podcast, &next);
+            tell(&podcast, &next, ledger.span());
             let (then, to, attempt) = (next.then, next.to, next.attempt);
             let Ok(made) = self.writer.write(next).await else {
                 count::lease_lost();
+                ledger.span().record("outcome", "lease_lost");
                 tracing::warn!(podcast.id = podcast.id, podcast.status = %podcast.status, "the lease was lost, what this attempt made is dropped");
                 return;
             };
@@ -104,6 +114,23 @@ impl<W: Work> Executor<W> {
             podcast.attempt = attempt;
             podcast.made.take_over(made);
         }
+    }
+
+    /// The span of an attempt. It ends when its move is written.
+    fn span(&self, podcast: &Podcast) -> Span {
+        let step = || metrics::step(podcast.status).map_or(podcast.status.as_str(), |nth| metrics::STEPS[nth]);
+        tracing::info_span!(
+            parent: None,
+            "attempt",
+            otel.name = step(),
+            otel.status_code = Empty,
+            podcast.id = podcast.id,
+            podcast.status = podcast.status.as_str(),
+            attempt = podcast.attempt + 1,
+            worker.id = self.worker_id,
+            outcome = Empty,
+            failure.kind = Empty,
+        )
     }
 
     /// Waits until work may begin. False when it may not any more; what is still held is then
@@ -256,11 +283,16 @@ fn plan_failure(next: &mut Move, podcast: &Podcast, failure: Failure, circumstan
     }
 }
 
-/// The one line of an attempt, and what it adds to the metrics.
-fn tell(podcast: &Podcast, next: &Move) {
+/// The one line of an attempt, and what it adds to the metrics and to its span.
+fn tell(podcast: &Podcast, next: &Move, span: &Span) {
     let took = Duration::from_millis(u64::try_from(next.duration_ms).unwrap_or_default());
     count::attempt(next.from, next.to, next.error.as_ref().map(|(kind, _)| *kind), took);
     count_calls(podcast, next);
+    span.record("outcome", metrics::OUTCOMES[metrics::outcome(next.to, next.error.is_some())]);
+    if let Some((kind, _)) = &next.error {
+        span.record("failure.kind", kind.as_str());
+        span.record("otel.status_code", "ERROR");
+    }
     let cost: i64 = next.calls.iter().map(|call| call.cost_micro_usd).sum();
     let (kind, message) = next.error.as_ref().map(|(kind, words)| (kind.as_str(), words.as_str())).unzip();
     tracing::info!(

@@ -182,7 +182,8 @@ async fn live<W: Work>(store: &Store, settings: &Settings, work: &Arc<W>, shutdo
     helpers.spawn(sweeper::audit(store.clone(), worker_id, AUDIT, held.clone(), ending.clone()));
 
     let chance = || rand::random_range(0.0..1.0);
-    let executor = Arc::new(Executor::new(Arc::clone(work), writer, Arc::clone(&live), shutdown.clone(), chance));
+    let executor =
+        Arc::new(Executor::new(worker_id, Arc::clone(work), writer, Arc::clone(&live), shutdown.clone(), chance));
     let serving = queue::serve(store, worker_id, settings, executor, &live, &held, ending.clone());
     let ended = watch(serving, &mut helpers, &ending).await;
 

@@ -19,6 +19,8 @@ mod start;
 mod statements;
 mod stops;
 mod storage;
+#[cfg(feature = "otlp")]
+mod traces;
 mod vendor_nights;
 mod vendors;
 mod voice;

@@ -97,3 +97,13 @@ async fn a_file_that_is_no_service_account_is_refused() {
     ground.set("providers.google_tts.credentials_file", file.to_str().unwrap());
     refused(&ground, &["work"], &["service account", "account.json", "mend: "]).await;
 }
+
+#[cfg(not(feature = "otlp"))]
+#[tokio::test]
+async fn traces_that_this_build_cannot_send_are_warned_of_once_and_hold_up_nothing() {
+    let mut ground = Ground::new(5).await;
+    ground.set("ops.otlp_endpoint", "http://127.0.0.1:1");
+    let (server, _) = ground.serving(&["serve", "--listen", "127.0.0.1:0"]).await;
+    assert_eq!(server.says("--features otlp"), 1);
+    ground.stop(server).await;
+}

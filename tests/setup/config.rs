@@ -114,10 +114,12 @@ fn names_that_people_already_set_are_honoured() {
             ("AWS_ENDPOINT_URL_POLLY", "http://127.0.0.1:9001"),
             ("AZURE_SPEECH_KEY", "z"),
             ("AZURE_SPEECH_REGION", "westeurope"),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4318"),
         ],
         vec![],
     )
     .unwrap();
+    assert_eq!(config.ops.otlp_endpoint.as_deref(), Some("http://127.0.0.1:4318"));
     let shown = |secret: &Option<dailycast::config::Secret>| secret.as_ref().unwrap().expose().to_owned();
     let providers = &config.providers;
     assert_eq!(shown(&providers.openai.api_key), "o");

@@ -80,11 +80,16 @@ const CRATES: &[(&str, &[&str])] = &[
     ("indicatif", &["src/cli/"]),
     ("lettre", &["src/provider/alert_sink/"]),
     ("minijinja", &["src/http/", "src/workflow/"]),
+    ("opentelemetry", &["src/telemetry/"]),
+    ("opentelemetry_http", &["src/provider/otlp.rs", "src/telemetry/"]),
+    ("opentelemetry_otlp", &["src/telemetry/"]),
+    ("opentelemetry_sdk", &["src/telemetry/"]),
     ("poem", &["src/http/", "src/sim/"]),
     ("prometheus", &["src/telemetry/"]),
     ("reqwest", &["src/provider/"]),
     ("s3s", &["src/local/"]),
     ("sqlx", &["src/store/", "src/local/"]),
+    ("tracing_opentelemetry", &["src/telemetry/"]),
 ];
 
 /// The room of a file and how deep its module lies below the root of the crate.

@@ -17,7 +17,8 @@ mod setup;
 
 const USAGE: &str = "usage: cargo xtask COMMAND
   demo [OPTION]…     install what is missing, then run `dailycast demo` with these options
-  test [FILTER]…     install what is missing, then check the style and run the tests
+  test [FILTER]…     install what is missing, then check the style and run the tests;
+                     without a filter also those of the build with traces (otlp)
   prepare [--check]  write .sqlx from the database at DATABASE_URL, or see whether it is stale";
 
 /// What went wrong, in words for the person at the terminal.
@@ -66,7 +67,12 @@ fn test(filters: &[OsString]) -> Result<(), Problem> {
     setup::browser(&root())?;
     call(cargo().args(["fmt", "--all", "--check"]))?;
     call(cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
-    call(cargo().args(["test", "--workspace", "--"]).args(filters))
+    call(cargo().args(["test", "--workspace", "--"]).args(filters))?;
+    if filters.is_empty() {
+        // What only a build with traces has. Last, for it builds the program once more.
+        call(cargo().args(["test", "--package", "dailycast", "--features", "otlp", "--test", "all", "--", "traces"]))?;
+    }
+    Ok(())
 }
 
 /// The cargo that runs this, as if it were called by hand. What it told us about our own package
