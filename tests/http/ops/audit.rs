@@ -88,7 +88,8 @@ fn every_action_that_is_written_is_known() {
             written.extend(second.strip_prefix('\'').and_then(|word| word.split('\'').next()).map(str::to_owned));
         }
         written.extend(text.split(" action: \"").skip(1).filter_map(|deed| deed.split('"').next()).map(str::to_owned));
-        written.extend(text.split("audit::record(").skip(1).filter_map(|deed| deed.split('"').nth(1)).map(str::to_owned));
+        written
+            .extend(text.split("audit::record(").skip(1).filter_map(|deed| deed.split('"').nth(1)).map(str::to_owned));
     }
     assert!(written.len() >= 10, "{written:?}");
     let unknown: Vec<&String> = written.iter().filter(|action| !known.contains(&action.as_str())).collect();

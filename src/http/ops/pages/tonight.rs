@@ -13,6 +13,7 @@ use crate::{
             sheet::{Sheet, Visit},
         },
     },
+    ops::filter,
     ops::{
         board::{
             self, Board,
@@ -21,7 +22,6 @@ use crate::{
         },
         filter,
     },
-    ops::filter,
     store::{alerts, night},
 };
 
