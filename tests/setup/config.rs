@@ -49,6 +49,12 @@ fn problems(toml: &str, env: &[(&str, &str)]) -> Vec<(String, usize, String)> {
 }
 
 #[test]
+fn the_reference_counts_the_connections_beside_those_that_are_set() {
+    let words = format!("up to {} of its own", dailycast::store::BESIDE_CONNECTIONS);
+    assert!(DEFAULTS.contains(&words), "{words}");
+}
+
+#[test]
 fn defaults_are_the_promised_ones() {
     let config = load("", &[], Vec::new()).unwrap();
     assert!(config.database.url.is_none());

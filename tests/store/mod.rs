@@ -3,6 +3,7 @@
 pub(crate) mod claim;
 pub(crate) mod costs;
 mod erasure;
+mod migrate;
 mod moves;
 pub(crate) mod nights;
 mod operations;

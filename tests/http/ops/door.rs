@@ -37,7 +37,6 @@ async fn a_log_in_leads_back_to_where_it_was_asked_for_and_nowhere_else() {
         ("https://evil.example/ops", "/ops"),
         ("/ops/../healthz", "/ops"),
         ("/ops\\..\\evil", "/ops"),
-        ("/ops\r\nSet-Cookie: a=b", "/ops"),
         ("/ops/logout", "/ops"),
         ("/ops/alerts?live=yes", "/ops"),
     ] {
@@ -45,6 +44,7 @@ async fn a_log_in_leads_back_to_where_it_was_asked_for_and_nowhere_else() {
         assert_eq!(answer.status(), 303, "{next:?}");
         assert_eq!(answer.headers()["location"], leads_to, "{next:?}");
     }
+    assert_eq!(log_in(&server, OPERATOR.1, "/ops\r\nSet-Cookie: a=b").await.status(), 400);
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ mod board;
 mod costs;
 mod door;
 mod failures;
+mod input;
 mod nights;
 mod operations;
 mod pages;
