@@ -75,24 +75,11 @@ fn set(filter: &mut Filter, word: &'static str, value: &str) -> Result<(), Strin
                 _ => return Err("write yes or no".to_owned()),
             }
         }
-        "plan" => filter.plan = Some(line(value)?),
-        "provider" => filter.provider = Some(line(value)?),
-        _ => filter.language = Some(line(value)?),
+        "plan" => filter.plan = Some(value.to_owned()),
+        "provider" => filter.provider = Some(value.to_owned()),
+        _ => filter.language = Some(value.to_owned()),
     }
     Ok(())
-}
-
-/// A date that the database can store and people mean.
-pub fn date(text: &str) -> Option<NaiveDate> {
-    text.parse::<NaiveDate>().ok().filter(|date| (1970..10_000).contains(&date.year()))
-}
-
-/// Text that the database can store and that fits on a line.
-///
-/// # Errors
-/// What to write instead.
-pub fn line(text: &str) -> Result<String, String> {
-    if text.contains(char::is_control) { Err("write letters only".to_owned()) } else { Ok(text.to_owned()) }
 }
 
 /// Adds numbers, parted by commas.

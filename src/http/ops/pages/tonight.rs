@@ -13,7 +13,6 @@ use crate::{
             sheet::{Sheet, Visit},
         },
     },
-    ops::filter,
     ops::{
         board::{
             self, Board,
