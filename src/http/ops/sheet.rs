@@ -68,12 +68,11 @@ impl Visit {
         let query = request.uri().query().unwrap_or_default();
         let query = serde_urlencoded::from_str(query).unwrap_or_default();
         let params = request.path_params::<BTreeMap<String, String>>().unwrap_or_default();
-        let theme = door::cookie(request, "ops_theme").filter(|theme| matches!(*theme, "light" | "dark"));
         Self {
             app,
             actor,
             uri: request.original_uri().clone(),
-            theme: theme.unwrap_or_default().to_owned(),
+            theme: door::theme(request).to_owned(),
             said: door::said(request),
             pass,
             cookie,
@@ -210,7 +209,7 @@ impl Form {
     pub fn refuse(self, refusal: Refusal, request: &Request) -> Response {
         match (self, &refusal) {
             (Self::Page, Refusal::Unauthorized(_)) => door::to_log_in(request),
-            (Self::Page, _) => templates::refusal(&refusal),
+            (Self::Page, _) => templates::refusal(&refusal, door::back(request).as_deref(), door::theme(request)),
             _ => refusal.into_response(),
         }
     }
@@ -218,7 +217,7 @@ impl Form {
 
 /// A whole page.
 fn page(sheet: &Sheet, chrome: &Chrome) -> Response {
-    templates::render(sheet, chrome, Layout::Page).map_or_else(|refusal| templates::refusal(&refusal), html)
+    templates::render(sheet, chrome, Layout::Page).map_or_else(|refusal| templates::refusal(&refusal, None, ""), html)
 }
 
 /// HTML with what every page needs.
