@@ -19,6 +19,27 @@ function showWhatNeedsScript() {
   for (const hidden of document.querySelectorAll(kinds)) hidden.hidden = false;
 }
 
+// Where one is in the menu is seen, also where the menu is wider than the screen. Once for each menu:
+// who moves it then is let be.
+let shownHere = null;
+
+function showHere() {
+  const here = document.querySelector("nav[aria-label=Main] [aria-current]");
+  if (!here || here === shownHere) return;
+  shownHere = here;
+  const menu = here.closest("nav");
+  const middle = here.getBoundingClientRect().left - menu.getBoundingClientRect().left + here.offsetWidth / 2;
+  menu.scrollLeft += middle - menu.clientWidth / 2;
+}
+
+// On a phone what filters is folded, so that rows come first.
+function foldFilters() {
+  for (const filters of document.querySelectorAll("details[data-fold]")) {
+    filters.removeAttribute("data-fold");
+    if (matchMedia("(max-width: 640px)").matches) filters.open = false;
+  }
+}
+
 // One player for all pages. It lies outside of what is swapped, so it goes on.
 const player = () => document.getElementById("player");
 let playing = "";
@@ -221,6 +242,8 @@ document.addEventListener("keydown", pressed);
 
 function shown() {
   showWhatNeedsScript();
+  showHere();
+  foldFilters();
   showSelected();
   showPlaying();
   tellChanges();

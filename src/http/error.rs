@@ -70,6 +70,15 @@ impl Refusal {
         Self::Away(words)
     }
 
+    /// The parameter or field that cannot be meant.
+    pub fn field(&self) -> Option<&str> {
+        match self {
+            Self::Parameter(field, _) => Some(field),
+            Self::Unmeant(field, _) => Some(field),
+            _ => None,
+        }
+    }
+
     /// The word for programs.
     fn code(&self) -> &'static str {
         match self {

@@ -37,6 +37,8 @@ pub struct Shown {
     /// The alert.
     #[serde(flatten)]
     pub alert: Alert,
+    /// Its kind in words.
+    pub title: &'static str,
     /// `new`, `seen` or `over`.
     pub state: &'static str,
     /// Where to look.
@@ -95,7 +97,26 @@ fn describe(alert: Alert, deliveries: Vec<Delivery>) -> Shown {
         (None, None) => "new",
     };
     let (page, page_name) = place(&alert);
-    Shown { state, page, page_name, deliveries, alert }
+    Shown { title: title(&alert.kind), state, page, page_name, deliveries, alert }
+}
+
+/// A kind of alert in words.
+pub fn title(kind: &str) -> &'static str {
+    match kind {
+        "failure_rate_running" => "Many podcasts fail",
+        "failure_rate_night" => "Too many podcasts of a night failed",
+        "speech_chain_failed" => "No voice could speak",
+        "upload_failed" => "Uploads failed",
+        "stuck" => "Podcasts are stuck",
+        "night_late" => "A night is late",
+        "budget_reached" => "The budget of a night is used",
+        "spool_full" => "The spool is full",
+        "provider_down" => "A provider is down",
+        "provider_key_refused" => "A provider refuses our key",
+        "provider_out_of_credit" => "A provider wants to be paid",
+        "model_retired" => "A model or voice is gone",
+        _ => "Something is wrong",
+    }
 }
 
 /// Where an operator goes on from an alert.

@@ -96,13 +96,12 @@ fn describe(provider: Provider, all: &[Provider], chains: &[Chain], now: DateTim
 }
 
 fn state(provider: &Provider, is_unused: bool) -> (Tone, &'static str) {
-    match (provider.state, provider.until) {
-        ("closed", _) if is_unused => (Tone::Waiting, "Not set up"),
-        ("closed", _) => (Tone::Well, "Gets calls"),
-        ("half_open", _) => (Tone::Stuck, "On trial"),
-        ("paused", _) => (Tone::Stuck, "Asked for a pause"),
-        (_, Some(_)) => (Tone::Failed, "Rests"),
-        (_, None) => (Tone::Failed, "Closed off"),
+    match provider.state {
+        "closed" if is_unused => (Tone::Waiting, "Not set up"),
+        "closed" => (Tone::Well, "Gets calls"),
+        "half_open" => (Tone::Stuck, "On trial"),
+        "paused" => (Tone::Stuck, "Asked for a pause"),
+        _ => (Tone::Failed, "Gets no calls"),
     }
 }
 
@@ -110,6 +109,7 @@ fn sentence(provider: &Provider, is_unused: bool, now: DateTime<Utc>) -> String 
     let why = provider.message.as_deref().unwrap_or("no reason is known").trim_end_matches('.');
     match (provider.state, provider.cause.as_deref()) {
         ("closed", _) if is_unused => "It has no key, or no plan names it: nobody calls it.".to_owned(),
+        ("closed", _) if provider.failures_in_a_row == 1 => "Calls may begin. The last one failed.".to_owned(),
         ("closed", _) if provider.failures_in_a_row > 0 => {
             format!("Calls may begin. The last {} failed in a row.", provider.failures_in_a_row)
         }

@@ -36,6 +36,12 @@ module.exports = async ({ arrive, assert, env }) => {
   await page.click("nav >> text=Nights");
   await guest.until("#live h1", "Nights");
   await playsOn("on another page");
+  await page.goBack();
+  await guest.until("main h1", "Podcasts");
+  await playsOn("after going back");
+  await page.goForward();
+  await guest.until("main h1", "Nights");
+  await playsOn("after going on");
   await page.click("[data-player-close]");
   assert.ok(await page.evaluate(() => window.firstPlayer.paused));
   guest.isContent("the end");

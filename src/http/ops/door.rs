@@ -254,6 +254,19 @@ pub(super) fn said(request: &Request) -> String {
     pairs.into_iter().next().map(|(_, said)| said).unwrap_or_default()
 }
 
+/// The page of ours that somebody came from, unless it is the one that was asked for.
+pub(super) fn back(request: &Request) -> Option<String> {
+    let address = request.header(header::REFERER)?.split_once("://")?.1;
+    let page = session::within(&address[address.find('/')?..])?;
+    let asked = request.original_uri().path_and_query().map_or("", |asked| asked.as_str());
+    (page != asked).then(|| page.to_owned())
+}
+
+/// The theme that was chosen: `light`, `dark`, or empty.
+pub(super) fn theme(request: &Request) -> &str {
+    cookie(request, "ops_theme").filter(|theme| matches!(*theme, "light" | "dark")).unwrap_or_default()
+}
+
 /// The value of a cookie.
 pub(super) fn cookie<'r>(request: &'r Request, name: &str) -> Option<&'r str> {
     let cookies = request.header(header::COOKIE)?.split(';').filter_map(|pair| pair.trim().split_once('='));

@@ -18,10 +18,11 @@ mod session;
 mod sheet;
 mod templates;
 
-use poem::{EndpointExt as _, Route};
+use poem::{Endpoint, EndpointExt as _, Route};
 
 pub use memory::Door;
 
+use crate::http::error::Refusal;
 use deed::{deed, view_or_deed};
 use sheet::sheet;
 
@@ -31,6 +32,13 @@ pub(super) fn pages() -> Route {
         .at("/assets/*file", super::routes::read(assets::serve.with(super::routes::gzip())))
         .at("/login", session::log_in())
         .at("/logout", session::log_out())
+        .at("/:page", nothing())
+        .at("/:page/*rest", nothing())
+}
+
+/// Where no page is: a browser is told so by a page, too.
+fn nothing() -> impl Endpoint<Output = poem::Response> {
+    sheet(async |_| Err(Refusal::NotFound))
 }
 
 /// The same as JSON.

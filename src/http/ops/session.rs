@@ -214,7 +214,7 @@ pub(super) fn log_out() -> impl Endpoint<Output = Response> {
         let body = RequestBody::new(request.take_body());
         Ok(leave(&request, body).await.unwrap_or_else(|refusal| match refusal {
             Refusal::Unauthorized(_) => go_to("/ops/login"),
-            refusal => templates::refusal(&refusal),
+            refusal => templates::refusal(&refusal, None, ""),
         }))
     })
 }

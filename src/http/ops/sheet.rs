@@ -71,12 +71,11 @@ impl Visit {
         let query = request.uri().query().unwrap_or_default();
         let query = serde_urlencoded::from_str(query).unwrap_or_default();
         let params = request.path_params::<BTreeMap<String, String>>().unwrap_or_default();
-        let theme = door::cookie(request, "ops_theme").filter(|theme| matches!(*theme, "light" | "dark"));
         Self {
             app,
             actor,
             uri: request.original_uri().clone(),
-            theme: theme.unwrap_or_default().to_owned(),
+            theme: door::theme(request).to_owned(),
             said: door::said(request),
             pass,
             cookie: None,
@@ -237,7 +236,7 @@ impl Form {
     pub fn refuse(self, refusal: Refusal, request: &Request) -> Response {
         match (self, &refusal) {
             (Self::Page, Refusal::Unauthorized(_)) => door::to_log_in(request),
-            (Self::Page, _) => templates::refusal(&refusal),
+            (Self::Page, _) => templates::refusal(&refusal, door::back(request).as_deref(), door::theme(request)),
             _ => refusal.into_response(),
         }
     }
@@ -245,7 +244,7 @@ impl Form {
 
 /// A whole page.
 fn page(sheet: &Sheet, chrome: &Chrome) -> Response {
-    templates::render(sheet, chrome, Layout::Page).map_or_else(|refusal| templates::refusal(&refusal), html)
+    templates::render(sheet, chrome, Layout::Page).map_or_else(|refusal| templates::refusal(&refusal, None, ""), html)
 }
 
 /// The page of a deed that is shown in its own answer: as it is at `address`, with what is said.

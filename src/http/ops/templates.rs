@@ -192,10 +192,14 @@ pub(super) fn log_in(words: &str, next: &str) -> Response {
     }))
 }
 
-/// A refusal as a page.
-pub(super) fn refusal(refusal: &Refusal) -> Response {
+/// A refusal as a page, with the way `back` if there is one.
+pub(super) fn refusal(refusal: &Refusal, back: Option<&str>, theme: &str) -> Response {
+    let words = match refusal {
+        Refusal::Unmeant(_, words) => words.clone(),
+        refusal => refusal.to_string(),
+    };
     let text = ENGINE.get_template("refusal").and_then(|template| {
-        template.render(context! { status => refusal.status().as_u16(), words => refusal.to_string() })
+        template.render(context! { status => refusal.status().as_u16(), words, field => refusal.field(), back, theme })
     });
     let mut response = sheet::html(text.unwrap_or_else(|_| refusal.to_string()));
     response.set_status(refusal.status());

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::{Board, Figures};
-use crate::{machine::FailureKind, store::alerts::Alert};
+use crate::{machine::FailureKind, ops::alerts, store::alerts::Alert};
 
 /// Something that wants an operator.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -133,12 +133,13 @@ fn failed(board: &Board, figures: &Figures) -> Vec<Item> {
     let date = board.date;
     let item = |(kind, count, first_at): (&str, i64, Option<DateTime<Utc>>)| {
         let known = FailureKind::ALL.into_iter().find(|known| known.as_str() == kind);
-        let words = known.map_or_else(|| kind.replace('_', " "), |kind| kind.words().to_owned());
+        let why = known
+            .map_or_else(|| "No reason was recorded".to_owned(), |kind| format!("Given up because {}", kind.words()));
         Item {
             kind: "failed",
             tone: "bad",
             title: format!("{} failed", podcasts(count)),
-            sentence: format!("Given up because {words}. A requeue goes on with what was made of them."),
+            sentence: format!("{why}. A requeue goes on with what was made of them."),
             count: Some(count),
             since: first_at,
             look: Link::new("Show them", format!("/ops/failures?date={date}&cause={kind}")),
@@ -204,7 +205,7 @@ fn alert(alert: &Alert) -> Item {
     Item {
         kind: "alert",
         tone: "warn",
-        title: format!("Alert: {}", alert.kind.replace('_', " ")),
+        title: format!("{}: {}", alerts::title(&alert.kind), alert.subject),
         sentence: alert.message.clone(),
         count: None,
         since: Some(alert.raised_at),

@@ -5,6 +5,9 @@ use serde::Serialize;
 
 use crate::{worker::fleet::Provider, workflow::Workflow};
 
+/// Below this share failed calls are nothing to speak of.
+const WORTH_A_WORD: f64 = 0.05;
+
 /// A provider as it matters to the night.
 #[derive(Debug, Clone, Serialize)]
 pub struct Neighbour {
@@ -20,6 +23,8 @@ pub struct Neighbour {
     pub words: &'static str,
     /// How long the latest calls took.
     pub latency_ms: Option<f64>,
+    /// The share of all its calls that failed, from 0 to 1, where it is worth a word.
+    pub failed_share: Option<f64>,
     /// Who is asked when this one does not answer.
     pub falls_back_to: Option<String>,
     /// Until when no call begins.
@@ -49,11 +54,11 @@ impl Neighbour {
         let next =
             next.or(first.and_then(|plan| behind(&plan.speech))).or(plans().find_map(|plan| behind(&plan.speech)));
         let (tone, words) = match provider.state {
-            "open" => ("bad", "Open"),
-            "half_open" => ("warn", "Trying again"),
+            "open" => ("bad", "Gets no calls"),
+            "half_open" => ("warn", "On trial"),
             "paused" => ("warn", "Asked for a pause"),
             _ if provider.calls == 0 => ("quiet", "Not called yet"),
-            _ => ("well", "Healthy"),
+            _ => ("well", "Gets calls"),
         };
         Self {
             role,
@@ -61,6 +66,9 @@ impl Neighbour {
             tone,
             words,
             latency_ms: provider.latency_ms,
+            failed_share: (provider.calls > 0)
+                .then(|| provider.failures as f64 / provider.calls as f64)
+                .filter(|share| *share >= WORTH_A_WORD),
             falls_back_to: next,
             until: provider.until,
             message: provider.message.filter(|_| tone == "bad"),

@@ -79,7 +79,7 @@ async fn why_a_provider_gets_no_calls_is_told_in_words() {
         (
             "cause = 'failures', message = 'timed out', opened_at = now(), open_until = now() + interval '1 hour'",
             "open",
-            "Rests",
+            "Gets no calls",
             "Its calls failed: timed out. When its rest is over one call tries it out.",
         ),
         (
@@ -91,13 +91,13 @@ async fn why_a_provider_gets_no_calls_is_told_in_words() {
         (
             "cause = 'out_of_credit', message = 'quota', opened_at = now()",
             "open",
-            "Closed off",
+            "Gets no calls",
             "It wants to be paid: quota. Add credit there, then close the breaker. It does not mend by itself.",
         ),
         (
             "cause = 'key_refused', message = 'no', opened_at = now()",
             "open",
-            "Closed off",
+            "Gets no calls",
             "It refuses our key: no. Set a valid key, then close the breaker. It does not mend by itself.",
         ),
     ] {

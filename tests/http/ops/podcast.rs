@@ -48,6 +48,29 @@ async fn what_is_not_there_is_not_found() {
 }
 
 #[tokio::test]
+async fn a_refusal_is_a_page_with_the_way_back() {
+    let server = TestServer::start().await;
+    let ask = async |path: &str, from: &str| {
+        let request = server.request(Method::GET, path).header("Authorization", format!("Token {OPS_TOKEN}"));
+        request.header("Referer", from).send().await.unwrap()
+    };
+    let back = "href=\"&#x2f;ops&#x2f;podcasts?status=failed\">Back<";
+    for (path, status, words) in [
+        ("/ops/nope", 404, "There is no such page"),
+        ("/ops/podcasts/9", 404, "There is no such page"),
+        ("/ops/operations/new?verb=requeue", 400, "No podcast was chosen"),
+        ("/ops/failures?days=x", 400, "<code>days</code>"),
+    ] {
+        let page = ask(path, "http://desk.example/ops/podcasts?status=failed").await;
+        assert_eq!(page.status(), status, "{path}");
+        let page = page.text().await.unwrap();
+        assert!(page.contains(words) && page.contains(back), "{path}: {page}");
+    }
+    let page = ask("/ops/nope", "http://desk.example/elsewhere").await.text().await.unwrap();
+    assert!(!page.contains("elsewhere") && !page.contains(">Back<"), "{page}");
+}
+
+#[tokio::test]
 async fn an_operator_hears_what_any_learner_can() {
     let server = TestServer::start().await;
     let done = server.podcast(7, "2026-11-22", "completed").await;

@@ -9,9 +9,7 @@ use crate::{
         error::Refusal,
         ops::sheet::{Sheet, Visit},
     },
-    ops::{
-        audit::{self, Told},
-    },
+    ops::audit::{self, Told},
     store::audit::Wanted,
 };
 
