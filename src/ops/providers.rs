@@ -8,7 +8,8 @@ use serde::Serialize;
 use super::{Desk, actor::Actor, audit};
 use crate::{
     explain::Tone,
-    store,
+    machine::Status,
+    store::{self, providers},
     worker::fleet::{self, Provider},
 };
 
@@ -195,18 +196,51 @@ pub async fn open(
     Ok(true)
 }
 
-/// Lets calls go to a provider again, and says whether there was anything to do. `None` when there
-/// is no such provider.
+/// What came of closing a breaker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Closed {
+    /// There was something to end.
+    pub has_moved: bool,
+    /// Podcasts that waited for it, and are due now.
+    pub released: i64,
+}
+
+impl Closed {
+    /// What it means, behind `{name} gets calls again`.
+    pub fn words(self) -> String {
+        match self.released {
+            0 => String::new(),
+            1 => "; 1 podcast that waited is due now".to_owned(),
+            released => format!("; {released} podcasts that waited are due now"),
+        }
+    }
+}
+
+/// Lets calls go to a provider again; who waited for that waits no longer. `None` when there is no
+/// such provider.
 ///
 /// # Errors
 /// When the database did not take it.
-pub async fn close(desk: &Desk, actor: &Actor, name: &str) -> Result<Option<bool>, store::Error> {
+pub async fn close(desk: &Desk, actor: &Actor, name: &str) -> Result<Option<Closed>, store::Error> {
     if !desk.limits.contains_key(name) {
         return Ok(None);
     }
     let has_moved = fleet::close(&desk.store, name, &actor.name).await?;
+    let mut released = 0;
     if has_moved {
         audit::record(desk.store.desk(), actor, "provider_close", &format!("provider {name}"), "").await?;
+        let statuses = statuses(&desk.chains, name);
+        released = providers::release(desk.store.desk(), &statuses, fleet::KNOWN_WITHIN).await?;
     }
-    Ok(Some(has_moved))
+    Ok(Some(Closed { has_moved, released }))
+}
+
+/// The statuses in which a podcast waits for a provider.
+fn statuses(chains: &[Chain], name: &str) -> Vec<Status> {
+    let works = |work: &str| {
+        chains.iter().any(|chain| chain.work == work && chain.providers.iter().any(|provider| provider == name))
+    };
+    let writes = works("script").then_some(Status::Pending);
+    let speaks = works("speech").then_some([Status::ScriptGenerated, Status::AudioGenerating]);
+    writes.into_iter().chain(speaks.into_iter().flatten()).collect()
 }

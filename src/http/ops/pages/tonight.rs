@@ -13,10 +13,13 @@ use crate::{
             sheet::{Sheet, Visit},
         },
     },
-    ops::board::{
-        self, Board,
-        attention::{Item, attention},
-        neighbours::Neighbour,
+    ops::{
+        board::{
+            self, Board,
+            attention::{Item, attention},
+            neighbours::Neighbour,
+        },
+        schedule,
     },
     store::{alerts, night},
 };
@@ -58,12 +61,14 @@ pub(in crate::http::ops) async fn show(visit: Visit) -> Result<Sheet, Refusal> {
     let alerts = alerts.map_err(|error| Refusal::database(&error))?;
     let called = board::called(&providers);
     let board = board::look(desk, date, &called, PATIENCE).await.map_err(|error| Refusal::database(&error))?;
+    let next = schedule::next(desk.store.desk(), &desk.schedule, now).await;
+    let next = next.map_err(|error| Refusal::database(&error))?;
     let told = if date == newest { alerts } else { Vec::new() };
     let tonight = Tonight {
         attention: attention(&board, &told, now),
         chart: chart::burn_up(&board, now),
         providers: providers.into_iter().map(|provider| Neighbour::new(provider, &desk.workflow)).collect(),
-        next_night_at: desk.schedule.next(now),
+        next_night_at: next.map(|start| start.starts_at),
         before: date.pred_opt(),
         after: date.succ_opt().filter(|after| *after <= newest),
         is_past: date < newest,
