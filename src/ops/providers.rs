@@ -114,9 +114,10 @@ fn sentence(provider: &Provider, is_unused: bool, now: DateTime<Utc>) -> String 
     let why = provider.message.as_deref().unwrap_or("no reason is known").trim_end_matches('.');
     match (provider.state, provider.cause.as_deref()) {
         ("closed", _) if is_unused => "It has no key, or no plan names it: nobody calls it.".to_owned(),
-        ("closed", _) if provider.failures_in_a_row > 0 => {
-            format!("Calls may begin. The last {} failed in a row.", provider.failures_in_a_row)
-        }
+        ("closed", _) if provider.failures_in_a_row > 0 => match provider.failures_in_a_row {
+            1 => "Calls may begin. The last one failed.".to_owned(),
+            count => format!("Calls may begin. The last {count} failed in a row."),
+        },
         ("closed", _) if provider.last_call_at.is_none() => "Calls may begin; there was none yet.".to_owned(),
         ("closed", _) => "Calls may begin.".to_owned(),
         ("half_open", _) if provider.probe_by.is_some() => {
@@ -144,14 +145,9 @@ fn sentence(provider: &Provider, is_unused: bool, now: DateTime<Utc>) -> String 
 
 /// Who gets the work of a provider, plan by plan.
 fn instead(name: &str, all: &[Provider], chains: &[Chain]) -> String {
-    let gets_calls = |name: &String| {
-        all.iter()
-            .find(|provider| provider.provider == *name)
-            .is_none_or(|one| matches!(one.state, "closed" | "half_open"))
-    };
     let mut next: Vec<(String, Vec<&str>)> = Vec::new();
     for chain in chains.iter().filter(|chain| chain.providers.iter().any(|provider| provider == name)) {
-        let heir = chain.providers.iter().find(|provider| *provider != name && gets_calls(provider));
+        let heir = chain.providers.iter().find(|provider| *provider != name && gets_calls(provider, all));
         let words = match heir.map(String::as_str) {
             Some("template") => "the template writes".to_owned(),
             Some("local") => "the offline voice speaks".to_owned(),
@@ -171,6 +167,36 @@ fn instead(name: &str, all: &[Provider], chains: &[Chain]) -> String {
             many.iter().map(|(words, plans)| format!("{words} ({})", plans.join(", "))).collect::<Vec<_>>().join("; ")
         }
     }
+}
+
+/// The makers that are no vendor: they are asked last.
+const LAST_RESORTS: [&str; 2] = ["template", "local"];
+
+/// It may be called, as far as is known.
+fn gets_calls(name: &str, all: &[Provider]) -> bool {
+    let known = all.iter().find(|provider| provider.provider == name);
+    known.is_none_or(|one| matches!(one.state, "closed" | "half_open"))
+}
+
+/// Who is asked when `name` does not answer: the first behind it that gets calls, in the first
+/// order that names it.
+pub fn behind<'c>(name: &str, all: &[Provider], chains: &'c [Chain]) -> Option<&'c str> {
+    let behind = |chain: &'c Chain| {
+        let at = chain.providers.iter().position(|provider| provider == name)?;
+        chain.providers.iter().skip(at + 1).find(|next| gets_calls(next, all)).map(String::as_str)
+    };
+    chains.iter().find_map(behind)
+}
+
+/// Chains with vendors of whom none gets calls: who does their work, `None` when nobody does.
+pub fn shut<'c>(all: &[Provider], chains: &'c [Chain]) -> Vec<(&'c Chain, Option<&'c str>)> {
+    let is_vendor = |name: &&String| !LAST_RESORTS.contains(&name.as_str());
+    let is_shut = |chain: &&Chain| {
+        let mut vendors = chain.providers.iter().filter(is_vendor).peekable();
+        vendors.peek().is_some() && vendors.all(|vendor| !gets_calls(vendor, all))
+    };
+    let last = |chain: &'c Chain| chain.providers.iter().find(|name| gets_calls(name, all)).map(String::as_str);
+    chains.iter().filter(is_shut).map(|chain| (chain, last(chain))).collect()
 }
 
 /// Lets no call go to a provider, for a time or until it is closed by hand. False when there is no
