@@ -8,7 +8,6 @@ mod words;
 
 use chrono::{DateTime, Duration, NaiveDate, Utc};
 use serde::Serialize;
-use sqlx::PgPool;
 
 use super::{Desk, actor::Actor};
 use crate::{
@@ -128,7 +127,7 @@ pub async fn view(desk: &Desk) -> Result<View, store::Error> {
     let mut starts: Vec<Start> =
         missed.iter().map(|due| Start { is_due: true, ..start(schedule, due.scheduled_for) }).collect();
     starts.extend(next_starts(schedule, now, STARTS));
-    mark(pool, &mut starts).await?;
+    mark(&desk.store, &mut starts).await?;
     Ok(View {
         words: describe(schedule, now),
         cron: schedule.cron.to_string(),
@@ -162,9 +161,9 @@ fn pause_effect(schedule: &Schedule, now: DateTime<Utc>) -> String {
 }
 
 /// Says of each start whether its night is skipped or has begun.
-async fn mark(pool: &PgPool, starts: &mut [Start]) -> Result<(), store::Error> {
+async fn mark(store: &store::Store, starts: &mut [Start]) -> Result<(), store::Error> {
     let Some(first) = starts.first().map(|start| start.date) else { return Ok(()) };
-    let (skips, begun) = (pause::skips(pool, first).await?, night::begun_from(pool, first).await?);
+    let (skips, begun) = (pause::skips(store.desk(), first).await?, night::begun_from(store.desk(), first).await?);
     for start in starts {
         start.skip = skips.iter().find(|skip| skip.date == start.date).cloned();
         start.has_begun = begun.contains(&start.date);
@@ -176,9 +175,13 @@ async fn mark(pool: &PgPool, starts: &mut [Start]) -> Result<(), store::Error> {
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn next(pool: &PgPool, schedule: &Schedule, now: DateTime<Utc>) -> Result<Option<Start>, store::Error> {
+pub async fn next(
+    store: &store::Store,
+    schedule: &Schedule,
+    now: DateTime<Utc>,
+) -> Result<Option<Start>, store::Error> {
     let mut starts = next_starts(schedule, now, LOOKED_AT);
-    mark(pool, &mut starts).await?;
+    mark(store, &mut starts).await?;
     Ok(starts.into_iter().find(|start| start.skip.is_none() && !start.has_begun))
 }
 

@@ -58,7 +58,7 @@ pub(super) async fn fleet(store: &Store, report: &mut Report) {
 pub(super) async fn schedule(config: &Config, store: Option<&Store>, report: &mut Report) {
     let (schedule, now) = (neighbours::schedule(config), SystemClock.now());
     let known = match store {
-        Some(store) => ops::schedule::next(store.desk(), &schedule, now).await.ok().flatten(),
+        Some(store) => ops::schedule::next(store, &schedule, now).await.ok().flatten(),
         None => None,
     };
     let Some(next) = known.map(|start| start.starts_at).or_else(|| schedule.next(now)) else {

@@ -108,7 +108,7 @@ async fn a_date_that_is_skipped_or_was_begun_by_hand_is_not_the_next_night() {
     sqlx::raw_sql(
         "insert into dailycast.night_skip (date, skipped_by) values ('2026-11-24', 'user 8');
          insert into dailycast.night (date, state, started_by, scheduled_for, deadline_at)
-         values ('2026-11-23', 'running', 'user 8', now(), now() + interval '6 hours');",
+         values ('2026-11-23', 'enqueuing', 'user 8', now(), now() + interval '6 hours');",
     )
     .execute(&server.db)
     .await

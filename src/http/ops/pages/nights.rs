@@ -95,7 +95,7 @@ pub(in crate::http::ops) async fn show(visit: Visit) -> Result<Sheet, Refusal> {
     nights.extend(without.map(skipped_row));
     nights.sort_by_key(|night| std::cmp::Reverse(night.date));
     let bars: Vec<chart::Bar> = nights.iter().rev().filter_map(bar).collect();
-    let starts = schedule::next(pool, &desk.schedule, visit.app.clock.now()).await.map_err(failed)?;
+    let starts = schedule::next(&desk.store, &desk.schedule, visit.app.clock.now()).await.map_err(failed)?;
     let next_night_at = starts.map(|start| start.starts_at);
     let page = Nights { chart: chart::nights(&bars), nights, next, is_first: before.is_none(), next_night_at };
     Ok(Sheet::new("nights", "Nights", &page))

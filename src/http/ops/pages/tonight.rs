@@ -61,7 +61,7 @@ pub(in crate::http::ops) async fn show(visit: Visit) -> Result<Sheet, Refusal> {
     let alerts = alerts.map_err(|error| Refusal::database(&error))?;
     let called = board::called(&providers);
     let board = board::look(desk, date, &called, PATIENCE).await.map_err(|error| Refusal::database(&error))?;
-    let next = schedule::next(desk.store.desk(), &desk.schedule, now).await;
+    let next = schedule::next(&desk.store, &desk.schedule, now).await;
     let next = next.map_err(|error| Refusal::database(&error))?;
     let told = if date == newest { alerts } else { Vec::new() };
     let neighbours = providers.iter().cloned();
