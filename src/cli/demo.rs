@@ -49,8 +49,8 @@ const SEED: i64 = 1;
 /// Learners that are listed with their tokens.
 const LISTED: i64 = 1_000;
 
-/// How long a link to the dashboard waits to be used.
-const LINK: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long a link to the dashboard waits to be used: as long as the log-in says of every link.
+const LINK: Duration = Duration::from_secs(30 * 60);
 
 /// Learners that are shown to people.
 const SHOWN: usize = 3;
@@ -206,7 +206,9 @@ async fn tell(
     } else {
         describe(&night, &learners, &base, context, args.once)?;
         if !args.once {
-            output::line("\nthe dashboard, by links that work once, within a day:")?;
+            output::line(
+                "\nthe dashboard, by links that work once, within half an hour; the same command makes new ones:",
+            )?;
             output::line(format!("  as somebody who may change things  {operator}"))?;
             output::line(format!("  as somebody who may look           {viewer}"))?;
         }
@@ -245,7 +247,7 @@ fn describe(night: &Night, learners: &[Learner], base: &str, context: &Context, 
     output::line("\nits \"audio_url\" plays in any browser or player")?;
     if let Some(url) = &context.config.database.url {
         output::line(format!(
-            "\nlook inside while it serves:\n  DAILYCAST_DATABASE__URL='{}' cargo run -- podcast list",
+            "\nlook inside while it serves, from a checkout or with the program in place of `cargo run --`:\n  DAILYCAST_DATABASE__URL='{}' cargo run -- podcast list",
             url.expose()
         ))?;
     }

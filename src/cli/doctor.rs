@@ -143,11 +143,12 @@ pub async fn run(args: args::Doctor, context: Context) -> anyhow::Result<Exit> {
             None
         }
     };
-    match context.database().await {
+    let store = context.database().await;
+    match &store {
         Ok(store) => {
-            database(&store, config, &mut report).await;
-            now::fleet(&store, &mut report).await;
-            alerts::deliveries(&store, &mut report).await;
+            database(store, config, &mut report).await;
+            now::fleet(store, &mut report).await;
+            alerts::deliveries(store, &mut report).await;
         }
         Err(error) => {
             let cause = error.root_cause().to_string();
@@ -155,7 +156,7 @@ pub async fn run(args: args::Doctor, context: Context) -> anyhow::Result<Exit> {
             report.bad("database", cause, mend);
         }
     }
-    now::schedule(config, &mut report);
+    now::schedule(config, store.as_ref().ok(), &mut report).await;
     served::check(config, &mut report);
     bucket(config, &mut report).await;
     spool(config, &mut report).await;

@@ -38,8 +38,10 @@ pub async fn run(args: args::Provider, context: Context) -> anyhow::Result<Exit>
             providers::open(&desk, &actor, name, open.time, open.reason.trim()).await?;
             format!("{name} gets no more calls")
         }
-        _ if providers::close(&desk, &actor, name).await? == Some(true) => format!("{name} gets calls again"),
-        _ => format!("{name} gets calls, nothing was to be done"),
+        _ => match providers::close(&desk, &actor, name).await? {
+            Some(closed) if closed.has_moved => format!("{name} gets calls again{}", closed.words()),
+            _ => format!("{name} gets calls, nothing was to be done"),
+        },
     };
     if context.json {
         let all = fleet::list(&store, &limits).await?;

@@ -167,15 +167,22 @@ async fn run(verb: Verb, which: Which, how: How, context: Context) -> anyhow::Re
     let filter = which.filter();
     let named = filter.ids.as_ref().map(Vec::len);
     let wish = Wish { reason: how.reason.unwrap_or_default(), ..Wish::new(verb, filter) };
+    let (is_many, costs) = (named.is_none_or(|named| named > 1), matches!(verb, Verb::Regenerate(_)));
+    let has_terminal = io::stdin().is_terminal() && io::stderr().is_terminal();
+    let is_asked = !how.yes && (is_many || costs) && has_terminal;
+    if !how.yes && !how.dry_run && !has_terminal && is_many && verb != Verb::Requeue {
+        let what = format!("{} of many podcasts is not begun without a yes", verb.as_str());
+        return Err(Advice::usage(what, "see what `--dry-run` says, then say --yes").into());
+    }
     let store = context.migrated_database().await?;
-    let is_asked = !how.yes && named.is_none() && io::stdin().is_terminal() && io::stderr().is_terminal();
     if how.dry_run || is_asked {
         let preview = operations::preview(&store, &wish).await?;
         if how.dry_run {
             tell(&preview, context.json)?;
             return Ok(Exit::Done);
         }
-        if (preview.touches > 1 || preview.is_capped) && !agrees(&preview)? {
+        let is_worth_asking = preview.touches > i64::from(!costs) || preview.is_capped;
+        if is_worth_asking && !agrees(&preview)? {
             eprintln!("nothing was done");
             return Ok(Exit::Failed);
         }

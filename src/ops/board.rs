@@ -83,6 +83,8 @@ pub struct Figures {
     pub left: i64,
     /// When it will be done, from the best to the worst of two rates.
     pub expected: Option<Eta>,
+    /// When the first of those left is tried, where all of them wait for a time to come.
+    pub waits_until: Option<DateTime<Utc>>,
     /// When the first of the stuck ones last changed.
     pub stuck_since: Option<DateTime<Utc>>,
     /// What it costs.
@@ -284,6 +286,7 @@ impl Figures {
             finished,
             left,
             expected: night.expected(tally),
+            waits_until: night.waits_until(tally).filter(|at| *at > frame.now),
             stuck_since: tally.stuck_since,
             money: money(night.cost_micro_usd, tally, (finished, night.enqueued), is_over, rules.budget),
             failed: failures(failed, finished, is_over, rules),

@@ -8,7 +8,8 @@ use serde::Serialize;
 use super::{Desk, actor::Actor};
 use crate::{
     explain::Tone,
-    store,
+    machine::Status,
+    store::{self, providers},
     worker::fleet::{self, Provider},
 };
 
@@ -109,10 +110,10 @@ fn sentence(provider: &Provider, is_unused: bool, now: DateTime<Utc>) -> String 
     let why = provider.message.as_deref().unwrap_or("no reason is known").trim_end_matches('.');
     match (provider.state, provider.cause.as_deref()) {
         ("closed", _) if is_unused => "It has no key, or no plan names it: nobody calls it.".to_owned(),
-        ("closed", _) if provider.failures_in_a_row == 1 => "Calls may begin. The last one failed.".to_owned(),
-        ("closed", _) if provider.failures_in_a_row > 0 => {
-            format!("Calls may begin. The last {} failed in a row.", provider.failures_in_a_row)
-        }
+        ("closed", _) if provider.failures_in_a_row > 0 => match provider.failures_in_a_row {
+            1 => "Calls may begin. The last one failed.".to_owned(),
+            count => format!("Calls may begin. The last {count} failed in a row."),
+        },
         ("closed", _) if provider.last_call_at.is_none() => "Calls may begin; there was none yet.".to_owned(),
         ("closed", _) => "Calls may begin.".to_owned(),
         ("half_open", _) if provider.probe_by.is_some() => {
@@ -140,14 +141,9 @@ fn sentence(provider: &Provider, is_unused: bool, now: DateTime<Utc>) -> String 
 
 /// Who gets the work of a provider, plan by plan.
 fn instead(name: &str, all: &[Provider], chains: &[Chain]) -> String {
-    let gets_calls = |name: &String| {
-        all.iter()
-            .find(|provider| provider.provider == *name)
-            .is_none_or(|one| matches!(one.state, "closed" | "half_open"))
-    };
     let mut next: Vec<(String, Vec<&str>)> = Vec::new();
     for chain in chains.iter().filter(|chain| chain.providers.iter().any(|provider| provider == name)) {
-        let heir = chain.providers.iter().find(|provider| *provider != name && gets_calls(provider));
+        let heir = chain.providers.iter().find(|provider| *provider != name && gets_calls(provider, all));
         let words = match heir.map(String::as_str) {
             Some("template") => "the template writes".to_owned(),
             Some("local") => "the offline voice speaks".to_owned(),
@@ -169,6 +165,36 @@ fn instead(name: &str, all: &[Provider], chains: &[Chain]) -> String {
     }
 }
 
+/// The makers that are no vendor: they are asked last.
+const LAST_RESORTS: [&str; 2] = ["template", "local"];
+
+/// It may be called, as far as is known.
+fn gets_calls(name: &str, all: &[Provider]) -> bool {
+    let known = all.iter().find(|provider| provider.provider == name);
+    known.is_none_or(|one| matches!(one.state, "closed" | "half_open"))
+}
+
+/// Who is asked when `name` does not answer: the first behind it that gets calls, in the first
+/// order that names it.
+pub fn behind<'c>(name: &str, all: &[Provider], chains: &'c [Chain]) -> Option<&'c str> {
+    let behind = |chain: &'c Chain| {
+        let at = chain.providers.iter().position(|provider| provider == name)?;
+        chain.providers.iter().skip(at + 1).find(|next| gets_calls(next, all)).map(String::as_str)
+    };
+    chains.iter().find_map(behind)
+}
+
+/// Chains with vendors of whom none gets calls: who does their work, `None` when nobody does.
+pub fn shut<'c>(all: &[Provider], chains: &'c [Chain]) -> Vec<(&'c Chain, Option<&'c str>)> {
+    let is_vendor = |name: &&String| !LAST_RESORTS.contains(&name.as_str());
+    let is_shut = |chain: &&Chain| {
+        let mut vendors = chain.providers.iter().filter(is_vendor).peekable();
+        vendors.peek().is_some() && vendors.all(|vendor| !gets_calls(vendor, all))
+    };
+    let last = |chain: &'c Chain| chain.providers.iter().find(|name| gets_calls(name, all)).map(String::as_str);
+    chains.iter().filter(is_shut).map(|chain| (chain, last(chain))).collect()
+}
+
 /// Lets no call go to a provider, for a time or until it is closed by hand. False when there is no
 /// such provider.
 ///
@@ -188,14 +214,50 @@ pub async fn open(
     Ok(true)
 }
 
-/// Lets calls go to a provider again, and says whether there was anything to do. `None` when there
-/// is no such provider.
+/// What came of closing a breaker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Closed {
+    /// There was something to end.
+    pub has_moved: bool,
+    /// Podcasts that waited for it, and are due now.
+    pub released: i64,
+}
+
+impl Closed {
+    /// What it means, behind `{name} gets calls again`.
+    pub fn words(self) -> String {
+        match self.released {
+            0 => String::new(),
+            1 => "; 1 podcast that waited is due now".to_owned(),
+            released => format!("; {released} podcasts that waited are due now"),
+        }
+    }
+}
+
+/// Lets calls go to a provider again; who waited for that waits no longer. `None` when there is no
+/// such provider.
 ///
 /// # Errors
 /// When the database did not take it.
-pub async fn close(desk: &Desk, actor: &Actor, name: &str) -> Result<Option<bool>, store::Error> {
+pub async fn close(desk: &Desk, actor: &Actor, name: &str) -> Result<Option<Closed>, store::Error> {
     if !desk.limits.contains_key(name) {
         return Ok(None);
     }
-    fleet::close(&desk.store, name, &actor.name).await.map(Some)
+    let has_moved = fleet::close(&desk.store, name, &actor.name).await?;
+    let mut released = 0;
+    if has_moved {
+        let statuses = statuses(&desk.chains, name);
+        released = providers::release(desk.store.desk(), &statuses, fleet::KNOWN_WITHIN).await?;
+    }
+    Ok(Some(Closed { has_moved, released }))
+}
+
+/// The statuses in which a podcast waits for a provider.
+fn statuses(chains: &[Chain], name: &str) -> Vec<Status> {
+    let works = |work: &str| {
+        chains.iter().any(|chain| chain.work == work && chain.providers.iter().any(|provider| provider == name))
+    };
+    let writes = works("script").then_some(Status::Pending);
+    let speaks = works("speech").then_some([Status::ScriptGenerated, Status::AudioGenerating]);
+    writes.into_iter().chain(speaks.into_iter().flatten()).collect()
 }

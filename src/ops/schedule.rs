@@ -25,6 +25,9 @@ pub use words::{at, describe};
 /// Starts that are shown.
 const STARTS: usize = 7;
 
+/// Starts among which the next one is looked for that is neither skipped nor begun.
+const LOOKED_AT: usize = 31;
+
 /// How far ahead a date may be skipped, in days.
 const AHEAD: i64 = 366;
 
@@ -77,6 +80,8 @@ pub struct Start {
     pub note: Option<String>,
     /// It is past and has not begun.
     pub is_due: bool,
+    /// Its night was started by hand, and does not start again.
+    pub has_begun: bool,
     /// Who skips it, if somebody does.
     pub skip: Option<Skip>,
 }
@@ -116,13 +121,10 @@ pub async fn view(desk: &Desk) -> Result<View, store::Error> {
         _ => None,
     };
     let date = missed.as_ref().map_or_else(|| schedule.date(now), |due| due.date);
-    let skips = pause::skips(pool, date).await?;
     let mut starts: Vec<Start> =
         missed.iter().map(|due| Start { is_due: true, ..start(schedule, due.scheduled_for) }).collect();
     starts.extend(next_starts(schedule, now, STARTS));
-    for start in &mut starts {
-        start.skip = skips.iter().find(|skip| skip.date == start.date).cloned();
-    }
+    mark(&desk.store, &mut starts).await?;
     Ok(View {
         words: describe(schedule, now),
         cron: schedule.cron.to_string(),
@@ -155,6 +157,31 @@ fn pause_effect(schedule: &Schedule, now: DateTime<Utc>) -> String {
     )
 }
 
+/// Says of each start whether its night is skipped or has begun.
+async fn mark(store: &store::Store, starts: &mut [Start]) -> Result<(), store::Error> {
+    let Some(first) = starts.first().map(|start| start.date) else { return Ok(()) };
+    let (skips, begun) = (pause::skips(store.desk(), first).await?, night::begun_from(store.desk(), first).await?);
+    for start in starts {
+        start.skip = skips.iter().find(|skip| skip.date == start.date).cloned();
+        start.has_begun = begun.contains(&start.date);
+    }
+    Ok(())
+}
+
+/// The next start by itself: of a date that is not skipped and whose night has not begun.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn next(
+    store: &store::Store,
+    schedule: &Schedule,
+    now: DateTime<Utc>,
+) -> Result<Option<Start>, store::Error> {
+    let mut starts = next_starts(schedule, now, LOOKED_AT);
+    mark(store, &mut starts).await?;
+    Ok(starts.into_iter().find(|start| start.skip.is_none() && !start.has_begun))
+}
+
 /// The next starts behind `now`, one for each date.
 pub fn next_starts(schedule: &Schedule, now: DateTime<Utc>, count: usize) -> Vec<Start> {
     let mut starts: Vec<Start> = Vec::with_capacity(count);
@@ -180,6 +207,7 @@ fn start(schedule: &Schedule, starts_at: DateTime<Utc>) -> Start {
         local: (!is_utc).then(|| (local(starts_at), local(deadline_at))),
         note: words::clock_change(schedule.zone, starts_at, deadline_at),
         is_due: false,
+        has_begun: false,
         skip: None,
     }
 }

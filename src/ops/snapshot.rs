@@ -1,7 +1,8 @@
 //! Figures that take long to count, counted now and then and shown at once: nobody waits for them.
 //!
 //! However many look at a date, it is counted once at a time. While it is counted again, everybody
-//! sees what was counted last. The pause between two counts grows with what a count takes, so that
+//! sees what was counted last; only what nobody has looked at for a while is waited for, a moment.
+//! The pause between two counts grows with what a count takes, so that
 //! looking at a large night costs the database little; and dates are counted one after the other.
 
 use std::{
@@ -22,6 +23,12 @@ const LEAST: Duration = Duration::from_secs(1);
 /// The pause is at least so many times longer than the count before it.
 const LEISURE: u32 = 20;
 
+/// What is older was not looked at for a while, and says little.
+const OLD: Duration = Duration::from_secs(30);
+
+/// A count that lasted no longer is waited for as long.
+const QUICK: Duration = Duration::from_millis(300);
+
 /// The pause after a count that failed.
 const AFTER_FAILURE: Duration = Duration::from_secs(10);
 
@@ -39,6 +46,8 @@ struct Shelf<T> {
 
 struct Entry<T> {
     seen: Option<(Arc<T>, Instant)>,
+    /// How long the last count lasted.
+    took: Duration,
     has_failed: bool,
     is_counting: bool,
     /// Not counted again before.
@@ -87,8 +96,9 @@ impl<T> Shelf<T> {
 }
 
 impl<T: Send + Sync + 'static> Snapshots<T> {
-    /// What is known of a date. Counts it in the background if that is due, and waits at most for
-    /// `patience`, only when nothing is known yet.
+    /// What is known of a date. Counts it in the background if that is due, and waits for that only
+    /// when nothing is known yet, or what is known is old: at most for `patience`, a little longer
+    /// where the last count was quick.
     pub async fn look<F, R>(&self, date: NaiveDate, patience: Duration, count: F) -> Look<T>
     where
         F: FnOnce() -> R + Send + 'static,
@@ -96,7 +106,13 @@ impl<T: Send + Sync + 'static> Snapshots<T> {
     {
         let ended = self.ask(date, count);
         let look = self.0.look(date);
-        let Some(mut ended) = ended.filter(|_| look.value.is_none() && !look.has_failed) else { return look };
+        let took = self.0.dates().get(&date).map_or(Duration::ZERO, |entry| entry.took);
+        // Twice the pause between two counts: what is looked at all the time is never so old.
+        let is_old = look.age > OLD.max(2 * LEISURE * took);
+        let is_quick = look.value.is_some() && took <= QUICK && !patience.is_zero();
+        let patience = if is_quick { patience.max(QUICK) } else { patience };
+        let is_wanted = (look.value.is_none() || is_old) && !look.has_failed;
+        let Some(mut ended) = ended.filter(|_| is_wanted) else { return look };
         let _ = tokio::time::timeout(patience, ended.changed()).await;
         self.0.look(date)
     }
@@ -118,6 +134,7 @@ impl<T: Send + Sync + 'static> Snapshots<T> {
         }
         let entry = dates.entry(date).or_insert_with(|| Entry {
             seen: None,
+            took: Duration::ZERO,
             has_failed: false,
             is_counting: false,
             next: now,
@@ -162,6 +179,7 @@ fn settle<T>(shelf: &Shelf<T>, date: NaiveDate, counted: Result<T, String>, bega
     match counted {
         Ok(value) => {
             entry.seen = Some((Arc::new(value), now));
+            entry.took = now - began;
             entry.next = now + (LEISURE * (now - began)).max(LEAST);
         }
         Err(error) => {

@@ -47,6 +47,12 @@ pub struct Tally {
     pub stuck: i64,
     /// When the first of them last changed.
     pub stuck_since: Option<DateTime<Utc>>,
+    /// Unfinished ones that nobody is at, and that are not due yet.
+    #[serde(default)]
+    pub waiting: i64,
+    /// When the first of them is due.
+    #[serde(default)]
+    pub next_try_at: Option<DateTime<Utc>>,
     /// Finished in the last five minutes.
     pub lately: i64,
     /// When the first one was made.
@@ -220,12 +226,15 @@ async fn count(connection: &mut PgConnection, date: NaiveDate) -> Result<Tally, 
                count(*) filter (where p.is_active and p.status = 'failed') as "failed!",
                count(*) filter (where p.is_active and p.finished_at > now() - interval '5 minutes') as "lately!",
                sum(p.cost_micro_usd)::bigint as "cost!",
+               count(*) filter (where p.is_waiting) as "waiting!",
+               min(p.next_attempt_at) filter (where p.is_waiting) as next_try_at,
                min(p.created_at) filter (where p.is_active) as born_at,
                min(p.finished_at) filter (where p.is_active) as first_at,
                max(p.finished_at) filter (where p.is_active) as last_at,
                min(p.curve_from) as curve_from, min(p.seconds) as "seconds!", now() as "now!"
         from (
             select p.*, coalesce(p.ai_model_used, '') as model, coalesce(p.tts_provider, '') as speaker,
+                   p.is_active and p.finished_at is null and p.lease_token is null and p.next_attempt_at > now() as is_waiting,
                    curve.at as curve_from, curve.seconds,
                    case when p.finished_at is not null then least($2::int - 1, greatest(0, floor(date_part('epoch', p.finished_at - curve.at) / curve.seconds)))::int end as slot
             from dailycast.daily_podcast p cross join curve where p.date = $1
@@ -253,6 +262,8 @@ async fn count(connection: &mut PgConnection, date: NaiveDate) -> Result<Tally, 
         } else if !status.is_empty() {
             tally.podcasts += group.n;
             tally.lately += group.lately;
+            tally.waiting += group.waiting;
+            tally.next_try_at = [tally.next_try_at, group.next_try_at].into_iter().flatten().min();
             tally.cost_micro_usd += group.cost;
             tally.finished_cost_micro_usd += if is_open(&status) { 0 } else { group.cost };
             tally.born_at = [tally.born_at, group.born_at].into_iter().flatten().min();

@@ -162,6 +162,20 @@ pub async fn exists(pool: &PgPool, date: NaiveDate) -> Result<bool, Error> {
     .map_err(Error::in_statement("night_exists"))
 }
 
+/// The dates from `first` on that have their night, the earliest first.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn begun_from(pool: &PgPool, first: NaiveDate) -> Result<Vec<NaiveDate>, Error> {
+    sqlx::query_scalar!(
+        r#"/* nights_from */ select date from dailycast.night where date >= $1 order by date limit 1000"#,
+        first,
+    )
+    .fetch_all(pool)
+    .await
+    .map_err(Error::in_statement("nights_from"))
+}
+
 /// Nights whose learners are not all enqueued, the oldest first.
 ///
 /// # Errors
@@ -426,6 +440,13 @@ impl Night {
         let first = (passed * 0.75).floor();
         let late = tally.slots.iter().filter(|one| f64::from(one.at) >= first);
         let recent = late.map(|one| one.ready + one.failed).sum();
-        eta(now, self.unfinished(), (self.finished(), elapsed), (recent, elapsed - first * slot))
+        let eta = eta(now, self.unfinished(), (self.finished(), elapsed), (recent, elapsed - first * slot))?;
+        let least = self.waits_until(tally).unwrap_or(now);
+        Some(Eta { from: eta.from.max(least), to: eta.to.max(least) })
+    }
+
+    /// When the first podcast that is left is tried, where all of them wait for a time to come.
+    pub fn waits_until(&self, tally: &Tally) -> Option<DateTime<Utc>> {
+        tally.next_try_at.filter(|_| tally.waiting > 0 && tally.waiting >= self.unfinished())
     }
 }

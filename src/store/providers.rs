@@ -7,14 +7,22 @@ use std::time::Duration;
 use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::{Connection as _, PgConnection, PgPool};
 
+use crate::machine::Status;
+
 use super::{
-    Error, Store,
+    Error, QUEUE, Store,
     alerts::{self, Notice},
     audit::{self, Deed},
 };
 
 /// The most characters of a message that are kept.
 const LONGEST_MESSAGE: usize = 500;
+
+/// Podcasts that are made due in one statement.
+const PAGE: i64 = 2_000;
+
+/// Such statements, at most.
+const MOST_PAGES: u32 = 10;
 
 /// A row of `dailycast.provider_state`.
 #[derive(Debug, Clone, Default)]
@@ -342,6 +350,79 @@ async fn take(
     .fetch_optional(connection)
     .await?;
     Ok(row.map(|row| Slots { now: row.now, first_at: row.first_at, given: u32::try_from(row.n).unwrap_or_default() }))
+}
+
+/// A place in the order of jobs that are not due yet.
+type Place = (DateTime<Utc>, String);
+
+/// What one page of [`release`] came to: how many podcasts, and where the next page begins.
+#[derive(Debug)]
+struct Page {
+    released: i64,
+    at: Option<DateTime<Utc>>,
+    id: Option<String>,
+}
+
+/// Podcasts in `statuses` that wait because nobody got calls are due `within` that time: by then
+/// every worker knows that somebody does. The ones that are due first come first, [`MOST_PAGES`] of
+/// them; who is left is tried when its own time comes. Returns how many.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn release(pool: &PgPool, statuses: &[Status], within: Duration) -> Result<i64, Error> {
+    let statuses: Vec<&str> = statuses.iter().map(|status| status.as_str()).collect();
+    let (mut released, mut after): (i64, Place) = (0, (DateTime::UNIX_EPOCH, String::new()));
+    for _ in 0..MOST_PAGES {
+        let page = release_page(pool, &statuses, within, &after).await?;
+        released += page.released;
+        let Some(next) = page.at.zip(page.id) else { break };
+        after = next;
+    }
+    Ok(released)
+}
+
+async fn release_page(pool: &PgPool, statuses: &[&str], within: Duration, after: &Place) -> Result<Page, Error> {
+    sqlx::query_as!(
+        Page,
+        r#"/* release_waiting */
+        with waiting as materialized (
+            select j.id, j.run_at from unnest(array[10, 5, 0, -1]) as class (priority)
+            cross join lateral (
+                select id, run_at from apalis.jobs
+                where job_type = $1 and priority = class.priority and status = 'Pending'
+                  and run_at > now() + make_interval(secs => $4)
+                  and run_at >= $5 and (run_at, id) > ($5, $6)
+                order by run_at, id limit $3
+            ) j
+            order by j.run_at, j.id limit $3
+        ), locked as materialized (
+            -- in the order of the claim, which takes the job first
+            select id, idempotency_key from apalis.jobs
+            where id = any (array(select id from waiting)) and status = 'Pending' order by id for update
+        ), released as (
+            update dailycast.daily_podcast p set next_attempt_at = now() + make_interval(secs => $4)
+            from locked
+            where p.id = locked.idempotency_key::bigint and p.finished_at is null and p.lease_token is null
+              and p.error_kind = 'breaker_open' and p.status = any ($2)
+              and p.next_attempt_at > now() + make_interval(secs => $4)
+            returning locked.id
+        ), armed as (
+            update apalis.jobs j set run_at = now() + make_interval(secs => $4)
+            from released where j.id = released.id
+        ), last as (
+            select run_at, id from waiting order by run_at desc, id desc limit 1
+        )
+        select (select count(*) from released) as "released!", (select run_at from last) as at, (select id from last) as id"#,
+        QUEUE,
+        statuses as &[&str],
+        PAGE,
+        within.as_secs_f64(),
+        after.0,
+        after.1,
+    )
+    .fetch_one(pool)
+    .await
+    .map_err(Error::in_statement("release_waiting"))
 }
 
 /// What a night has cost, in micro-dollars, for a process that meets it for the first time: what its

@@ -23,7 +23,7 @@ async fn an_operation_whose_process_is_killed_is_finished_by_the_workers() {
     let row = "select id from dailycast.daily_podcast
                where id = (select id from dailycast.daily_podcast order by id desc offset 600 limit 1) for update";
     let _: i64 = sqlx::query_scalar(row).fetch_one(&mut *holding).await.unwrap();
-    let operator = ground.process("operator", &["podcast", "cancel", "--status", "pending"], &[]);
+    let operator = ground.process("operator", &["podcast", "cancel", "--status", "pending", "--yes"], &[]);
     let blocked = "select exists (select from pg_stat_activity where datname = current_database()
                    and wait_event_type = 'Lock' and query like '%/* write_operator_moves */%')";
     until("the second page waits", async || sqlx::query_scalar(blocked).fetch_one(ground.pool()).await.unwrap()).await;

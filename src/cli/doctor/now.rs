@@ -6,6 +6,7 @@ use crate::{
     clock::{Clock, SystemClock},
     config::Config,
     machine::Status,
+    ops,
     store::{Store, figures},
 };
 
@@ -44,15 +45,23 @@ pub(super) async fn fleet(store: &Store, report: &mut Report) {
         }
     }
     if facts.open_alerts > 0 {
-        let what = format!("{} alerts are open", facts.open_alerts);
+        let what = match facts.open_alerts {
+            1 => "1 alert is open".to_owned(),
+            open => format!("{open} alerts are open"),
+        };
         report.note("alerts", what, "`dailycast alert list` shows them");
     }
 }
 
-/// The schedule in words.
-pub(super) fn schedule(config: &Config, report: &mut Report) {
-    let schedule = neighbours::schedule(config);
-    let Some(next) = schedule.next(SystemClock.now()) else {
+/// The schedule in words. Nights that are skipped or were begun by hand are known only with a
+/// database.
+pub(super) async fn schedule(config: &Config, store: Option<&Store>, report: &mut Report) {
+    let (schedule, now) = (neighbours::schedule(config), SystemClock.now());
+    let known = match store {
+        Some(store) => ops::schedule::next(store, &schedule, now).await.ok().flatten(),
+        None => None,
+    };
+    let Some(next) = known.map(|start| start.starts_at).or_else(|| schedule.next(now)) else {
         return report.bad("schedule", "night.cron never comes", "write it like \"0 3 * * *\"");
     };
     let deadline = schedule.deadline_after(next);

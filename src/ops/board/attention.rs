@@ -5,12 +5,20 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::{Board, Figures};
-use crate::{machine::FailureKind, ops::alerts, store::alerts::Alert};
+use crate::{
+    machine::FailureKind,
+    ops::{
+        alerts,
+        providers::{self, Chain},
+    },
+    store::alerts::Alert,
+    worker::fleet::Provider,
+};
 
 /// Something that wants an operator.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Item {
-    /// `no_workers`, `stuck`, `failed`, `budget`, `late`, `fallback` or `alert`.
+    /// `no_workers`, `chain`, `stuck`, `failed`, `budget`, `late`, `fallback` or `alert`.
     pub kind: &'static str,
     /// `bad`, `warn` or `quiet`.
     pub tone: &'static str,
@@ -56,6 +64,33 @@ pub fn attention(board: &Board, alerts: &[Alert], now: DateTime<Utc>) -> Vec<Ite
     items.extend(alerts.iter().filter(|alert| alert.acknowledged_at.is_none()).map(alert));
     items.extend(board.figures.as_ref().and_then(|figures| fallback(board, figures)));
     items
+}
+
+/// Chains in which no vendor gets calls, one entry for each; nothing when nothing is left to do.
+pub fn shut_chains(board: &Board, all: &[Provider], chains: &[Chain]) -> Vec<Item> {
+    if board.figures.as_ref().is_none_or(|figures| figures.left == 0) {
+        return Vec::new();
+    }
+    let item = |(chain, last): (&Chain, Option<&str>)| {
+        let (work, plans) = (chain.work, chain.plans.join(", "));
+        let who = match last {
+            None => "Nobody is left: podcasts wait".to_owned(),
+            Some("template") => "The template writes".to_owned(),
+            Some("local") => "The offline voice speaks".to_owned(),
+            Some(name) => format!("Only {name} is left"),
+        };
+        Item {
+            kind: "chain",
+            tone: if last.is_none() { "bad" } else { "warn" },
+            title: format!("No vendor of {work} gets calls"),
+            sentence: format!("{who} for the plans {plans}. The page of providers says why, and closes breakers."),
+            count: None,
+            since: None,
+            look: Link::new("Providers", "/ops/providers"),
+            mend: None,
+        }
+    };
+    providers::shut(all, chains).into_iter().map(item).collect()
 }
 
 fn podcasts(count: i64) -> String {
@@ -133,8 +168,7 @@ fn failed(board: &Board, figures: &Figures) -> Vec<Item> {
     let date = board.date;
     let item = |(kind, count, first_at): (&str, i64, Option<DateTime<Utc>>)| {
         let known = FailureKind::ALL.into_iter().find(|known| known.as_str() == kind);
-        let why = known
-            .map_or_else(|| "No reason was recorded".to_owned(), |kind| format!("Given up because {}", kind.words()));
+        let words = known.map_or("of a reason that this version does not know", FailureKind::words);
         Item {
             kind: "failed",
             tone: "bad",
@@ -187,16 +221,27 @@ fn budget(figures: &Figures) -> Option<Item> {
 
 fn fallback(board: &Board, figures: &Figures) -> Option<Item> {
     let fallback = &figures.fallback;
-    let by: Vec<String> = fallback.by.iter().map(|one| format!("{} for {}", one.name, grouped(one.podcasts))).collect();
-    let first = fallback.by.first()?;
+    let told = |one: &super::FilledIn| match one.name.as_str() {
+        "template" => format!("the template wrote {}", grouped(one.podcasts)),
+        name => format!("{name} filled in for {}", grouped(one.podcasts)),
+    };
+    let by: Vec<String> = fallback.by.iter().map(told).collect();
+    let look = match &fallback.by[..] {
+        [] => return None,
+        [only] => Link::new("Show them", format!("/ops/podcasts?date={}&{}", board.date, only.filter)),
+        // No one list has them all; the figure above links to each.
+        _ => Link::new("All of this date", format!("/ops/podcasts?date={}", board.date)),
+    };
+    let told: i64 = fallback.by.iter().map(|one| one.podcasts).sum();
+    let twice = if told > fallback.podcasts { " Those for whom two filled in count for both." } else { "" };
     Some(Item {
         kind: "fallback",
         tone: "quiet",
-        title: format!("{} by a fallback", podcasts(fallback.podcasts)),
-        sentence: format!("They can be heard. Filled in: {}.", by.join(", ")),
+        title: format!("{} not made by the first choice", podcasts(fallback.podcasts)),
+        sentence: format!("They can be heard: {}.{twice}", by.join(", ")),
         count: Some(fallback.podcasts),
         since: None,
-        look: Link::new("Show them", format!("/ops/podcasts?date={}&{}", board.date, first.filter)),
+        look,
         mend: None,
     })
 }

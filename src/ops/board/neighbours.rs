@@ -3,7 +3,11 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use crate::{worker::fleet::Provider, workflow::Workflow};
+use crate::{
+    ops::providers::{self, Chain},
+    worker::fleet::Provider,
+    workflow::Workflow,
+};
 
 /// Below this share failed calls are nothing to speak of.
 const WORTH_A_WORD: f64 = 0.05;
@@ -34,25 +38,16 @@ pub struct Neighbour {
 }
 
 impl Neighbour {
-    /// A provider, and who is asked after it.
-    pub fn new(provider: Provider, workflow: &Workflow) -> Self {
+    /// One of `all`, and who is asked after it.
+    pub fn new(provider: Provider, all: &[Provider], chains: &[Chain], workflow: &Workflow) -> Self {
         let name = provider.provider;
         let plans = || workflow.plan_names().map(|plan| workflow.plan(plan));
-        let behind = |chain: &[String]| {
-            let at = chain.iter().position(|link| *link == name)?;
-            chain.get(at + 1).cloned()
-        };
         let is_in = |chain: &[String]| chain.contains(&name);
         let role = match () {
             () if plans().any(|plan| is_in(&plan.script)) => "script",
             () if plans().any(|plan| is_in(&plan.speech)) => "speech",
             () => "",
         };
-        // Where plans ask in different orders: the plan that asks this one first.
-        let first = plans().find(|plan| plan.speech.first() == Some(&name));
-        let next = plans().find_map(|plan| behind(&plan.script));
-        let next =
-            next.or(first.and_then(|plan| behind(&plan.speech))).or(plans().find_map(|plan| behind(&plan.speech)));
         let (tone, words) = match provider.state {
             "open" => ("bad", "Gets no calls"),
             "half_open" => ("warn", "On trial"),
@@ -69,7 +64,7 @@ impl Neighbour {
             failed_share: (provider.calls > 0)
                 .then(|| provider.failures as f64 / provider.calls as f64)
                 .filter(|share| *share >= WORTH_A_WORD),
-            falls_back_to: next,
+            falls_back_to: providers::behind(&name, all, chains).map(str::to_owned),
             until: provider.until,
             message: provider.message.filter(|_| tone == "bad"),
             name,

@@ -48,6 +48,7 @@ use desk::{Alone, Desk, Place};
 
 pub use operator::{Provider, close, list, open};
 pub use row::SILENT_KINDS;
+pub use sync::KNOWN_WITHIN;
 
 /// The longest wait for a turn.
 pub const TURN: Duration = Duration::from_secs(5);

@@ -30,6 +30,9 @@ use crate::{
 const ROUND: Duration = Duration::from_secs(1);
 const URGENT: Duration = Duration::from_millis(100);
 
+/// After so long every worker that reaches the database knows what was done to a provider.
+pub const KNOWN_WITHIN: Duration = Duration::from_secs(2 * ROUND.as_secs());
+
 /// The longest a round may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 

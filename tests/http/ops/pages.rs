@@ -66,6 +66,31 @@ async fn a_provider_is_opened_with_a_reason_and_closed_again() {
 }
 
 #[tokio::test]
+async fn who_waited_for_a_provider_is_due_when_it_is_closed_by_hand() {
+    let server = start().await;
+    let browser = Browser::of(&server, OPERATOR.1).await;
+    for user in 1..=4 {
+        server.podcast(user, "2026-11-22", if user == 4 { "script_generated" } else { "pending" }).await;
+    }
+    execute(
+        &server,
+        "update dailycast.daily_podcast
+         set next_attempt_at = now() + interval '1 hour',
+             error_kind = case user_id when 2 then 'unavailable' else 'breaker_open' end;
+         update dailycast.daily_podcast set worker_id = 1, lease_token = 1 where user_id = 3;
+         select dailycast.arm_jobs(array_agg(id), array_agg(next_attempt_at), 0) from dailycast.daily_podcast",
+    )
+    .await;
+    let due = "select array_agg(p.user_id order by p.user_id) from dailycast.daily_podcast p
+               join apalis.jobs j on j.idempotency_key = p.id::text
+               where greatest(p.next_attempt_at, j.run_at) < now() + interval '1 minute'";
+    browser.send("/ops/providers/openai/open", &[]).await;
+    browser.send("/ops/providers/openai/close", &[]).await;
+    let moved: Option<Vec<i64>> = sqlx::query_scalar(due).fetch_one(&server.db).await.unwrap();
+    assert_eq!(moved, Some(vec![1]), "not who waits for something else, is in hand, or is at another step");
+}
+
+#[tokio::test]
 async fn why_a_provider_gets_no_calls_is_told_in_words() {
     let server = start().await;
     for (set, state, words, sentence) in [

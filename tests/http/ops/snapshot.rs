@@ -90,6 +90,24 @@ async fn what_was_counted_last_is_shown_while_it_is_counted_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_minutes_old_is_counted_again_before_it_is_shown() {
+    let (snapshots, counts) = (Snapshots::default(), Counts::new(1));
+    let look = |patience| {
+        let counts = counts.clone();
+        snapshots.look(date(22), patience, move || counts.count())
+    };
+    assert_eq!(look(PATIENCE).await.value.as_deref(), Some(&1));
+    tokio::time::advance(Duration::from_secs(600)).await;
+    let late = look(Duration::from_millis(60)).await;
+    assert_eq!(late.value.as_deref(), Some(&1), "a count that does not end is not waited for");
+    counts.let_end.add_permits(2);
+    until("the second count has ended", async || look(Duration::ZERO).await.value.as_deref() == Some(&2)).await;
+    tokio::time::advance(Duration::from_secs(600)).await;
+    let new = look(PATIENCE).await;
+    assert_eq!((new.value.as_deref(), new.age), (Some(&3), Duration::ZERO));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_count_that_fails_or_breaks_is_told_and_tried_again() {
     let snapshots: Snapshots<usize> = Snapshots::default();
     let failed = || async { Err(store::Error::Address(sqlx::Error::PoolTimedOut)) };

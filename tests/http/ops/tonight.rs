@@ -101,6 +101,42 @@ async fn without_a_night_the_page_says_when_the_next_one_starts() {
     assert_eq!(old["figures"]["enqueued"], 0);
 }
 
+/// At the server's fixed time the next start is that of 23 November.
+#[tokio::test]
+async fn a_date_that_is_skipped_or_was_begun_by_hand_is_not_the_next_night() {
+    let server = TestServer::start().await;
+    sqlx::raw_sql(
+        "insert into dailycast.night_skip (date, skipped_by) values ('2026-11-24', 'user 8');
+         insert into dailycast.night (date, state, started_by, scheduled_for, deadline_at)
+         values ('2026-11-23', 'enqueuing', 'user 8', now(), now() + interval '6 hours');",
+    )
+    .execute(&server.db)
+    .await
+    .unwrap();
+    for path in ["?date=2026-11-22", "/nights"] {
+        assert_eq!(data(&server, path).await["next_night_at"], "2026-11-25T03:00:00Z", "{path}");
+    }
+}
+
+#[tokio::test]
+async fn when_all_that_is_left_waits_the_page_says_until_when() {
+    let server = TestServer::start().await;
+    night(&server).await;
+    let left = counted(&server, "").await;
+    assert_eq!(left["figures"]["waits_until"], json!(null), "one of the two is due");
+    let server = TestServer::start().await;
+    night(&server).await;
+    sqlx::raw_sql(
+        "update dailycast.daily_podcast set next_attempt_at = now() + interval '9 minutes' where user_id = 5",
+    )
+    .execute(&server.db)
+    .await
+    .unwrap();
+    let seen = counted(&server, "").await;
+    assert!(seen["figures"]["waits_until"].is_string(), "{seen}");
+    assert!(page(&server, "/ops").await.contains("Waits until"));
+}
+
 #[tokio::test]
 async fn a_pause_and_a_skipped_date_are_told() {
     let server = TestServer::start().await;

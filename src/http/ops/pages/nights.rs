@@ -15,7 +15,7 @@ use crate::{
             sheet::{Sheet, Visit},
         },
     },
-    ops::{Desk, board},
+    ops::{Desk, board, schedule},
     store::{
         board::{NightRow, Skip, nights_before, skips},
         night::Night,
@@ -95,7 +95,8 @@ pub(in crate::http::ops) async fn show(visit: Visit) -> Result<Sheet, Refusal> {
     nights.extend(without.map(skipped_row));
     nights.sort_by_key(|night| std::cmp::Reverse(night.date));
     let bars: Vec<chart::Bar> = nights.iter().rev().filter_map(bar).collect();
-    let next_night_at = desk.schedule.next(visit.app.clock.now());
+    let starts = schedule::next(&desk.store, &desk.schedule, visit.app.clock.now()).await.map_err(failed)?;
+    let next_night_at = starts.map(|start| start.starts_at);
     let page = Nights { chart: chart::nights(&bars), nights, next, is_first: before.is_none(), next_night_at };
     Ok(Sheet::new("nights", "Nights", &page))
 }

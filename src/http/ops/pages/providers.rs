@@ -62,8 +62,8 @@ pub(in crate::http::ops) async fn close(visit: Visit, _sent: Sent) -> Result<Don
     let done = providers::close(&visit.app.desk, &visit.actor, name).await;
     let said = match done.map_err(|error| Refusal::database(&error))? {
         None => return Err(Refusal::NotFound),
-        Some(true) => format!("{name} gets calls again."),
-        Some(false) => format!("{name} gets calls; nothing was to be done."),
+        Some(closed) if closed.has_moved => format!("{name} gets calls again{}.", closed.words()),
+        Some(_) => format!("{name} gets calls; nothing was to be done."),
     };
     done_with(&visit, name, said).await
 }

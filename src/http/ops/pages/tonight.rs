@@ -16,10 +16,10 @@ use crate::{
     ops::{
         board::{
             self, Board,
-            attention::{Item, attention},
+            attention::{Item, attention, shut_chains},
             neighbours::Neighbour,
         },
-        filter,
+        filter, schedule,
     },
     store::{alerts, night},
 };
@@ -61,12 +61,16 @@ pub(in crate::http::ops) async fn show(visit: Visit) -> Result<Sheet, Refusal> {
     let alerts = alerts.map_err(|error| Refusal::database(&error))?;
     let called = board::called(&providers);
     let board = board::look(desk, date, &called, PATIENCE).await.map_err(|error| Refusal::database(&error))?;
+    let next = schedule::next(&desk.store, &desk.schedule, now).await;
+    let next = next.map_err(|error| Refusal::database(&error))?;
     let told = if date == newest { alerts } else { Vec::new() };
+    let neighbours = providers.iter().cloned();
+    let neighbours = neighbours.map(|one| Neighbour::new(one, &providers, &desk.chains, &desk.workflow));
     let tonight = Tonight {
-        attention: attention(&board, &told, now),
+        attention: [shut_chains(&board, &providers, &desk.chains), attention(&board, &told, now)].concat(),
         chart: chart::burn_up(&board, now),
-        providers: providers.into_iter().map(|provider| Neighbour::new(provider, &desk.workflow)).collect(),
-        next_night_at: desk.schedule.next(now),
+        providers: neighbours.collect(),
+        next_night_at: next.map(|start| start.starts_at),
         before: date.pred_opt(),
         after: date.succ_opt().filter(|after| *after <= newest),
         is_past: date < newest,
