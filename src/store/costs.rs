@@ -75,7 +75,7 @@ pub async fn month(pool: &PgPool, first: NaiveDate) -> Result<Ledger, Error> {
 pub async fn date(pool: &PgPool, date: NaiveDate) -> Result<Ledger, Error> {
     let mut transaction = patient(pool).await?;
     let ledger = between(&mut transaction, date, date.checked_add_days(Days::new(1)).unwrap_or(NaiveDate::MAX)).await?;
-    transaction.commit().await.map_err(Error::in_statement("board_patience"))?;
+    transaction.commit().await.map_err(Error::in_statement("sum_calls"))?;
     Ok(ledger)
 }
 

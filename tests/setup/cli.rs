@@ -381,7 +381,7 @@ async fn an_operator_opens_and_closes_breakers_and_takes_note_of_alerts() {
         (told(2), lines[2]["detail"].as_str()),
         (("provider_open", "provider gemini"), Some("for 120 min: slow"))
     );
-    assert!(lines[2]["actor"].as_str().unwrap().starts_with("somebody@"), "{out}");
+    assert!(lines[2]["actor"].as_str().unwrap().contains('@'), "{out}");
     let (_, out, _) = run("audit --action provider_close --limit 1");
     assert!(out.contains("lets calls go to provider gemini again"), "{out}");
 

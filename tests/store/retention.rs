@@ -160,8 +160,8 @@ async fn what_operators_left_goes_when_it_is_over_and_old() {
         .await;
     night
         .execute(
-            "insert into dailycast.ops_session (key_hash, user_id, name, expires_at)
-             values ('a', 1, '', now()), ('b', 1, '', now() + interval '1 hour')",
+            "insert into dailycast.ops_session (key_hash, user_id, expires_at)
+             values ('a', 1, now()), ('b', 1, now() + interval '1 hour')",
         )
         .await;
     assert_eq!(retention::prune_desk(night.pool(), 30).await.unwrap(), 1);

@@ -12,8 +12,8 @@ async fn what_was_counted_before_a_night_ran_again_is_not_kept() {
         .execute(&format!(
             "update dailycast.daily_podcast set status = 'failed', error_kind = 'internal', finished_at = now();
              delete from dailycast.night;
-             insert into dailycast.night (date, state, started_by, scheduled_for, deadline_at, started_at, finished_at)
-             values ('{date}', 'finished', 'test', now(), now(), now() - interval '1 hour', now())"
+             insert into dailycast.night (date, state, started_by, scheduled_for, deadline_at, started_at, enqueued_at, finished_at)
+             values ('{date}', 'finished', 'test', now(), now(), now() - interval '1 hour', now(), now())"
         ))
         .await;
     let summary = board::summarise(&night.store, date).await.unwrap().unwrap();

@@ -173,7 +173,7 @@ fn failed(board: &Board, figures: &Figures) -> Vec<Item> {
             kind: "failed",
             tone: "bad",
             title: format!("{} failed", podcasts(count)),
-            sentence: format!("{why}. A requeue goes on with what was made of them."),
+            sentence: format!("Given up because {words}. A requeue goes on with what was made of them."),
             count: Some(count),
             since: first_at,
             look: Link::new("Show them", format!("/ops/failures?date={date}&cause={kind}")),

@@ -158,7 +158,7 @@ async fn stuck_podcasts_far_below_very_many_that_wait_are_on_the_page() {
         while ids(&page).is_empty() {
             page = data(&server, &format!("/podcasts?{query}")).await;
         }
-        let learners: Vec<_> = page["entries"].as_array().unwrap().iter().map(|entry| &entry["user_id"]).collect();
+        let learners: Vec<_> = page["results"].as_array().unwrap().iter().map(|entry| &entry["user_id"]).collect();
         assert_eq!(serde_json::json!(learners), serde_json::json!([3, 1]), "{query}");
         assert!(page["looked"].is_null() && page["count"]["at_least"] == 2, "{page}");
     }
