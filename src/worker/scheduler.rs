@@ -154,10 +154,11 @@ pub async fn run(store: Store, settings: Settings, live: Arc<Liveness>, ending: 
     let summing = tokio::spawn(sum_up_all(store.clone(), Arc::clone(&live)));
     let _summing = AbortOnDropHandle::new(summing);
     loop {
-        if live.leads() && live.may_call() {
-            if let Err(error) = tick(&store, &schedule, &live, &ending).await {
-                tracing::warn!(error = chain(&error), "the night could not be enqueued yet, trying again");
-            }
+        if live.leads()
+            && live.may_call()
+            && let Err(error) = tick(&store, &schedule, &live, &ending).await
+        {
+            tracing::warn!(error = chain(&error), "the night could not be enqueued yet, trying again");
         }
         tokio::select! {
             () = tokio::time::sleep(TICK) => {}
