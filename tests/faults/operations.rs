@@ -53,7 +53,7 @@ async fn the_command_line_says_what_it_will_do_does_it_and_counts_it() {
     let (code, words) = run("podcast cancel --plan free --dry-run").await;
     assert_eq!(code, 0);
     assert!(words.lines().all(|line| line.chars().count() <= 80), "{words}");
-    let (code, done) = run("podcast cancel --plan free --reason trial --json").await;
+    let (code, done) = run("podcast cancel --plan free --reason trial --yes --json").await;
     let done: Value = serde_json::from_str(&done).unwrap();
     assert_eq!((code, &done["cancelled"], &done["skipped"]), (0, &preview["touches"], &preview["skips"]));
     assert!(done["cancelled"].as_i64().unwrap() > 0);
@@ -63,7 +63,7 @@ async fn the_command_line_says_what_it_will_do_does_it_and_counts_it() {
     assert_eq!((code, again), (0, format!("{} requeued, 0 left as they are\n", done["cancelled"])));
     let first: i64 =
         sqlx::query_scalar("select min(id) from dailycast.daily_podcast").fetch_one(ground.pool()).await.unwrap();
-    let (code, none) = run(&format!("podcast regenerate {first} 999999999 --json")).await;
+    let (code, none) = run(&format!("podcast regenerate {first} 999999999 --yes --json")).await;
     let none: Value = serde_json::from_str(&none).unwrap();
     assert_eq!((code, &none["regenerated"], &none["skipped"], &none["unknown"]), (1, &0.into(), &1.into(), &1.into()));
 }
