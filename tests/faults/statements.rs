@@ -44,7 +44,7 @@ const OLD_PODCASTS: &str = "
     where date < current_date";
 
 const STATEMENTS: [(&str, By); 8] = [
-    ("start_night", By::Starting),
+    ("start_night_by_hand", By::Starting),
     ("enqueue_batch", By::Starting),
     ("close_night", By::Starting),
     ("register_worker", By::Working),
