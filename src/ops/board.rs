@@ -19,10 +19,11 @@ use serde::Serialize;
 
 use super::Desk;
 use crate::{
+    explain::Pause,
     machine::Status,
     store::{
         self,
-        board::{self, Cause, Frame, Makers, NightRow, Pause, Skip, Tally},
+        board::{self, Cause, Frame, Makers, NightRow, Skip, Tally},
         night::{Eta, Night},
     },
     worker::fleet::{self, Provider},

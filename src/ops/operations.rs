@@ -105,7 +105,7 @@ pub fn read<'p>(pairs: impl IntoIterator<Item = (&'p str, &'p str)>) -> Result<W
         return Err(Unmeant::new("filter", format!("say which podcasts are meant, by {words}")));
     }
     let key = value("idempotency_key").map(str::to_owned);
-    if key.as_ref().is_some_and(|key| key.len() > LONGEST_KEY || key.contains(char::is_control)) {
+    if key.as_ref().is_some_and(|key| key.len() > LONGEST_KEY || !filter::is_plain(key)) {
         return Err(Unmeant::new("idempotency_key", format!("write {LONGEST_KEY} letters at most, on one line")));
     }
     let reason = reason::read(value("reason").unwrap_or_default()).map_err(|what| Unmeant::new("reason", what))?;

@@ -14,7 +14,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use sqlx::{PgConnection, PgPool, types::Json};
 
-use crate::machine::Status;
+use crate::{explain::Pause, machine::Status};
 
 use super::{
     Error, Store,
@@ -153,17 +153,6 @@ pub struct Frame {
     pub pause: Option<Pause>,
     /// No night starts by itself on this date: who said so, and why.
     pub skip: Option<Skip>,
-}
-
-/// Everything is on hold.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Pause {
-    /// Since when.
-    pub paused_at: DateTime<Utc>,
-    /// By whom.
-    pub paused_by: String,
-    /// Why; may be empty.
-    pub reason: String,
 }
 
 /// A date on which no night starts by itself.
