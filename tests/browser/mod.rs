@@ -103,14 +103,14 @@ async fn who_may_come_in_is_let_in() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_night_goes_from_nothing_to_done() {
-    let mut ground = Ground::new(12).await;
+    let mut ground = Ground::new(6).await;
     ground.shorten_episodes();
     let (_server, base) = ground.server().await;
     let worker = ground.worker("w-1");
-    visit("night", &ground, &base, &[("LEARNERS", "12")]).await;
+    visit("night", &ground, &base, &[("LEARNERS", "6")]).await;
     ground.until_finished().await;
     ground.stop(worker).await;
-    ground.assert_all_is_well(12).await;
+    ground.assert_all_is_well(6).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -15,8 +15,8 @@ const { AxeBuilder } = load("@axe-core/playwright");
 
 const RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
 
-// The longest wait for something on a page, in milliseconds.
-const PATIENCE = 30_000;
+// The longest wait for something on a page, in milliseconds: other tests may keep the machine busy.
+const PATIENCE = 120_000;
 
 const FLAGS = [
   "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
