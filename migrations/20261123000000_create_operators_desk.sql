@@ -2,7 +2,7 @@
 
 -- Who is logged in. Kept is a hash of what the cookie holds. What the person may do is asked of
 -- the academy each time.
-create table dailycast.ops_session (
+create table dailycast.session (
     key_hash bytea primary key,
     user_id bigint not null,
     created_at timestamptz not null default now(),
@@ -10,7 +10,7 @@ create table dailycast.ops_session (
 );
 
 -- Links that let somebody in once, without a token.
-create table dailycast.ops_entrance (
+create table dailycast.entrance (
     key_hash bytea primary key,
     user_id bigint not null,
     expires_at timestamptz not null

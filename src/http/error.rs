@@ -27,6 +27,12 @@ pub(super) enum Refusal {
     /// There will be audio, or there was; now there is none.
     #[error("There is no audio for this episode.")]
     NoAudio,
+    /// It was there, and was taken back for good.
+    #[error("{0}")]
+    Gone(&'static str),
+    /// The body is of a kind that is not read here; its name.
+    #[error("Unsupported media type \"{0}\" in request.")]
+    MediaType(String),
     /// The address cannot do that; these methods it can.
     #[error("Method not allowed.")]
     Method(&'static str),
@@ -86,6 +92,8 @@ impl Refusal {
             Self::Forbidden(code, _) => code,
             Self::NotFound => "not_found",
             Self::NoAudio => "no_audio",
+            Self::Gone(_) => "gone",
+            Self::MediaType(_) => "unsupported_media_type",
             Self::Method(_) => "method_not_allowed",
             Self::Parameter(..) | Self::Unmeant(..) => "invalid",
             Self::OtherContent => "idempotency_key_reused",
@@ -113,6 +121,8 @@ impl ResponseError for Refusal {
             Self::Unauthorized(_) => StatusCode::UNAUTHORIZED,
             Self::Forbidden(..) => StatusCode::FORBIDDEN,
             Self::NotFound | Self::NoAudio => StatusCode::NOT_FOUND,
+            Self::Gone(_) => StatusCode::GONE,
+            Self::MediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Parameter(..) | Self::Unmeant(..) => StatusCode::BAD_REQUEST,
             Self::OtherContent => StatusCode::UNPROCESSABLE_ENTITY,

@@ -4,20 +4,30 @@ use std::sync::Arc;
 
 use poem::{
     Endpoint, EndpointExt, IntoEndpoint, Request, Response, Route,
-    http::Method,
     middleware::{CatchPanic, Compression, NormalizePath, TrailingSlash},
     web::{CompressionAlgo, CompressionLevel},
 };
 
-use super::{App, api, cors::Cors, error::Refusal, floor, health, metrics, ops, shell::Shell};
+use super::{App, api, cors::Cors, docs, error::Refusal, feed, floor, health, metrics, ops, shell::Shell, study};
 
 /// The whole server as one endpoint.
 pub(super) fn routes(app: Arc<App>) -> impl Endpoint<Output = Response> {
     let routes = Route::new()
         .at("/api/dailycast/today", read(api::today::today.with(gzip())))
+        .at("/api/dailycast/episodes", read(api::episodes::list.with(gzip())))
+        .at("/api/dailycast/episodes/:id", read(api::episodes::one.with(gzip())))
         .at("/api/dailycast/episodes/:id/audio", read(api::audio::play))
+        .at("/api/dailycast/episodes/:id/position", takes("PUT", api::marks::position))
+        .at("/api/dailycast/episodes/:id/like", takes("PUT, DELETE", api::marks::like))
+        .at("/api/dailycast/episodes/:id/share", takes("POST, DELETE", api::share::share))
+        .at("/api/dailycast/episodes/:id/transcript.vtt", read(api::transcript::vtt.with(gzip())))
+        .at("/api/dailycast/episodes/:id/transcript.json", read(api::transcript::json.with(gzip())))
+        .at("/api/dailycast/feed", takes("GET, HEAD, DELETE", api::feed::feed))
+        .at("/api/dailycast/feed/rotate", takes("POST", api::feed::rotate))
+        .at("/api/dailycast/generate", takes("POST", api::generate::generate))
         .nest("/ops", ops::pages())
         .nest("/api/ops", ops::api());
+    let routes = docs::routes(study::routes(feed::routes(routes)));
     let metrics = metrics::of_the_fleet(&app);
     in_shell(well(routes, metrics), app)
 }
@@ -49,16 +59,27 @@ fn in_shell(routes: Route, app: Arc<App>) -> impl Endpoint<Output = Response> {
         .with(shell)
 }
 
-/// An address that is only read: anything but `GET` and `HEAD` is refused by name. The server
-/// leaves out the body of an answer to `HEAD`.
+/// An address that is only read. The server leaves out the body of an answer to `HEAD`.
 pub(super) fn read<E>(endpoint: E) -> impl Endpoint
 where
     E: IntoEndpoint,
     E::Endpoint: 'static,
 {
-    endpoint.into_endpoint().around(async |endpoint, request: Request| match *request.method() {
-        Method::GET | Method::HEAD => endpoint.call(request).await,
-        _ => Err(Refusal::Method("GET, HEAD").into()),
+    takes("GET, HEAD", endpoint)
+}
+
+/// An address with these methods; any other is refused, and told which there are.
+pub(super) fn takes<E>(methods: &'static str, endpoint: E) -> impl Endpoint
+where
+    E: IntoEndpoint,
+    E::Endpoint: 'static,
+{
+    endpoint.into_endpoint().around(move |endpoint, request: Request| async move {
+        if methods.split(", ").any(|method| method == request.method().as_str()) {
+            endpoint.call(request).await
+        } else {
+            Err(Refusal::Method(methods).into())
+        }
     })
 }
 

@@ -30,6 +30,13 @@ impl SigningKey {
         hex::encode(self.message(episode, expires).finalize().into_bytes())
     }
 
+    /// The key in a link to `what` (`feed`, `share`) that was made from a seed: 40 hex digits. The seed is kept,
+    /// the key is not; with another secret the same seed gives another key.
+    pub fn link_key(&self, what: &'static str, seed: &[u8]) -> String {
+        let message = self.0.clone().chain_update(format!("dailycast {what} ")).chain_update(seed);
+        hex::encode(&message.finalize().into_bytes()[..20])
+    }
+
     fn form(&self, session: &[u8]) -> Hmac<Sha256> {
         self.0.clone().chain_update("dailycast form ").chain_update(session)
     }
@@ -49,6 +56,12 @@ impl SigningKey {
     pub fn is_ours(&self, episode: i64, expires: i64, signature: &str) -> bool {
         hex::decode(signature).is_ok_and(|bytes| self.message(episode, expires).verify_slice(&bytes).is_ok())
     }
+}
+
+/// What is kept of the key in a link, and found by it.
+pub(super) fn link_hash(what: &str, key: &str) -> [u8; 32] {
+    use sha2::Digest as _;
+    Sha256::digest(format!("{what} {key}")).into()
 }
 
 impl std::fmt::Debug for SigningKey {

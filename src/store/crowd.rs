@@ -104,7 +104,8 @@ pub async fn script(reads: &Reads, user_id: i64, date: NaiveDate) -> Result<Opti
             r#"/* crowd_script */
             select id as "id?", date as "date?", status as "status?", title, topic, script_text, language,
                    ai_model_used, tts_provider, tts_voice_gender, is_fallback, duration_seconds, object_key,
-                   updated_at as "updated_at?"
+                   updated_at as "updated_at?", null::integer as position_ms, null::boolean as is_liked,
+                   null::boolean as is_shared
             from dailycast.daily_podcast
             where user_id = $1 and date = $2 and is_active"#,
             user_id,

@@ -41,6 +41,12 @@ pub struct Episode {
     pub object_key: Option<String>,
     /// When the row was last changed.
     pub updated_at: DateTime<Utc>,
+    /// Where its learner stopped, in milliseconds.
+    pub position_ms: i32,
+    /// The learner likes it.
+    pub is_liked: bool,
+    /// Others may hear it, by a link.
+    pub is_shared: bool,
 }
 
 impl Episode {
@@ -76,6 +82,9 @@ pub(super) struct Row {
     pub(super) duration_seconds: Option<i32>,
     pub(super) object_key: Option<String>,
     pub(super) updated_at: Option<DateTime<Utc>>,
+    pub(super) position_ms: Option<i32>,
+    pub(super) is_liked: Option<bool>,
+    pub(super) is_shared: Option<bool>,
 }
 
 /// Reads what `user_id` finds on `date`, of the dates after `expired`: what is older is about to go,
@@ -90,8 +99,9 @@ pub async fn today(reads: &Reads, user_id: i64, date: NaiveDate, expired: NaiveD
             r#"/* today */
             select id as "id?", date as "date?", status as "status?", title, topic, script_text, language,
                    ai_model_used, tts_provider, tts_voice_gender, is_fallback, duration_seconds, object_key,
-                   updated_at as "updated_at?"
-            from dailycast.daily_podcast
+                   updated_at as "updated_at?", position_ms as "position_ms?",
+                   liked_at is not null as is_liked, share_hash is not null as is_shared
+            from dailycast.daily_podcast left join dailycast.listening on podcast_id = id
             where user_id = $1 and is_active and date <= $2 and date > $3
               and (date = $2 or status in ('completed', 'completed_with_fallback'))
             order by date desc
@@ -127,7 +137,9 @@ pub async fn visit(reads: &Reads, key: &str, date: NaiveDate, expired: NaiveDate
             select o.key as "key!", o.user_id as "user_id!", o.is_active as "is_active!",
                    e.id as "id?", e.date as "date?", e.status as "status?", e.title, e.topic, e.script_text,
                    e.language, e.ai_model_used, e.tts_provider, e.tts_voice_gender, e.is_fallback,
-                   e.duration_seconds, e.object_key, e.updated_at as "updated_at?"
+                   e.duration_seconds, e.object_key, e.updated_at as "updated_at?",
+                   m.position_ms as "position_ms?", m.liked_at is not null as is_liked,
+                   m.share_hash is not null as is_shared
             from (
                 select t.key::text as key, t.user_id::bigint as user_id, coalesce(l.is_active, false) as is_active
                 from learner_token t
@@ -142,7 +154,8 @@ pub async fn visit(reads: &Reads, key: &str, date: NaiveDate, expired: NaiveDate
                   and (p.date = $2 or p.status in ('completed', 'completed_with_fallback'))
                 order by p.date desc
                 limit 2
-            ) e on true"#,
+            ) e on true
+            left join dailycast.listening m on m.podcast_id = e.id"#,
             key,
             date,
             expired,
@@ -167,6 +180,9 @@ pub async fn visit(reads: &Reads, key: &str, date: NaiveDate, expired: NaiveDate
         duration_seconds: row.duration_seconds,
         object_key: row.object_key,
         updated_at: row.updated_at,
+        position_ms: row.position_ms,
+        is_liked: row.is_liked,
+        is_shared: row.is_shared,
     });
     Ok(Some(Visit { user_id, is_active, today: Today::of(rows, date)? }))
 }
@@ -208,6 +224,9 @@ impl Episode {
             duration_seconds: row.duration_seconds,
             object_key: row.object_key,
             updated_at,
+            position_ms: row.position_ms.unwrap_or_default(),
+            is_liked: row.is_liked.unwrap_or(false),
+            is_shared: row.is_shared.unwrap_or(false),
         }))
     }
 }

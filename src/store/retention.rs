@@ -97,9 +97,9 @@ pub async fn prune_desk(pool: &PgPool, days: i32) -> Result<u64, Error> {
     let gone = sqlx::query!(
         r#"/* prune_desk */
         with sessions as (
-            delete from dailycast.ops_session where expires_at <= now()
+            delete from dailycast.session where expires_at <= now()
         ), entrances as (
-            delete from dailycast.ops_entrance where expires_at <= now()
+            delete from dailycast.entrance where expires_at <= now()
         ), skips as (
             delete from dailycast.night_skip where date < (now() - make_interval(days => $1))::date
         )

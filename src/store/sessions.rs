@@ -35,11 +35,11 @@ pub async fn begin(pool: &PgPool, key: &KeyHash, user_id: i64, life: Duration) -
     sqlx::query!(
         r#"/* begin_session */
         with ended as (
-            delete from dailycast.ops_session where expires_at <= now()
+            delete from dailycast.session where expires_at <= now()
         ), unused as (
-            delete from dailycast.ops_entrance where expires_at <= now()
+            delete from dailycast.entrance where expires_at <= now()
         )
-        insert into dailycast.ops_session (key_hash, user_id, expires_at)
+        insert into dailycast.session (key_hash, user_id, expires_at)
         values ($1, $2, now() + make_interval(secs => $3))"#,
         &key[..],
         user_id,
@@ -65,7 +65,7 @@ pub async fn holder(pool: &PgPool, key: &KeyHash, fresh: Duration) -> Result<Opt
                coalesce(l.is_staff, false) as "is_staff!",
                coalesce(l.is_superuser, false) as "is_superuser!",
                s.expires_at < now() + make_interval(secs => $2) as "is_ageing!"
-        from dailycast.ops_session s
+        from dailycast.session s
         left join lateral (select * from learner v where v.user_id = s.user_id limit 1) l on true
         where s.key_hash = $1 and s.expires_at > now()"#,
         &key[..],
@@ -83,7 +83,7 @@ pub async fn holder(pool: &PgPool, key: &KeyHash, fresh: Duration) -> Result<Opt
 pub async fn prolong(pool: &PgPool, key: &KeyHash, life: Duration) -> Result<(), Error> {
     sqlx::query!(
         r#"/* prolong_session */
-        update dailycast.ops_session set expires_at = now() + make_interval(secs => $2)
+        update dailycast.session set expires_at = now() + make_interval(secs => $2)
         where key_hash = $1 and expires_at > now()"#,
         &key[..],
         life.as_secs_f64(),
@@ -99,7 +99,7 @@ pub async fn prolong(pool: &PgPool, key: &KeyHash, life: Duration) -> Result<(),
 /// # Errors
 /// [`Error::Database`].
 pub async fn end(pool: &PgPool, key: &KeyHash) -> Result<bool, Error> {
-    let ended = sqlx::query!(r#"/* end_login */ delete from dailycast.ops_session where key_hash = $1"#, &key[..])
+    let ended = sqlx::query!(r#"/* end_login */ delete from dailycast.session where key_hash = $1"#, &key[..])
         .execute(pool)
         .await
         .map_err(Error::in_statement("end_login"))?;
@@ -113,7 +113,7 @@ pub async fn end(pool: &PgPool, key: &KeyHash) -> Result<bool, Error> {
 pub async fn add_entrance(pool: &PgPool, key: &KeyHash, user_id: i64, life: Duration) -> Result<(), Error> {
     sqlx::query!(
         r#"/* add_entrance */
-        insert into dailycast.ops_entrance (key_hash, user_id, expires_at)
+        insert into dailycast.entrance (key_hash, user_id, expires_at)
         values ($1, $2, now() + make_interval(secs => $3))"#,
         &key[..],
         user_id,
@@ -133,7 +133,7 @@ pub async fn add_entrance(pool: &PgPool, key: &KeyHash, user_id: i64, life: Dura
 pub async fn use_entrance(pool: &PgPool, key: &KeyHash) -> Result<Option<i64>, Error> {
     sqlx::query_scalar!(
         r#"/* use_entrance */
-        delete from dailycast.ops_entrance where key_hash = $1 and expires_at > now() returning user_id"#,
+        delete from dailycast.entrance where key_hash = $1 and expires_at > now() returning user_id"#,
         &key[..],
     )
     .fetch_optional(pool)

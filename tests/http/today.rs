@@ -41,6 +41,7 @@ async fn a_finished_podcast_has_every_promised_field() {
         json!({
             "id": id,
             "date": "2026-11-22",
+            "status": "completed_with_fallback",
             "title": "A title",
             "topic": "A topic",
             "script": "Good morning.",
@@ -54,7 +55,9 @@ async fn a_finished_podcast_has_every_promised_field() {
             "tts_voice_gender": "female",
             "is_fallback": true,
             "liked": false,
-            "transcript_url": null,
+            "shared": false,
+            "position": 0.0,
+            "transcript_url": format!("{}/api/dailycast/episodes/{id}/transcript.vtt", server.url),
         })
     );
 }
@@ -209,6 +212,7 @@ async fn the_statements_read_by_one_index_however_large_the_table() {
     let mut connection = server.db.acquire().await.unwrap();
     let fill = "insert into dailycast.daily_podcast (user_id, date, deadline_at)
          select learner, date '2026-11-01' + day, now() from generate_series(1, 1000) learner, generate_series(0, 19) day;
+         insert into dailycast.listening (podcast_id) select id from dailycast.daily_podcast;
          insert into academy.learner select learner, true from generate_series(10, 5000) learner;
          insert into academy.learner_token select 'token ' || learner, learner from generate_series(10, 5000) learner;
          analyze;

@@ -160,7 +160,7 @@ async fn what_operators_left_goes_when_it_is_over_and_old() {
         .await;
     night
         .execute(
-            "insert into dailycast.ops_session (key_hash, user_id, expires_at)
+            "insert into dailycast.session (key_hash, user_id, expires_at)
              values ('a', 1, now()), ('b', 1, now() + interval '1 hour')",
         )
         .await;
@@ -169,7 +169,7 @@ async fn what_operators_left_goes_when_it_is_over_and_old() {
         ("dailycast.operation", 2),
         ("dailycast.operation_key", 2),
         ("dailycast.night_skip", 1),
-        ("dailycast.ops_session", 1),
+        ("dailycast.session", 1),
     ] {
         assert_eq!(count(&night, table).await, left, "{table}");
     }

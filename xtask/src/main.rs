@@ -64,6 +64,7 @@ fn test(filters: &[OsString]) -> Result<(), Problem> {
     setup::promtool()?;
     setup::environment(&root(), &setup::VOICE)?;
     setup::environment(&root(), &setup::VENDORS)?;
+    setup::environment(&root(), &setup::READERS)?;
     setup::browser(&root())?;
     call(cargo().args(["fmt", "--all", "--check"]))?;
     call(cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;

@@ -160,6 +160,13 @@ pub const VOICE: Environment =
 pub const VENDORS: Environment =
     Environment { name: "vendors", what: "the vendors' clients", list: "tests/vendors/requirements.txt" };
 
+/// Programs that read what learners get, with which the tests prove it.
+pub const READERS: Environment = Environment {
+    name: "readers",
+    what: "programs that read feeds, transcripts and the API",
+    list: "tests/readers/requirements.txt",
+};
+
 /// The list of packages that an environment was made from, in its folder.
 const LIST: &str = "requirements.txt";
 

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::NaiveDate;
 use poem::{
     Request, Response, Result, handler,
     http::{StatusCode, header},
@@ -15,7 +15,7 @@ use poem::{
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::audio;
+use super::episode::{self, Shown};
 use crate::{
     http::{
         App,
@@ -40,27 +40,6 @@ struct Body {
     latest: Option<Shown>,
 }
 
-/// A podcast as the API shows it.
-#[derive(Serialize)]
-struct Shown {
-    id: i64,
-    date: NaiveDate,
-    title: Option<String>,
-    topic: Option<String>,
-    script: Option<String>,
-    audio_url: String,
-    audio_url_expires_at: DateTime<Utc>,
-    duration: Option<i32>,
-    duration_display: Option<String>,
-    language: Option<String>,
-    ai_model_used: Option<String>,
-    tts_provider: Option<String>,
-    tts_voice_gender: Option<String>,
-    is_fallback: bool,
-    liked: bool,
-    transcript_url: Option<String>,
-}
-
 #[handler]
 pub(in crate::http) async fn today(request: &Request, Data(app): Data<&Arc<App>>) -> Result<Response> {
     let now = app.clock.now();
@@ -77,11 +56,11 @@ pub(in crate::http) async fn today(request: &Request, Data(app): Data<&Arc<App>>
     }
     let status = found.podcast.as_ref().map_or(NO_ROW, |podcast| podcast.status.as_str());
     let podcast = match found.podcast.filter(Episode::has_audio) {
-        Some(episode) => Some(shown(app, episode, now, window).await),
+        Some(episode) => Some(episode::shown(app, episode, now, window).await),
         None => None,
     };
     let latest = match found.latest {
-        Some(episode) => Some(shown(app, episode, now, window).await),
+        Some(episode) => Some(episode::shown(app, episode, now, window).await),
         None => None,
     };
     // Room for the scripts at once: growing step by step would copy them several times.
@@ -107,35 +86,13 @@ async fn find(app: &App, request: &Request, date: NaiveDate, expired: NaiveDate)
     }
 }
 
-async fn shown(app: &App, episode: Episode, now: DateTime<Utc>, window: Window) -> Shown {
-    Shown {
-        audio_url: audio::address(app, episode.id, episode.object_key.as_deref(), now, window).await,
-        audio_url_expires_at: window.expires,
-        duration: episode.duration_seconds,
-        duration_display: episode.duration_seconds.map(|seconds| format!("{}:{:02}", seconds / 60, seconds % 60)),
-        id: episode.id,
-        date: episode.date,
-        title: episode.title,
-        topic: episode.topic,
-        script: episode.script,
-        language: episode.language,
-        ai_model_used: episode.ai_model_used,
-        tts_provider: episode.tts_provider,
-        tts_voice_gender: episode.tts_voice_gender,
-        is_fallback: episode.is_fallback,
-        liked: false,
-        transcript_url: None,
-    }
-}
-
 /// The tag of the answer. Weak, because it stands for the plain and the compressed form.
 fn tag(user_id: i64, date: NaiveDate, found: &Today, window: Window) -> String {
     let mut hash = Sha256::new();
     let window = format_args!("{} {}", window.number, window.expires.timestamp());
     hash.update(format!("{} {user_id} {date} {window}", env!("CARGO_PKG_VERSION")));
     for episode in [&found.podcast, &found.latest] {
-        let part = episode.as_ref().map(|episode| (episode.id, episode.status, episode.updated_at));
-        hash.update(format!(" {part:?}"));
+        hash.update(format!(" {:?}", episode.as_ref().map(episode::version)));
     }
     let digest = hash.finalize();
     format!("W/\"{}\"", hex::encode(&digest[..16]))

@@ -55,7 +55,7 @@ async fn the_cookie_is_out_of_reach_and_its_key_is_not_kept() {
     let (pair, attributes) = cookie.split_once("; ").unwrap();
     assert_eq!(attributes, "Path=/; Max-Age=43200; HttpOnly; SameSite=Lax");
     let key = pair.strip_prefix("ops_session=").unwrap();
-    let kept: String = sqlx::query_scalar("select string_agg(s::text, ' ') from dailycast.ops_session s")
+    let kept: String = sqlx::query_scalar("select string_agg(s::text, ' ') from dailycast.session s")
         .fetch_one(&server.db)
         .await
         .unwrap();
@@ -147,7 +147,7 @@ async fn the_session_of_somebody_who_is_dismissed_ends_within_ten_seconds() {
         assert_eq!(browser.status("/ops").await, 303);
         assert_eq!(browser.status("/api/ops").await, 401);
         let left: i64 =
-            sqlx::query_scalar("select count(*) from dailycast.ops_session").fetch_one(&server.db).await.unwrap();
+            sqlx::query_scalar("select count(*) from dailycast.session").fetch_one(&server.db).await.unwrap();
         assert_eq!(left, 0);
     }
 }
@@ -159,7 +159,7 @@ async fn a_stream_ends_with_the_session() {
     let mut stream = browser.request(Method::GET, "/ops/alerts?live=yes").send().await.unwrap();
     assert_eq!(stream.headers()["content-type"], "text/event-stream");
     assert!(stream.chunk().await.unwrap().is_some());
-    sqlx::raw_sql("delete from dailycast.ops_session").execute(&server.db).await.unwrap();
+    sqlx::raw_sql("delete from dailycast.session").execute(&server.db).await.unwrap();
     server.clock.set("2026-11-22T10:00:10Z");
     let mut said = String::new();
     while let Some(chunk) = stream.chunk().await.unwrap() {
@@ -172,8 +172,8 @@ async fn a_stream_ends_with_the_session() {
 async fn a_session_is_prolonged_by_use_and_ends_without() {
     let server = start().await;
     let browser = Browser::of(&server, VIEWER.1).await;
-    let ends = "select count(*) from dailycast.ops_session where expires_at > now() + interval '11 hours 59 minutes'";
-    let age = "update dailycast.ops_session set expires_at = now() + interval '30 minutes'";
+    let ends = "select count(*) from dailycast.session where expires_at > now() + interval '11 hours 59 minutes'";
+    let age = "update dailycast.session set expires_at = now() + interval '30 minutes'";
     sqlx::raw_sql(age).execute(&server.db).await.unwrap();
     let fresh = browser.request(Method::GET, "/ops").send().await.unwrap();
     assert!(fresh.headers().get("set-cookie").is_none(), "what is remembered is not asked again");
@@ -184,12 +184,12 @@ async fn a_session_is_prolonged_by_use_and_ends_without() {
     );
     assert_eq!(sqlx::query_scalar::<_, i64>(ends).fetch_one(&server.db).await.unwrap(), 1);
 
-    sqlx::raw_sql("update dailycast.ops_session set expires_at = now()").execute(&server.db).await.unwrap();
+    sqlx::raw_sql("update dailycast.session set expires_at = now()").execute(&server.db).await.unwrap();
     server.clock.set("2026-11-22T10:00:20Z");
     assert_eq!(browser.status("/ops").await, 303);
     log_in(&server, OPERATOR.1, "").await;
     let left: i64 =
-        sqlx::query_scalar("select count(*) from dailycast.ops_session").fetch_one(&server.db).await.unwrap();
+        sqlx::query_scalar("select count(*) from dailycast.session").fetch_one(&server.db).await.unwrap();
     assert_eq!(left, 1, "sessions that have ended are forgotten at the next log-in");
 }
 
@@ -306,9 +306,9 @@ async fn a_link_lets_in_once() {
     assert_eq!(statuses, [303, 401], "of two who come at once one gets in");
     assert_eq!(follow(&link(7, 3).await).await.status(), 403, "a learner stays outside");
     let old = link(OPERATOR.0, 4).await;
-    sqlx::raw_sql("update dailycast.ops_entrance set expires_at = now()").execute(pool).await.unwrap();
+    sqlx::raw_sql("update dailycast.entrance set expires_at = now()").execute(pool).await.unwrap();
     assert_eq!(follow(&old).await.status(), 401);
-    let kept: i64 = sqlx::query_scalar("select count(*) from dailycast.ops_entrance where key_hash = $1")
+    let kept: i64 = sqlx::query_scalar("select count(*) from dailycast.entrance where key_hash = $1")
         .bind(vec![4_u8; 32])
         .fetch_one(pool)
         .await

@@ -111,7 +111,7 @@ async fn a_name_is_shown_in_the_answer_and_carried_by_no_cookie() {
 async fn a_deed_that_prolongs_a_session_sends_its_cookie() {
     let server = start().await;
     let browser = Browser::of(&server, OPERATOR.1).await;
-    run(&server, "update dailycast.ops_session set expires_at = now() + interval '30 minutes'").await;
+    run(&server, "update dailycast.session set expires_at = now() + interval '30 minutes'").await;
     server.clock.set("2026-11-22T10:00:10Z");
     let done = browser.send("/ops/schedule/pause", &[]).await;
     let prolonged = format!("{}; Path=/; Max-Age=43200", browser.cookie);
