@@ -5,7 +5,7 @@ use chrono::NaiveDate;
 use sha2::{Digest, Sha256};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection};
 
-use super::{Error, Reads, Store, listeners::Row};
+use super::{Error, Reads, Store};
 
 /// Learners whose podcasts are written by one statement.
 const BATCH: i64 = 100_000;
@@ -99,13 +99,11 @@ async fn run(connection: &mut PgConnection, name: &'static str, statement: Strin
 /// [`Error::Database`].
 pub async fn script(reads: &Reads, user_id: i64, date: NaiveDate) -> Result<Option<String>, Error> {
     let ask = || {
-        sqlx::query_as!(
-            Row,
+        sqlx::query!(
             r#"/* crowd_script */
             select id as "id?", date as "date?", status as "status?", title, topic, script_text, language,
                    ai_model_used, tts_provider, tts_voice_gender, is_fallback, duration_seconds, object_key,
-                   updated_at as "updated_at?", null::integer as position_ms, null::boolean as is_liked,
-                   null::boolean as is_shared
+                   updated_at as "updated_at?"
             from dailycast.daily_podcast
             where user_id = $1 and date = $2 and is_active"#,
             user_id,

@@ -1,8 +1,8 @@
-//! What learners read: today's podcast, the latest one before it, the audio of one.
+//! What learners read: an episode, the audio of one. What they find on a date is in `today.rs`.
 //!
 //! Each is one statement over `daily_podcast_one_per_day` or the primary key, so its cost does not
-//! grow with the table. [`visit`] is [`today`] for a token whose owner is not known yet. Nothing here writes, but for the secret that signs temporary addresses,
-//! which is made once when the configuration names none.
+//! grow with the table. Nothing here writes, but for the secret that signs temporary addresses, which
+//! is made once when the configuration names none.
 
 use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::PgPool;
@@ -56,17 +56,7 @@ impl Episode {
     }
 }
 
-/// What a learner finds on a date.
-#[derive(Debug, Clone, Default)]
-pub struct Today {
-    /// The podcast of the date, however far it is.
-    pub podcast: Option<Episode>,
-    /// The newest finished one of an earlier date.
-    pub latest: Option<Episode>,
-}
-
-/// Two rows at most: the one of the date, and the newest finished one before it. A learner without
-/// the first gets two of the second kind, and the older is left aside.
+/// A row of a statement that finds episodes, or the nulls that stand for none.
 pub(super) struct Row {
     pub(super) id: Option<i64>,
     pub(super) date: Option<NaiveDate>,
@@ -87,124 +77,9 @@ pub(super) struct Row {
     pub(super) is_shared: Option<bool>,
 }
 
-/// Reads what `user_id` finds on `date`, of the dates after `expired`: what is older is about to go,
-/// or gone from the store already.
-///
-/// # Errors
-/// [`Error::Database`]; [`Error::Unreadable`] for a status of a newer version.
-pub async fn today(reads: &Reads, user_id: i64, date: NaiveDate, expired: NaiveDate) -> Result<Today, Error> {
-    let ask = || {
-        sqlx::query_as!(
-            Row,
-            r#"/* today */
-            select id as "id?", date as "date?", status as "status?", title, topic, script_text, language,
-                   ai_model_used, tts_provider, tts_voice_gender, is_fallback, duration_seconds, object_key,
-                   updated_at as "updated_at?", position_ms as "position_ms?",
-                   liked_at is not null as is_liked, share_hash is not null as is_shared
-            from dailycast.daily_podcast left join dailycast.listening on podcast_id = id
-            where user_id = $1 and is_active and date <= $2 and date > $3
-              and (date = $2 or status in ('completed', 'completed_with_fallback'))
-            order by date desc
-            limit 2"#,
-            user_id,
-            date,
-            expired,
-        )
-    };
-    Today::of(reads.rows("today", ask).await?, date)
-}
-
-/// Who has a token, and what that learner finds on a date.
-#[derive(Debug, Clone)]
-pub struct Visit {
-    /// The learner.
-    pub user_id: i64,
-    /// False for an account that was closed: it must not see the rest.
-    pub is_active: bool,
-    /// What is found.
-    pub today: Today,
-}
-
-/// Who the token `key` belongs to, and what they find on `date` after `expired`, in one round trip;
-/// `None` for a token that nobody has.
-///
-/// # Errors
-/// As [`today`].
-pub async fn visit(reads: &Reads, key: &str, date: NaiveDate, expired: NaiveDate) -> Result<Option<Visit>, Error> {
-    let ask = || {
-        sqlx::query!(
-            r#"/* visit */
-            select o.key as "key!", o.user_id as "user_id!", o.is_active as "is_active!",
-                   e.id as "id?", e.date as "date?", e.status as "status?", e.title, e.topic, e.script_text,
-                   e.language, e.ai_model_used, e.tts_provider, e.tts_voice_gender, e.is_fallback,
-                   e.duration_seconds, e.object_key, e.updated_at as "updated_at?",
-                   m.position_ms as "position_ms?", m.liked_at is not null as is_liked,
-                   m.share_hash is not null as is_shared
-            from (
-                select t.key::text as key, t.user_id::bigint as user_id, coalesce(l.is_active, false) as is_active
-                from learner_token t
-                join learner l on l.user_id = t.user_id
-                where t.key = $1
-                limit 1
-            ) o
-            left join lateral (
-                select p.*
-                from dailycast.daily_podcast p
-                where p.user_id = o.user_id and p.is_active and p.date <= $2 and p.date > $3
-                  and (p.date = $2 or p.status in ('completed', 'completed_with_fallback'))
-                order by p.date desc
-                limit 2
-            ) e on true
-            left join dailycast.listening m on m.podcast_id = e.id"#,
-            key,
-            date,
-            expired,
-        )
-    };
-    let rows = reads.rows("visit", ask).await?;
-    // MySQL, behind a foreign table, takes capitals and small letters for the same.
-    let Some(first) = rows.first().filter(|row| row.key == key) else { return Ok(None) };
-    let (user_id, is_active) = (first.user_id, first.is_active);
-    let rows = rows.into_iter().map(|row| Row {
-        id: row.id,
-        date: row.date,
-        status: row.status,
-        title: row.title,
-        topic: row.topic,
-        script_text: row.script_text,
-        language: row.language,
-        ai_model_used: row.ai_model_used,
-        tts_provider: row.tts_provider,
-        tts_voice_gender: row.tts_voice_gender,
-        is_fallback: row.is_fallback,
-        duration_seconds: row.duration_seconds,
-        object_key: row.object_key,
-        updated_at: row.updated_at,
-        position_ms: row.position_ms,
-        is_liked: row.is_liked,
-        is_shared: row.is_shared,
-    });
-    Ok(Some(Visit { user_id, is_active, today: Today::of(rows, date)? }))
-}
-
-impl Today {
-    fn of(rows: impl IntoIterator<Item = Row>, date: NaiveDate) -> Result<Self, Error> {
-        let mut today = Self::default();
-        for row in rows {
-            let Some(episode) = Episode::of(row)? else { continue };
-            if episode.date == date {
-                today.podcast = Some(episode);
-            } else if today.latest.as_ref().is_none_or(|latest| latest.date < episode.date) {
-                today.latest = Some(episode);
-            }
-        }
-        Ok(today)
-    }
-}
-
 impl Episode {
     /// `None` for the row of nulls that stands for no row.
-    fn of(row: Row) -> Result<Option<Self>, Error> {
+    pub(super) fn of(row: Row) -> Result<Option<Self>, Error> {
         let (Some(id), Some(date), Some(text), Some(updated_at)) = (row.id, row.date, row.status, row.updated_at)
         else {
             return Ok(None);

@@ -38,12 +38,14 @@ pub mod sessions;
 pub mod situation;
 pub mod stuck;
 pub mod sweep;
+pub mod today;
 pub mod verbs;
 pub mod watch;
 pub mod workers;
 pub mod writer;
 
 mod fragile;
+mod gather;
 mod migrate;
 mod reads;
 
@@ -131,6 +133,12 @@ impl Error {
     /// Names the statement an error belongs to; for `map_err`.
     pub(crate) fn in_statement(statement: &'static str) -> impl FnOnce(sqlx::Error) -> Self {
         move |source| Self::Database { statement, source }
+    }
+
+    /// The same for another one who waited for it.
+    pub(crate) fn told_again(&self) -> Self {
+        let what = chain(self);
+        Self::Database { statement: "a statement that many waited for", source: sqlx::Error::Protocol(what) }
     }
 
     /// A connection could not be opened; for `map_err`.

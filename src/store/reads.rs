@@ -20,7 +20,7 @@ use sqlx::{
 };
 use tokio::{sync::Semaphore, time::Instant};
 
-use super::{Error, Level, migrate};
+use super::{Error, Level, migrate, today::Askers};
 
 /// The longest wait of one statement: for a connection, and for the answer.
 pub(super) const PATIENCE: Duration = Duration::from_secs(3);
@@ -38,6 +38,7 @@ struct Inner {
     most: u32,
     idle: Mutex<Vec<Session>>,
     patience: Duration,
+    askers: Askers,
 }
 
 /// Without the options: the password is among them.
@@ -68,7 +69,23 @@ impl Reads {
             most: connections,
             idle: Mutex::default(),
             patience,
+            askers: Askers::new(connections),
         }))
+    }
+
+    /// Those who ask what they find today.
+    pub(super) fn askers(&self) -> &Askers {
+        &self.0.askers
+    }
+
+    /// What comes in time, which may be asked together with others.
+    pub(super) async fn in_time<T>(
+        &self,
+        statement: &'static str,
+        answer: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        let answer = tokio::time::timeout(self.0.patience, answer).await;
+        answer.unwrap_or_else(|late| Err(Error::in_statement(statement)(sqlx::Error::Io(late.into()))))
     }
 
     /// All rows of a statement that only reads; `ask` makes it, perhaps more than once.

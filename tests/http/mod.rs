@@ -8,6 +8,6 @@ mod metrics;
 mod ops;
 mod outage;
 mod server;
-mod support;
+pub(crate) mod support;
 mod today;
 mod tokens;

@@ -208,7 +208,7 @@ async fn both_forms_of_the_path_answer_and_head_has_no_body() {
 #[tokio::test]
 async fn the_statements_read_by_one_index_however_large_the_table() {
     let server = TestServer::start().await;
-    let source = include_str!("../../src/store/listeners.rs");
+    let source = include_str!("../../src/store/today.rs");
     let mut connection = server.db.acquire().await.unwrap();
     let fill = "insert into dailycast.daily_podcast (user_id, date, deadline_at)
          select learner, date '2026-11-01' + day, now() from generate_series(1, 1000) learner, generate_series(0, 19) day;
@@ -219,12 +219,12 @@ async fn the_statements_read_by_one_index_however_large_the_table() {
          set enable_bitmapscan = off; -- as all connections for reading have it
          set plan_cache_mode = force_generic_plan";
     sqlx::raw_sql(fill).execute(&mut *connection).await.unwrap();
-    for (name, types, values) in [("today", "bigint", "7"), ("visit", "text", "'token 77'")] {
+    for (name, types, values) in [("today", "bigint[]", "'{7}'"), ("visit", "text[]", "'{token 77}'")] {
         let (_, rest) = source.split_once(&format!("r#\"/* {name} */")).unwrap();
         let (statement, _) = rest.split_once("\"#").unwrap();
-        let prepare = format!("prepare {name} ({types}, date, date) as {statement}");
+        let prepare = format!("prepare {name} ({types}, date[], date[]) as {statement}");
         sqlx::raw_sql(sqlx::AssertSqlSafe(prepare)).execute(&mut *connection).await.unwrap();
-        let explain = format!("explain execute {name} ({values}, '2026-11-15', '2026-10-15')");
+        let explain = format!("explain execute {name} ({values}, '{{2026-11-15}}', '{{2026-10-15}}')");
         let plan = sqlx::raw_sql(sqlx::AssertSqlSafe(explain)).fetch_all(&mut *connection).await.unwrap();
         let plan: Vec<String> = plan.iter().map(|row| row.get(0)).collect();
         let lines = |word: &str| plan.iter().filter(|line| line.contains(word)).count();

@@ -14,4 +14,5 @@ mod rows;
 mod situation;
 mod stuck;
 mod summary;
+mod today;
 mod workers;

@@ -8,7 +8,7 @@ use dailycast::{
     podcast::{Attempt, Failure, Outcome, Podcast},
     provider::object_store::{MemoryStore, ObjectStore as _},
     step::upload,
-    store::{alerts, erasure, listeners, retention},
+    store::{alerts, erasure, retention, today},
     worker::{Work, keeper},
 };
 use tokio::sync::Semaphore;
@@ -190,7 +190,7 @@ async fn the_past_goes_while_a_night_is_made_and_read() {
         while !is_over().await {
             let user_id = 1 + reads % NEW;
             let expired = today - chrono::Days::new(30);
-            let found = listeners::today(night.store.reads(), user_id, today, expired).await.unwrap();
+            let found = today::of_learner(night.store.reads(), user_id, today, expired).await.unwrap();
             assert!(found.podcast.is_some(), "learner {user_id} lost today's podcast");
             reads += 1;
         }

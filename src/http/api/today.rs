@@ -24,7 +24,7 @@ use crate::{
         error::Refusal,
         signing::Window,
     },
-    store::listeners::{self, Episode, Today},
+    store::{self, listeners::Episode, today::Today},
 };
 
 /// The status of a learner without a row for today.
@@ -74,11 +74,11 @@ pub(in crate::http) async fn today(request: &Request, Data(app): Data<&Arc<App>>
 async fn find(app: &App, request: &Request, date: NaiveDate, expired: NaiveDate) -> Result<(i64, Today), Refusal> {
     match auth::caller(app, request).await? {
         Caller::Learner(user_id) => {
-            let found = listeners::today(&app.reads, user_id, date, expired).await;
+            let found = store::today::of_learner(&app.reads, user_id, date, expired).await;
             Ok((user_id, found.map_err(|error| Refusal::database(&error))?))
         }
         Caller::Bearer(token, look_up) => {
-            let visit = listeners::visit(&app.reads, token, date, expired).await;
+            let visit = store::today::of_bearer(&app.reads, token, date, expired).await;
             let visit = visit.map_err(|error| Refusal::database(&error))?;
             let visit = visit.ok_or_else(auth::unknown)?;
             Ok((auth::let_in(look_up, visit.user_id, visit.is_active)?, visit.today))
