@@ -59,11 +59,13 @@ impl Reads {
     pub fn new(options: PgConnectOptions, connections: u32, patience: Duration) -> Self {
         let limit = format!("{}ms", patience.as_millis());
         Self(Arc::new(Inner {
-            // Rows come in the order of the index, two at most: nothing is to be gathered and sorted.
+            // Rows come in the order of the index, two at most: nothing is to be gathered and sorted,
+            // and no plan is better for one learner than for another, so none is made anew.
             options: options.options([
                 ("statement_timeout", limit.as_str()),
                 ("enable_bitmapscan", "off"),
                 ("jit", "off"),
+                ("plan_cache_mode", "force_generic_plan"),
             ]),
             slots: Semaphore::new(usize::try_from(connections).unwrap_or(1)),
             most: connections,
