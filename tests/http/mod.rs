@@ -3,7 +3,9 @@
 mod audio;
 mod auth;
 mod connections;
+mod docs;
 mod expired;
+mod fuzz;
 mod metrics;
 mod ops;
 mod outage;
