@@ -48,19 +48,23 @@ pub async fn document(server: &TestServer) -> Value {
     server.request(Method::GET, "/openapi.json").send().await.unwrap().json().await.unwrap()
 }
 
-/// A path of the document with the examples of its parameters in their places.
-fn filled(document: &Value, path: &str) -> String {
-    let mut filled = path.to_owned();
-    for parameter in document["paths"][path]["parameters"].as_array().into_iter().flatten() {
-        let reference = parameter["$ref"].as_str().unwrap().trim_start_matches('#');
-        let parameter = document.pointer(reference).unwrap();
-        let example = match &parameter["example"] {
-            Value::String(text) => text.clone(),
-            number => number.to_string(),
-        };
-        filled = filled.replace(&format!("{{{}}}", parameter["name"].as_str().unwrap()), &example);
-    }
-    filled
+/// Every operation of the document: path, method, what is said of it.
+pub fn operations(document: &Value) -> impl Iterator<Item = (&str, Method, &Value)> {
+    let items = document["paths"].as_object().unwrap().iter();
+    items.flat_map(|(path, item)| {
+        let operations = item.as_object().unwrap().iter().filter(|(key, _)| *key != "parameters");
+        operations.map(|(method, operation)| {
+            (path.as_str(), Method::from_bytes(method.to_uppercase().as_bytes()).unwrap(), operation)
+        })
+    })
+}
+
+/// A path with the examples of its parameters in their places.
+pub fn filled(document: &Value, path: &str) -> String {
+    let key = if path.starts_with("/feed") { "FeedKey" } else { "ShareKey" };
+    let parameters = &document["components"]["parameters"];
+    let id = parameters["EpisodeId"]["example"].to_string();
+    path.replace("{id}", &id).replace("{key}", parameters[key]["example"].as_str().unwrap())
 }
 
 /// Every address that the sources name, as poem writes it.
@@ -115,9 +119,9 @@ async fn the_document_names_the_methods_of_each_address() {
     let server = TestServer::start().await;
     let document = document(&server).await;
     let mut wrong = Vec::new();
-    for (path, item) in document["paths"].as_object().unwrap() {
-        let told = item.as_object().unwrap().keys().filter(|key| *key != "parameters");
-        let mut told: BTreeSet<_> = told.map(|method| method.to_uppercase()).collect();
+    for path in document["paths"].as_object().unwrap().keys() {
+        let told = operations(&document).filter(|(other, ..)| other == path);
+        let mut told: BTreeSet<_> = told.map(|(_, method, _)| method.to_string()).collect();
         if told.contains("GET") {
             told.insert("HEAD".to_owned());
         }
@@ -166,11 +170,9 @@ async fn the_page_tells_every_operation_and_loads_nothing_but_its_style() {
     let policy = response.headers()["content-security-policy"].to_str().unwrap().to_owned();
     assert!(policy.starts_with("default-src 'none'; style-src 'self';"), "{policy}");
     let page = response.text().await.unwrap();
-    for (path, item) in document["paths"].as_object().unwrap() {
-        for (_, operation) in item.as_object().unwrap().iter().filter(|(key, _)| *key != "parameters") {
-            let id = operation["operationId"].as_str().unwrap();
-            assert!(page.contains(&format!("id=\"{id}\"")), "{path}: {id}");
-        }
+    for (path, _, operation) in operations(&document) {
+        let id = operation["operationId"].as_str().unwrap();
+        assert!(page.contains(&format!("id=\"{id}\"")), "{path}: {id}");
     }
     for name in document["components"]["schemas"].as_object().unwrap().keys() {
         assert!(page.contains(&format!("id=\"{name}\"")), "{name}");

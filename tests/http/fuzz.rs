@@ -70,8 +70,11 @@ async fn withstands(server: &TestServer, document: &Value, token: Option<&str>, 
     fs::create_dir_all(&folder.0).unwrap();
     let file = folder.0.join("openapi.json");
     fs::write(&file, document.to_string()).unwrap();
-    fs::copy(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/readers/schemathesis.toml"), folder.0.join("schemathesis.toml"))
-        .unwrap();
+    fs::copy(
+        concat!(env!("CARGO_MANIFEST_DIR"), "/tests/readers/schemathesis.toml"),
+        folder.0.join("schemathesis.toml"),
+    )
+    .unwrap();
     let mut reader = reader();
     reader.current_dir(&folder.0).env("SCHEMATHESIS_HOOKS", "hooks");
     reader.env("PYTHONPATH", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/readers"));

@@ -7,6 +7,7 @@ mod docs;
 mod expired;
 mod fuzz;
 mod metrics;
+mod odd;
 mod ops;
 mod outage;
 mod server;
