@@ -1,5 +1,6 @@
 //! Log-in and log-out, sessions and their end, links that work once, and what other sites try.
 
+use dailycast::ops::entrance::{self, Entrance};
 use reqwest::Method;
 
 use super::support::{Browser, OPERATOR, VIEWER, from_here, header, hire, log_in, start};
@@ -188,8 +189,7 @@ async fn a_session_is_prolonged_by_use_and_ends_without() {
     server.clock.set("2026-11-22T10:00:20Z");
     assert_eq!(browser.status("/ops").await, 303);
     log_in(&server, OPERATOR.1, "").await;
-    let left: i64 =
-        sqlx::query_scalar("select count(*) from dailycast.session").fetch_one(&server.db).await.unwrap();
+    let left: i64 = sqlx::query_scalar("select count(*) from dailycast.session").fetch_one(&server.db).await.unwrap();
     assert_eq!(left, 1, "sessions that have ended are forgotten at the next log-in");
 }
 
@@ -282,7 +282,7 @@ async fn a_link_lets_in_once() {
     let server = start().await;
     let pool = &server.db;
     let link = async |user_id, byte: u8| {
-        dailycast::ops::entrance::add(pool, [byte; 32], user_id, dailycast::ops::entrance::LIFE).await.unwrap()
+        entrance::add(pool, Entrance::Ops, [byte; 32], user_id, entrance::LIFE).await.unwrap()
     };
     let path = link(OPERATOR.0, 1).await;
     let follow = async |path: &str| server.request(Method::GET, path).send().await.unwrap();
