@@ -37,6 +37,7 @@ pub mod server;
 pub mod sessions;
 pub mod situation;
 pub mod stuck;
+pub mod study;
 pub mod sweep;
 pub mod verbs;
 pub mod watch;
