@@ -3,7 +3,9 @@
 mod audio;
 mod auth;
 mod connections;
+mod enclosure;
 mod expired;
+mod feed;
 mod metrics;
 mod ops;
 mod outage;
