@@ -244,6 +244,10 @@ pub struct Audio {
     pub spool_ref: Option<String>,
     /// SHA-256 of the MP3, lower-case hex.
     pub sha256: Option<String>,
+    /// Length of the MP3 in bytes.
+    pub bytes: Option<i64>,
+    /// By what the store tells the object from others, without quotes, when it is there.
+    pub etag: Option<String>,
 }
 
 /// Reads where the audio of a podcast is; `None` when there is no such podcast after the date
@@ -255,7 +259,7 @@ pub async fn audio(reads: &Reads, id: i64, expired: NaiveDate) -> Result<Option<
     let ask = || {
         sqlx::query!(
             r#"/* audio */
-            select user_id, status, object_key, spool_ref, audio_sha256
+            select user_id, status, object_key, spool_ref, audio_sha256, audio_bytes, object_etag
             from dailycast.daily_podcast
             where id = $1 and date > $2"#,
             id,
@@ -270,6 +274,8 @@ pub async fn audio(reads: &Reads, id: i64, expired: NaiveDate) -> Result<Option<
         object_key: row.object_key,
         spool_ref: row.spool_ref,
         sha256: row.audio_sha256,
+        bytes: row.audio_bytes,
+        etag: row.object_etag,
     }))
 }
 

@@ -20,6 +20,7 @@ pub mod crowd;
 pub mod deliveries;
 pub mod erasure;
 pub mod failures;
+pub mod feeds;
 pub mod figures;
 pub mod floor;
 pub mod listeners;
