@@ -137,7 +137,7 @@ async fn part(request: &Request, Data(app): Data<&Arc<App>>) -> Result<Response>
     let (feed, id) = (of(app, request).await?, number(id)?);
     match kind {
         "mp3" => audio::serve_own(request, app, feed.user_id, id).await,
-        "vtt" => said(request, app, &feed, id, "text/vtt; charset=utf-8", vtt).await,
+        "vtt" => said(request, app, &feed, id, transcript::VTT, Transcript::vtt).await,
         _ => Err(Refusal::NotFound.into()),
     }
 }
@@ -146,7 +146,7 @@ async fn part(request: &Request, Data(app): Data<&Arc<App>>) -> Result<Response>
 #[handler]
 async fn chapters(request: &Request, Data(app): Data<&Arc<App>>) -> Result<Response> {
     let (feed, id) = (of(app, request).await?, number(request.raw_path_param("id").unwrap_or_default())?);
-    said(request, app, &feed, id, "application/json+chapters", chapters_of).await
+    said(request, app, &feed, id, "application/json+chapters", Transcript::chapters).await
 }
 
 /// What is said in an episode of the feed, in some form.
@@ -156,19 +156,11 @@ async fn said(
     feed: &Feed,
     id: i64,
     kind: &'static str,
-    form: impl Fn(&Transcript) -> Result<String, Refusal>,
+    form: impl Fn(&Transcript) -> String,
 ) -> Result<Response> {
     audio::check_own(app, feed.user_id, id).await?;
-    let text = form(&transcript::of(app, id).await?)?;
+    let text = form(&transcript::of(app, id).await?);
     Ok(sent(request, text, kind, None))
-}
-
-fn vtt(_transcript: &Transcript) -> Result<String, Refusal> {
-    Err(Refusal::NotFound)
-}
-
-fn chapters_of(_transcript: &Transcript) -> Result<String, Refusal> {
-    Err(Refusal::NotFound)
 }
 
 async fn of(app: &App, request: &Request) -> Result<Feed, Refusal> {

@@ -26,7 +26,7 @@ use crate::{
         conditional,
         error::Refusal,
         signing,
-        transcript::{self, Paragraph, Transcript},
+        transcript::{self, Transcript},
     },
     store::study::{self, Shared, SharedEpisode},
 };
@@ -121,43 +121,31 @@ pub(super) async fn play(request: &Request, Data(app): Data<&Arc<App>>, Path(key
 }
 
 #[handler]
-pub(super) async fn transcript_json(Data(app): Data<&Arc<App>>, Path(key): Path<String>) -> Result<Response> {
-    let said = transcript::of(app, podcast(app, &key).await?).await?;
-    Ok(text("application/json", json(&said)))
+pub(super) async fn transcript_json(
+    request: &Request,
+    Data(app): Data<&Arc<App>>,
+    Path(key): Path<String>,
+) -> Result<Response> {
+    let said = said(app, &key).await?;
+    Ok(text(request, transcript::JSON, said.json()))
 }
 
 #[handler]
-pub(super) async fn transcript_vtt(Data(app): Data<&Arc<App>>, Path(key): Path<String>) -> Result<Response> {
-    let said = transcript::of(app, podcast(app, &key).await?).await?;
-    Ok(text("text/vtt; charset=utf-8", vtt(&said)))
+pub(super) async fn transcript_vtt(
+    request: &Request,
+    Data(app): Data<&Arc<App>>,
+    Path(key): Path<String>,
+) -> Result<Response> {
+    let said = said(app, &key).await?;
+    Ok(text(request, transcript::VTT, said.vtt()))
 }
 
-fn text(kind: &'static str, words: String) -> Response {
-    let mut response =
-        Response::builder().content_type(kind).header(header::CACHE_CONTROL, "private, no-cache").body(words);
+async fn said(app: &App, key: &str) -> Result<Transcript, Refusal> {
+    transcript::of(app, podcast(app, key).await?).await
+}
+
+fn text(request: &Request, kind: &'static str, words: String) -> Response {
+    let mut response = transcript::answer(request, kind, words);
     guard(&mut response);
     response
-}
-
-fn json(said: &Transcript) -> String {
-    let seconds = |ms: u64| ms as f64 / 1000.0;
-    let paragraphs = said.paragraphs.iter();
-    let paragraphs: Vec<_> = paragraphs
-        .map(|one| json!({ "start": seconds(one.start_ms), "end": seconds(one.end_ms), "text": one.text }))
-        .collect();
-    let duration = seconds(said.duration_ms);
-    json!({ "language": said.language, "duration": duration, "paragraphs": paragraphs }).to_string()
-}
-
-fn vtt(said: &Transcript) -> String {
-    let time = |ms: u64| {
-        let (hours, minutes, seconds) = (ms / 3_600_000, ms / 60_000 % 60, ms / 1000 % 60);
-        format!("{hours:02}:{minutes:02}:{seconds:02}.{:03}", ms % 1000)
-    };
-    let cue = |one: &Paragraph| {
-        let text = one.text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
-        format!("\n{} --> {}\n{text}\n", time(one.start_ms), time(one.end_ms))
-    };
-    let cues: String = said.paragraphs.iter().map(cue).collect();
-    format!("WEBVTT\n{cues}")
 }
