@@ -18,11 +18,13 @@ pub mod encode;
 pub mod frame;
 pub mod join;
 pub mod loudness;
+pub mod pauses;
 pub mod scan;
 pub mod tag;
 
 pub use encode::encode;
 pub use join::join;
+pub use pauses::{Pause, pauses};
 pub use scan::{Limits, Scan, scan};
 
 /// Sample rate of all speech in hertz: every provider offers it.

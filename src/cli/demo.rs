@@ -29,7 +29,10 @@ use crate::{
         s3_server::S3Server,
     },
     machine::Status,
-    ops::{entrance, operations},
+    ops::{
+        entrance::{self, Entrance},
+        operations,
+    },
     sim::{Faults, Server},
     store::{
         self, Store,
@@ -170,7 +173,7 @@ async fn tell(
         let date = schedule.date(store::night::now(pool).await?);
         night::start(pool, &schedule, date, "demo").await?;
         if !args.once {
-            let link = link(&store, &base, academy::SUPERUSER).await?;
+            let link = link(&store, &base, Entrance::Ops, academy::SUPERUSER).await?;
             eprintln!("demo: watch the night in a browser, by a link that works once: {link}");
         }
         let tonight = Filter { date: Some(date), ..Filter::default() };
@@ -179,8 +182,15 @@ async fn tell(
         store::night::finish(pool).await?;
         let night = store::night::status(pool, date).await?;
         let learners = with_tokens(pool, LISTED).await?;
-        let desk = [link(&store, &base, academy::SUPERUSER).await?, link(&store, &base, academy::STAFF).await?];
-        anyhow::Ok((night, learners, desk))
+        let desk = [
+            link(&store, &base, Entrance::Ops, academy::SUPERUSER).await?,
+            link(&store, &base, Entrance::Ops, academy::STAFF).await?,
+        ];
+        let mut study = Vec::new();
+        for learner in learners.iter().take(SHOWN) {
+            study.push(link(&store, &base, Entrance::Study, learner.user_id).await?);
+        }
+        anyhow::Ok((night, learners, study, desk))
     };
     let told = tokio::select! {
         told = story => told,
@@ -192,10 +202,11 @@ async fn tell(
     if args.once || told.is_err() {
         shutdown.ask();
     }
-    let (night, learners, [operator, viewer]) = told?;
+    let (night, learners, study, [operator, viewer]) = told?;
     if context.json {
         let urls = json!({
             "api": format!("{base}/api/dailycast/today/"),
+            "study": study.first(),
             "health": format!("{base}/healthz"),
             "ops": operator,
             "ops_viewer": viewer,
@@ -204,7 +215,7 @@ async fn tell(
         });
         output::json(&json!({ "night": night, "urls": urls, "learners": learners }))?;
     } else {
-        describe(&night, &learners, &base, context, args.once)?;
+        describe(&night, &learners, &study, &base, context, args.once)?;
         if !args.once {
             output::line(
                 "\nthe dashboard, by links that work once, within half an hour; the same command makes new ones:",
@@ -218,14 +229,21 @@ async fn tell(
     Ok(if is_well { Exit::Done } else { Exit::Failed })
 }
 
-/// A link that lets somebody of the sample academy into the dashboard, once.
-async fn link(store: &Store, base: &str, user_id: i64) -> anyhow::Result<String> {
-    let path = entrance::add(store.pool(), rand::rng().random(), user_id, LINK).await?;
+/// A link that lets somebody of the sample academy in, once.
+async fn link(store: &Store, base: &str, entrance: Entrance, user_id: i64) -> anyhow::Result<String> {
+    let path = entrance::add(store.pool(), entrance, rand::rng().random(), user_id, LINK).await?;
     Ok(format!("{base}{path}"))
 }
 
 /// The end of the night in words, and what to try next.
-fn describe(night: &Night, learners: &[Learner], base: &str, context: &Context, once: bool) -> anyhow::Result<()> {
+fn describe(
+    night: &Night,
+    learners: &[Learner],
+    study: &[String],
+    base: &str,
+    context: &Context,
+    once: bool,
+) -> anyhow::Result<()> {
     let failed = night.with_status(Status::Failed);
     output::line(format!(
         "night of {}: {} podcasts, {} finished, {failed} failed",
@@ -240,6 +258,10 @@ fn describe(night: &Night, learners: &[Learner], base: &str, context: &Context, 
         return Ok(());
     }
     output::line(format!("\nserving at {base}; stop with Ctrl-C, and the same command goes on from here"))?;
+    output::line("\nlisten in a browser, by links that work once, within half an hour:")?;
+    for (learner, link) in learners.iter().zip(study) {
+        output::line(format!("  as {}  {link}", learner.name))?;
+    }
     for learner in learners.iter().take(SHOWN) {
         output::line(format!("\n{}'s podcast of today:", learner.name))?;
         output::line(format!("  curl -H 'Authorization: Token {}' {base}/api/dailycast/today/", learner.token))?;

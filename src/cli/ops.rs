@@ -15,7 +15,8 @@ use crate::{
     http::Settings,
     ops::{
         actor::{Actor, Role},
-        audit, entrance,
+        audit,
+        entrance::{self, Entrance},
     },
     store::{Store, academy},
 };
@@ -31,7 +32,7 @@ pub async fn run(args: args::Ops, context: Context) -> anyhow::Result<Exit> {
     let user_id = who.user_id.context("staff has a number")?;
     // Before, so that there is no link of which no line tells.
     audit::record(store.pool(), &Actor::at_the_command_line(), "entrance_add", &who.name, "").await?;
-    let path = entrance::add(store.pool(), rand::rng().random(), user_id, entrance::LIFE).await?;
+    let path = entrance::add(store.pool(), Entrance::Ops, rand::rng().random(), user_id, entrance::LIFE).await?;
     let base = Settings::new(&context.config, context.config.http.listen).public_url;
     let url = format!("{base}{path}");
     let minutes = entrance::LIFE.as_secs() / 60;

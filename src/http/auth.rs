@@ -1,4 +1,5 @@
-//! Who is asking: the tokens of the academy (Django REST Framework), checked as it checks them.
+//! Who is asking: the tokens of the academy (Django REST Framework), checked as it checks them; or,
+//! without such a header, the session of somebody who logged in at the study page.
 //!
 //! The header is `Authorization: Token <40 hex>`, the scheme in any case. The words of the refusals
 //! are the academy's, because its client shows them. A header of another scheme is as good as none.
@@ -9,9 +10,11 @@ use poem::{Request, http::header};
 use super::{
     App,
     error::Refusal,
+    site,
+    study::session,
     tokens::{LookUp, Seen},
 };
-use crate::store::academy;
+use crate::store::{academy, sessions};
 
 /// Length of a token, in hexadecimal digits.
 const TOKEN_DIGITS: usize = 40;
@@ -49,16 +52,41 @@ pub(super) enum Caller<'a> {
     Bearer(&'a str, LookUp<'a>),
 }
 
-/// Reads the token of a request, without asking the database.
+/// Reads the token of a request, without asking the database; or whose session its cookie is.
 ///
 /// # Errors
-/// [`Refusal::Unauthorized`] when there is none that could be one.
+/// [`Refusal::Unauthorized`] when there is none that could be one, [`Refusal::Forbidden`] when a page
+/// of somebody else would change something with a session.
 pub(super) async fn caller<'a>(app: &'a App, request: &'a Request) -> Result<Caller<'a>, Refusal> {
+    let has_header = request.headers().contains_key(header::AUTHORIZATION);
+    if let Some(key) = session::key(app, request).filter(|_| !has_header) {
+        if !request.method().is_safe() {
+            site::check_site(app, request)?;
+        }
+        return holder(app, key).await.map(Caller::Learner);
+    }
     let token = brought(request)?;
-    match app.tokens.look(token, || app.clock.now()).await {
-        Some(Seen::Known(user_id)) => Ok(Caller::Learner(user_id)),
-        Some(Seen::Unknown(look_up)) => Ok(Caller::Bearer(token, look_up)),
-        None => Err(Refusal::Away("The service is not available for a moment.")),
+    match look(app, token).await? {
+        Seen::Known(user_id) => Ok(Caller::Learner(user_id)),
+        Seen::Unknown(look_up) => Ok(Caller::Bearer(token, look_up)),
+    }
+}
+
+async fn look<'a>(app: &'a App, proof: &str) -> Result<Seen<'a>, Refusal> {
+    let seen = app.tokens.look(proof, || app.clock.now()).await;
+    seen.ok_or(Refusal::Away("The service is not available for a moment."))
+}
+
+/// Whose session it is, remembered or asked.
+async fn holder(app: &App, key: &str) -> Result<i64, Refusal> {
+    match look(app, &session::proof(key)).await? {
+        Seen::Known(user_id) => Ok(user_id),
+        Seen::Unknown(look_up) => {
+            let owner = sessions::learner(&app.reads, &session::hash(key)).await;
+            let owner = owner.map_err(|error| Refusal::database(&error))?;
+            let (user_id, is_active) = owner.ok_or(Refusal::Unauthorized(NOT_PROVIDED))?;
+            let_in(look_up, user_id, is_active)
+        }
     }
 }
 
@@ -77,10 +105,10 @@ pub(super) fn is_plausible(token: &str) -> bool {
     token.len() == TOKEN_DIGITS && token.bytes().all(|digit| digit.is_ascii_hexdigit())
 }
 
-/// The learner who asks, proved by a token.
+/// The learner who asks, proved by a token or a session.
 ///
 /// # Errors
-/// [`Refusal::Unauthorized`], or [`Refusal::Away`] when nobody can tell.
+/// As [`caller`], or [`Refusal::Away`] when nobody can tell.
 pub(super) async fn learner(app: &App, request: &Request) -> Result<i64, Refusal> {
     match caller(app, request).await? {
         Caller::Learner(user_id) => Ok(user_id),

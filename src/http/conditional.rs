@@ -1,5 +1,6 @@
 //! "Only if it changed" (RFC 9110 §13).
 
+use chrono::{DateTime, Utc};
 use poem::{Request, http::header};
 
 /// True when the caller already has the answer of this tag. Weak and strong tags are compared
@@ -14,6 +15,14 @@ pub(super) fn is_known(request: &Request, tag: &str) -> bool {
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
         .any(|known| known.trim() == "*" || opaque(known) == wanted)
+}
+
+/// True when nothing changed since the time that the caller names, to the second. Whoever brings tags
+/// is answered by those.
+pub(super) fn is_unchanged(request: &Request, changed_at: DateTime<Utc>) -> bool {
+    let since = request.header(header::IF_MODIFIED_SINCE).and_then(|date| httpdate::parse_http_date(date).ok());
+    let since = since.map(|since| DateTime::<Utc>::from(since).timestamp());
+    !request.headers().contains_key(header::IF_NONE_MATCH) && since.is_some_and(|since| changed_at.timestamp() <= since)
 }
 
 /// True when a range may be served: there is no `If-Range`, or it names this strong tag.

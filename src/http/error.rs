@@ -106,6 +106,10 @@ impl Refusal {
 
     /// Any error of the server's framework as one of ours.
     pub fn from_framework(error: &poem::Error) -> Self {
+        // An address that is no text is none of ours.
+        if error.is::<poem::error::ParsePathError>() {
+            return Self::NotFound;
+        }
         match error.status() {
             StatusCode::NOT_FOUND => Self::NotFound,
             StatusCode::PAYLOAD_TOO_LARGE => Self::TooLarge,

@@ -44,6 +44,7 @@ mod range;
 mod routes;
 mod shell;
 mod signing;
+mod site;
 mod study;
 mod tokens;
 mod transcript;

@@ -123,6 +123,14 @@ impl Tokens {
         })
     }
 
+    /// Forgets whoever logged out.
+    pub(super) fn forget(&self, token: &str) {
+        let key: Key = Sha256::digest(token).into();
+        let mut known = self.known();
+        known.young.remove(&key);
+        known.old.remove(&key);
+    }
+
     /// The maps are whole after any panic: each use of them is one call.
     fn known(&self) -> std::sync::MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)

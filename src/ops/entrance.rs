@@ -10,24 +10,49 @@ use crate::store::{self, PgPool, sessions};
 /// How long a link waits to be used.
 pub const LIFE: Duration = Duration::from_secs(30 * 60);
 
+/// Which side a link leads to. One of one side opens nothing at the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Entrance {
+    /// The operators' pages.
+    Ops,
+    /// The learners' page.
+    Study,
+}
+
+impl Entrance {
+    /// The path that is asked with a link's key.
+    pub fn path(self) -> &'static str {
+        match self {
+            Self::Ops => "/ops/login",
+            Self::Study => "/study/login",
+        }
+    }
+
+    fn hash(self, key: &str) -> sessions::KeyHash {
+        Sha256::digest(format!("{} {key}", self.path())).into()
+    }
+}
+
 /// Adds a link for somebody and returns the path of it. `key` is 32 random bytes.
 ///
 /// # Errors
 /// When the database did not take it.
-pub async fn add(pool: &PgPool, key: [u8; 32], user_id: i64, life: Duration) -> Result<String, store::Error> {
+pub async fn add(
+    pool: &PgPool,
+    entrance: Entrance,
+    key: [u8; 32],
+    user_id: i64,
+    life: Duration,
+) -> Result<String, store::Error> {
     let key = hex::encode(key);
-    sessions::add_entrance(pool, &hash(&key), user_id, life).await?;
-    Ok(format!("/ops/login?once={key}"))
+    sessions::add_entrance(pool, &entrance.hash(&key), user_id, life).await?;
+    Ok(format!("{}?once={key}", entrance.path()))
 }
 
 /// Uses a link up; `None` when it lets nobody in.
 ///
 /// # Errors
 /// When the database cannot tell.
-pub async fn enter(pool: &PgPool, key: &str) -> Result<Option<i64>, store::Error> {
-    sessions::use_entrance(pool, &hash(key)).await
-}
-
-fn hash(key: &str) -> sessions::KeyHash {
-    Sha256::digest(key).into()
+pub async fn enter(pool: &PgPool, entrance: Entrance, key: &str) -> Result<Option<i64>, store::Error> {
+    sessions::use_entrance(pool, &entrance.hash(key)).await
 }

@@ -1,4 +1,5 @@
-//! Who is logged in at the operators' pages, and the links that let somebody in once.
+//! Who is logged in, at the operators' pages or the learners' one, and the links that let somebody in
+//! once. Which of the two a key is for is in its hash.
 //!
 //! Kept are hashes of what a cookie or a link holds, so that a copy of the tables opens nothing.
 //! What somebody may do is never kept: it is asked of the academy with each look.
@@ -7,7 +8,7 @@ use std::time::Duration;
 
 use sqlx::PgPool;
 
-use super::Error;
+use super::{Error, Reads};
 
 /// SHA-256 of the key in a cookie or a link.
 pub type KeyHash = [u8; 32];
@@ -74,6 +75,43 @@ pub async fn holder(pool: &PgPool, key: &KeyHash, fresh: Duration) -> Result<Opt
     .fetch_optional(pool)
     .await
     .map_err(Error::in_statement("session_holder"))
+}
+
+/// Whose session this is, and whether that account is active; `None` when it has ended, or never was.
+///
+/// # Errors
+/// [`Error::Database`], also when the academy's view cannot be read.
+pub async fn learner(reads: &Reads, key: &KeyHash) -> Result<Option<(i64, bool)>, Error> {
+    let ask = || {
+        sqlx::query!(
+            r#"/* session_learner */
+            select s.user_id, coalesce(l.is_active, false) as "is_active!"
+            from dailycast.session s
+            left join lateral (select v.is_active from learner v where v.user_id = s.user_id limit 1) l on true
+            where s.key_hash = $1 and s.expires_at > now()"#,
+            &key[..],
+        )
+    };
+    Ok(reads.rows("session_learner", ask).await?.pop().map(|row| (row.user_id, row.is_active)))
+}
+
+/// Lets a session of which less than `fresh` is left go on for `life` from now. True when it was one.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn prolong_ageing(pool: &PgPool, key: &KeyHash, life: Duration, fresh: Duration) -> Result<bool, Error> {
+    let prolonged = sqlx::query!(
+        r#"/* prolong_ageing */
+        update dailycast.session set expires_at = now() + make_interval(secs => $2)
+        where key_hash = $1 and expires_at > now() and expires_at < now() + make_interval(secs => $3)"#,
+        &key[..],
+        life.as_secs_f64(),
+        fresh.as_secs_f64(),
+    )
+    .execute(pool)
+    .await
+    .map_err(Error::in_statement("prolong_ageing"))?;
+    Ok(prolonged.rows_affected() > 0)
 }
 
 /// Lets a session that has not ended go on for `life` from now.

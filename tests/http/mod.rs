@@ -3,8 +3,13 @@
 mod audio;
 mod auth;
 mod connections;
+mod docs;
+mod enclosure;
 mod expired;
+mod feed;
+mod fuzz;
 mod metrics;
+mod odd;
 mod ops;
 mod outage;
 mod server;

@@ -186,6 +186,30 @@ async fn the_past_and_who_left_are_found_by_index_in_the_common_pool() {
     }
 }
 
+/// Apps ask for feeds day and night, whatever the tables hold.
+#[tokio::test]
+async fn a_feed_is_found_by_index_and_so_is_what_is_in_it() {
+    let night = TestNight::new().await.enqueued(3_000).await;
+    night
+        .execute(
+            "insert into dailycast.feed (user_id, seed, key_hash)
+             select n, sha256(n::text::bytea), sha256(n::text::bytea) from generate_series(1, 20000) n;
+             insert into dailycast.revoked_link (key_hash)
+             select sha256(n::text::bytea) from generate_series(20001, 40000) n;
+             analyze dailycast.feed; analyze dailycast.revoked_link; analyze dailycast.daily_podcast",
+        )
+        .await;
+    for name in ["feed_link", "make_feed", "replace_feed", "end_feed", "find_feed", "feed_items"] {
+        let plan = plan(night.pool(), name).await;
+        for table in ["daily_podcast", "feed", "revoked_link"] {
+            assert!(!plan.contains(&format!("Seq Scan on {table}")), "{name} reads all of {table}:\n{plan}");
+        }
+        if name == "feed_items" {
+            assert!(plan.contains("daily_podcast_one_per_day") && !plan.contains("Sort"), "{plan}");
+        }
+    }
+}
+
 /// Blocks that a claim behind the marks reads to find due jobs. The claim is taken back.
 async fn blocks(night: &TestNight, worker: i32, marks: &Marks) -> i64 {
     let (text, _) = statement("claim_podcasts");

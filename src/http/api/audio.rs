@@ -3,6 +3,10 @@
 //!
 //! Let in is the episode's own learner by token, or anyone who brings an address that we signed
 //! (`?expires=…&signature=…`) until it ends. A foreign episode is not found, like one that is not.
+//!
+//! What would surprise: `HEAD` is never a redirect. The store's addresses are signed for `GET` and
+//! refuse it, and podcast apps ask so for length and type before they trust an address. So we tell
+//! what the store would: its tag, and the length that we know.
 
 use std::sync::Arc;
 
@@ -10,7 +14,7 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use poem::{
     FromRequest, Request, RequestBody, Response, Result, handler,
-    http::{StatusCode, header},
+    http::{Method, StatusCode, header},
     web::Data,
 };
 use serde::Deserialize;
@@ -115,12 +119,24 @@ pub(in crate::http) async fn serve_any(request: &Request, app: &App, id: i64) ->
     serve(request, app, &Wanted { id, listener: Listener::Bearer }).await
 }
 
+/// The audio of an episode for its own learner, who was let in by other means.
+pub(in crate::http) async fn serve_own(request: &Request, app: &App, user_id: i64, id: i64) -> Result<Response> {
+    serve(request, app, &Wanted { id, listener: Listener::Learner(user_id) }).await
+}
+
+/// Refuses what is no episode of this learner, or can no longer be heard.
+pub(in crate::http) async fn check_own(app: &App, user_id: i64, id: i64) -> Result<()> {
+    find(app, &Wanted { id, listener: Listener::Learner(user_id) }).await.map(|_| ())
+}
+
 async fn serve(request: &Request, app: &App, wanted: &Wanted) -> Result<Response> {
     // Twice, because the upload may end between the look at the row and the look into the spool.
     for _ in 0..2 {
         let audio = find(app, wanted).await?;
-        match (audio.status, audio.object_key, audio.spool_ref) {
-            (Status::Completed | Status::CompletedWithFallback, Some(key), _) => return redirect(app, &key).await,
+        match (audio.status, audio.object_key.as_deref(), audio.spool_ref) {
+            (Status::Completed | Status::CompletedWithFallback, Some(key), _) => {
+                return stored(request, app, key, audio.etag.as_deref(), audio.bytes).await;
+            }
             (Status::PendingUpload, _, Some(spool_ref)) => {
                 let words = "The audio is not available for a moment.";
                 let bytes =
@@ -145,6 +161,28 @@ async fn find(app: &App, wanted: &Wanted) -> Result<Audio> {
     Ok(audio.filter(may_listen).ok_or(Refusal::NotFound)?)
 }
 
+/// What the store has: that the caller has it already, what it is, or where.
+async fn stored(request: &Request, app: &App, key: &str, etag: Option<&str>, bytes: Option<i64>) -> Result<Response> {
+    let tag = etag.map(|etag| format!("\"{etag}\""));
+    let is_known = tag.as_ref().is_some_and(|tag| conditional::is_known(request, tag));
+    if request.method() != Method::HEAD && !is_known {
+        return redirect(app, key).await;
+    }
+    let response = Response::builder().header(header::ACCEPT_RANGES, "bytes").header(header::CACHE_CONTROL, KEEP);
+    let response = match tag {
+        Some(tag) => response.header(header::ETAG, tag),
+        None => response,
+    };
+    if is_known {
+        return Ok(response.status(StatusCode::NOT_MODIFIED).finish());
+    }
+    let response = response.content_type("audio/mpeg");
+    Ok(match bytes {
+        Some(bytes) => response.header(header::CONTENT_LENGTH, bytes).finish(),
+        None => response.finish(),
+    })
+}
+
 async fn redirect(app: &App, key: &str) -> Result<Response> {
     let now = app.clock.now();
     let window = app.window(now);
@@ -167,7 +205,9 @@ fn played(request: &Request, mp3: Bytes, sha256: Option<&str>) -> Response {
         return response.status(StatusCode::NOT_MODIFIED).finish();
     }
     let length = mp3.len();
-    let range = request.header(header::RANGE).filter(|_| conditional::range_holds(request, &tag));
+    // Parts are for `GET` alone.
+    let range = request.header(header::RANGE).filter(|_| request.method() == Method::GET);
+    let range = range.filter(|_| conditional::range_holds(request, &tag));
     let (response, mp3) = match range::asked(range, length) {
         Asked::Whole => (response, mp3),
         Asked::Part(part) => {

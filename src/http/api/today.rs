@@ -50,7 +50,7 @@ pub(in crate::http) async fn today(request: &Request, Data(app): Data<&Arc<App>>
     let response = Response::builder()
         .header(header::ETAG, &tag)
         .header(header::CACHE_CONTROL, "private, no-cache")
-        .header(header::VARY, "Authorization, Accept-Encoding");
+        .header(header::VARY, "Authorization, Cookie, Accept-Encoding");
     if conditional::is_known(request, &tag) {
         return Ok(response.status(StatusCode::NOT_MODIFIED).finish());
     }

@@ -34,6 +34,10 @@ static ASSETS: [Asset; 5] = [
     asset!("vendor/inter-latin-wght-normal.woff2", "font/woff2"),
 ];
 
+/// The typeface of all pages.
+pub(in crate::http) const FONT: &[u8] =
+    include_bytes!("../../../dashboards/assets/vendor/inter-latin-wght-normal.woff2");
+
 /// Sixteen digits of all files together: another file, another address.
 static VERSION: LazyLock<String> = LazyLock::new(|| {
     let mut all = Sha256::new();

@@ -10,10 +10,14 @@ use poem::{
 };
 
 use super::{
-    door, session,
+    door,
     sheet::{self, Form, Sheet, Visit, check_plain},
 };
-use crate::{http::error::Refusal, ops::actor::Role, telemetry::count};
+use crate::{
+    http::{error::Refusal, site},
+    ops::actor::Role,
+    telemetry::count,
+};
 
 /// What was done.
 pub(super) struct Done {
@@ -141,7 +145,7 @@ where
 
 /// What was done, for a program or a browser.
 fn answer(visit: Visit, done: Done, form: Form) -> Response {
-    let cookie = visit.cookie.as_deref().and_then(session::set_cookie);
+    let cookie = visit.cookie.as_deref().and_then(site::set_cookie);
     let response = Response::builder().status(done.status).header(header::CACHE_CONTROL, "no-store");
     let mut response = match (form, &done.sheet) {
         (Form::Json, _) => {

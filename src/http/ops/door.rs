@@ -4,7 +4,7 @@
 //! What proves who somebody is, is asked again while a page of his is open. A session counts only in
 //! requests of our own pages: its cookie is sent along with what another site makes a browser do.
 
-use std::{net::IpAddr, sync::Arc};
+use std::sync::Arc;
 
 use poem::{
     Request, Response,
@@ -19,7 +19,11 @@ use super::{
     sheet::Visit,
 };
 use crate::{
-    http::{App, auth, error::Refusal},
+    http::{
+        App, auth,
+        error::Refusal,
+        site::{self, FOREIGN, check_site, cookie, is_ours},
+    },
     ops::actor::Actor,
     store::{
         academy,
@@ -148,10 +152,6 @@ pub(super) async fn owner(app: &App, token: &str) -> Result<Actor, Refusal> {
 /// For learners, and for staff that is no more.
 pub(super) const NOT_STAFF: Refusal = Refusal::Forbidden("not_staff", "Only staff of the academy may come in here.");
 
-/// For what a page of somebody else makes a browser do.
-const FOREIGN: Refusal =
-    Refusal::Forbidden("foreign_origin", "This was sent by a page of another site, so nothing was done.");
-
 /// Who looks, asked again for a stream; `None` when he may look no more. While nobody can tell, he
 /// may: the page does that as well.
 pub(super) async fn again(visit: &Visit) -> Option<Actor> {
@@ -187,46 +187,6 @@ pub(super) fn check_origin(visit: &Visit, request: &Request, sent: &Sent) -> Res
     ))
 }
 
-/// Refuses what was not sent by a page of ours.
-///
-/// # Errors
-/// [`Refusal::Forbidden`].
-pub(super) fn check_site(app: &App, request: &Request) -> Result<(), Refusal> {
-    let origin = request.header(header::ORIGIN);
-    let is_from_here = match request.header("sec-fetch-site") {
-        Some("same-origin") => true,
-        Some("none") => origin.is_none_or(|origin| is_ours(app, request, origin)),
-        Some(_) => false,
-        // A browser from before 2023, or no browser.
-        None => origin.or(request.header(header::REFERER)).is_some_and(|address| is_ours(app, request, address)),
-    };
-    if is_from_here { Ok(()) } else { Err(FOREIGN) }
-}
-
-/// True for an address on the host that was asked, or on the one that we are known by.
-fn is_ours(app: &App, request: &Request, address: &str) -> bool {
-    let host = |address: &str| {
-        let rest = address.split_once("://")?.1;
-        rest.split(['/', '?', '#']).next().map(str::to_ascii_lowercase)
-    };
-    let asked = request.header(header::HOST).map(str::to_ascii_lowercase);
-    let of_it = host(address);
-    of_it.is_some() && (of_it == asked || of_it == host(&app.settings.public_url))
-}
-
-/// Who asks: the address at the other end, or what a proxy on this host or in a private net says of
-/// whom it serves.
-pub(super) fn client(request: &Request) -> IpAddr {
-    let peer = request.remote_addr().as_socket_addr().map_or(IpAddr::from([0, 0, 0, 0]), |address| address.ip());
-    let is_near = match peer.to_canonical() {
-        IpAddr::V4(address) => address.is_loopback() || address.is_private(),
-        IpAddr::V6(address) => address.is_loopback() || address.is_unique_local(),
-    };
-    let forwarded = request.header("x-forwarded-for").filter(|_| is_near);
-    // The last one is what the proxy itself saw.
-    forwarded.and_then(|all| all.rsplit(',').next()?.trim().parse().ok()).unwrap_or(peer)
-}
-
 /// Sends a browser to the log-in, which sends it back.
 pub(super) fn to_log_in(request: &Request) -> Response {
     let wanted = request.original_uri().path_and_query().map_or("", |wanted| wanted.as_str());
@@ -242,9 +202,9 @@ pub(super) fn to_log_in(request: &Request) -> Response {
 
 /// A cookie that tells the next page what was done; with nothing to say, it takes back the last one.
 pub(super) fn saying(app: &App, said: &str) -> Option<(HeaderName, HeaderValue)> {
-    let (life, secure) = (if said.is_empty() { 0 } else { 30 }, session::secure(app));
+    let (life, secure) = (if said.is_empty() { 0 } else { 30 }, site::secure(app));
     let said = serde_urlencoded::to_string([("said", said)]).unwrap_or_default();
-    session::set_cookie(&format!("ops_{said}; Path=/ops; Max-Age={life}; HttpOnly; SameSite=Strict{secure}"))
+    site::set_cookie(&format!("ops_{said}; Path=/ops; Max-Age={life}; HttpOnly; SameSite=Strict{secure}"))
 }
 
 /// What the page before has done, from its cookie.
@@ -265,10 +225,4 @@ pub(super) fn back(request: &Request) -> Option<String> {
 /// The theme that was chosen: `light`, `dark`, or empty.
 pub(super) fn theme(request: &Request) -> &str {
     cookie(request, "ops_theme").filter(|theme| matches!(*theme, "light" | "dark")).unwrap_or_default()
-}
-
-/// The value of a cookie.
-pub(super) fn cookie<'r>(request: &'r Request, name: &str) -> Option<&'r str> {
-    let cookies = request.header(header::COOKIE)?.split(';').filter_map(|pair| pair.trim().split_once('='));
-    cookies.into_iter().find(|(key, _)| *key == name).map(|(_, value)| value)
 }

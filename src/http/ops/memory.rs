@@ -109,7 +109,7 @@ impl Door {
     ///
     /// # Errors
     /// The seconds after which the client may try again.
-    pub(super) fn try_to_log_in(&self, client: IpAddr, now: DateTime<Utc>) -> Result<(), u64> {
+    pub(in crate::http) fn try_to_log_in(&self, client: IpAddr, now: DateTime<Utc>) -> Result<(), u64> {
         let mut clients = locked(&self.tries);
         if clients.len() >= MOST_CLIENTS {
             clients.retain(|_, tries| counts(tries.since, SPELL, now));
@@ -131,7 +131,7 @@ impl Door {
     }
 
     /// The client got in: its tries do not count.
-    pub(super) fn got_in(&self, client: IpAddr) {
+    pub(in crate::http) fn got_in(&self, client: IpAddr) {
         locked(&self.tries).remove(&network(client));
     }
 }

@@ -20,6 +20,7 @@ mod templates;
 
 use poem::{Endpoint, EndpointExt as _, Route};
 
+pub(super) use assets::FONT;
 pub use memory::Door;
 
 use crate::http::error::Refusal;

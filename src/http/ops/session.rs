@@ -20,8 +20,12 @@ use super::{
     templates,
 };
 use crate::{
-    http::{App, auth, error::Refusal},
-    ops::{actor::Actor, audit, entrance},
+    http::{App, auth, error::Refusal, site},
+    ops::{
+        actor::Actor,
+        audit,
+        entrance::{self, Entrance},
+    },
     store::{
         self, academy,
         sessions::{self, KeyHash},
@@ -46,21 +50,12 @@ const TOO_OFTEN: &str = "Too many log-ins from your address were refused. Wait a
 
 /// The cookie's name. Where we are reached by TLS no other host of the domain can set it.
 fn name(app: &App) -> &'static str {
-    if is_secure(app) { "__Host-ops_session" } else { "ops_session" }
-}
-
-fn is_secure(app: &App) -> bool {
-    app.settings.public_url.starts_with("https://")
-}
-
-/// What keeps a cookie from being sent in the clear, where we are reached by TLS.
-pub(super) fn secure(app: &App) -> &'static str {
-    if is_secure(app) { "; Secure" } else { "" }
+    if site::is_secure(app) { "__Host-ops_session" } else { "ops_session" }
 }
 
 /// The key of the session in a request's cookie.
 pub(super) fn key<'r>(app: &App, request: &'r Request) -> Option<&'r str> {
-    door::cookie(request, name(app)).filter(|key| key.len() == 64 && key.bytes().all(|digit| digit.is_ascii_hexdigit()))
+    site::session_key(request, name(app))
 }
 
 /// What is kept of a key.
@@ -70,7 +65,7 @@ pub(super) fn hash(key: &str) -> KeyHash {
 
 /// The cookie that holds a key, for as long as the session lasts.
 pub(super) fn cookie(app: &App, key: &str) -> String {
-    let (name, secure) = (name(app), secure(app));
+    let (name, secure) = (name(app), site::secure(app));
     let life = if key.is_empty() { 0 } else { LIFE.as_secs() };
     format!("{name}={key}; Path=/; Max-Age={life}; HttpOnly; SameSite=Lax{secure}")
 }
@@ -139,10 +134,10 @@ async fn arrive(app: &App, request: &Request) -> Result<Response, Refused> {
 
 async fn by_link(app: &App, request: &Request, key: &str, next: &str) -> Result<Response, Refusal> {
     let database = |error: store::Error| Refusal::database(&error);
-    let client = door::client(request);
+    let client = site::client(request);
     app.door.try_to_log_in(client, app.clock.now()).map_err(|seconds| Refusal::TooMany(TOO_OFTEN, seconds))?;
     let pool = app.desk.store.desk();
-    let user_id = entrance::enter(pool, key).await.map_err(database)?;
+    let user_id = entrance::enter(pool, Entrance::Ops, key).await.map_err(database)?;
     let Some(user_id) = user_id else {
         tracing::warn!(client = %client, "a log-in by link was refused: it was used, is too old, or never was");
         return Err(Refusal::Unauthorized(SPENT));
@@ -158,8 +153,8 @@ async fn knock(app: &App, request: &Request, body: RequestBody) -> Result<Respon
     let sent = Sent::read(request, body).await.unwrap_or_default();
     let next = sent.get("next").and_then(within).unwrap_or(HOME).to_owned();
     let refused = |refusal| Refused { refusal, next: next.clone() };
-    door::check_site(app, request).map_err(refused)?;
-    let client = door::client(request);
+    site::check_site(app, request).map_err(refused)?;
+    let client = site::client(request);
     app.door.try_to_log_in(client, app.clock.now()).map_err(|seconds| refused(Refusal::TooMany(TOO_OFTEN, seconds)))?;
     match by_token(app, sent.get("token").unwrap_or_default()).await {
         Ok(actor) => let_in(app, request, &actor, "by token", &next).await.map_err(refused),
@@ -199,9 +194,9 @@ async fn let_in(app: &App, request: &Request, actor: &Actor, how: &str, next: &s
     // Before, so that nobody is in of whom no line tells.
     audit::record(pool, actor, "log_in", &actor.name, how).await.map_err(database)?;
     sessions::begin(pool, &hash(&key), user_id, LIFE).await.map_err(database)?;
-    app.door.got_in(door::client(request));
+    app.door.got_in(site::client(request));
     let mut response = go_to(next);
-    response.headers_mut().extend(set_cookie(&cookie(app, &key)));
+    response.headers_mut().extend(site::set_cookie(&cookie(app, &key)));
     Ok(response)
 }
 
@@ -232,13 +227,8 @@ async fn leave(request: &Request, body: RequestBody) -> Result<Response, Refusal
         sessions::end(pool, hash).await.map_err(|error| Refusal::database(&error))?;
     }
     let mut response = go_to("/ops/login");
-    response.headers_mut().extend(set_cookie(&cookie(app, "")));
+    response.headers_mut().extend(site::set_cookie(&cookie(app, "")));
     Ok(response)
-}
-
-/// A cookie as a header.
-pub(super) fn set_cookie(cookie: &str) -> Option<(header::HeaderName, header::HeaderValue)> {
-    Some((header::SET_COOKIE, cookie.parse().ok()?))
 }
 
 fn go_to(path: &str) -> Response {

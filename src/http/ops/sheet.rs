@@ -12,11 +12,10 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::{
     door::{self, Pass},
-    session,
     templates::{self, Chrome, Layout},
 };
 use crate::{
-    http::{App, error::Refusal, routes::gzip},
+    http::{App, error::Refusal, routes::gzip, site},
     ops::{actor::Actor, filter},
 };
 
@@ -37,12 +36,6 @@ const GOODBYE: &str = "<hx-partial hx-target=\"#live\" hx-swap=\"beforebegin\">\
 
 /// Tells htmx which address the answer is shown at.
 const REPLACE_URL: HeaderName = HeaderName::from_static("hx-replace-url");
-
-/// What may be loaded by a page: what comes from here.
-pub(super) const POLICY: HeaderValue = HeaderValue::from_static(
-    "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; img-src 'self' data:; \
-     media-src 'self' https: http:; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
-);
 
 /// Somebody who looks at something.
 #[derive(Clone)]
@@ -176,7 +169,7 @@ where
                 Err(refusal) => return Ok(form.refuse(refusal, &request)),
             };
             let shown = make(visit.clone()).await;
-            let cookie = visit.cookie.as_deref().and_then(session::set_cookie);
+            let cookie = visit.cookie.as_deref().and_then(site::set_cookie);
             let is_said = form == Form::Page && shown.is_ok() && !visit.said.is_empty();
             let taken_back = door::saying(&visit.app, "").filter(|_| is_said);
             let mut response = match shown {
@@ -263,7 +256,7 @@ pub(super) fn html(text: String) -> Response {
         .content_type("text/html; charset=utf-8")
         .header(header::CACHE_CONTROL, "no-store")
         .header(header::VARY, "Accept, Cookie")
-        .header(header::CONTENT_SECURITY_POLICY, POLICY)
+        .header(header::CONTENT_SECURITY_POLICY, site::POLICY)
         // Else a browser does not say that our forms are ours.
         .header(header::REFERRER_POLICY, "same-origin")
         .body(text)

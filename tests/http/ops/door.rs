@@ -1,5 +1,6 @@
 //! Log-in and log-out, sessions and their end, links that work once, and what other sites try.
 
+use dailycast::ops::entrance::{self, Entrance};
 use reqwest::Method;
 
 use super::support::{Browser, OPERATOR, VIEWER, from_here, header, hire, log_in, start};
@@ -281,7 +282,7 @@ async fn a_link_lets_in_once() {
     let server = start().await;
     let pool = &server.db;
     let link = async |user_id, byte: u8| {
-        dailycast::ops::entrance::add(pool, [byte; 32], user_id, dailycast::ops::entrance::LIFE).await.unwrap()
+        entrance::add(pool, Entrance::Ops, [byte; 32], user_id, entrance::LIFE).await.unwrap()
     };
     let path = link(OPERATOR.0, 1).await;
     let follow = async |path: &str| server.request(Method::GET, path).send().await.unwrap();

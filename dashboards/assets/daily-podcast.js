@@ -1,0 +1,782 @@
+// <daily-podcast>: a learner's podcast of today, in any page, with one tag and no dependency.
+//
+//   <script type="module" src="https://podcast.example/static/daily-podcast.js"></script>
+//   <daily-podcast lang="en" theme="auto"></daily-podcast>
+//
+// Attributes: api-base (default: where this file is from), lang (en, ja, es, fr, de), theme (light,
+// dark, auto), episode (an id; default: today's), src (the address of a shared episode's JSON).
+// Properties: token, or getToken, a function that may be async. Never an attribute: those end up in
+// pages and logs. Without either the cookie of the study page counts.
+// Methods: play(), pause(). Events, bubbling out of any shadow: podcast:play, podcast:pause,
+// podcast:progress, podcast:like, podcast:share, podcast:error; their detail has id and position.
+// Theming: --podcast-accent, --podcast-on-accent, --podcast-paper, --podcast-ink, --podcast-soft,
+// --podcast-line, --podcast-radius, --podcast-font, and the parts card, art, title, topic, note,
+// play, seek, action, script.
+
+// --- Words ----------------------------------------------------------------------------------------
+
+const WORDS = {
+  en: { play: "Play", pause: "Pause", back: "Back 15 seconds", forward: "Forward 15 seconds", seek: "Position", of: "{a} of {b}", speed: "Speed", script: "Script", like: "Like", share: "Share", download: "Download", min: "{n} min", untitled: "Your podcast", at: "Play from {t}", link: "Link to this episode", open: "Anyone with this link can listen to this episode.", copy: "Copy link", copied: "Link copied.", stop: "Stop sharing", stopped: "The link does not work any more.", loading: "Loading your podcast …", making: "Your podcast is being made. It usually takes a few minutes.", ready: "Your new podcast is ready.", tomorrow: "Your next podcast comes tomorrow morning.", make: "Make one now", wait: "You have had one made already. You can ask for the next one from {t}.", late: "Today’s podcast is late. We are sorry. It comes as soon as it is ready.", latest: "Until then, here is your latest one.", login: "Please log in to hear your podcast.", away: "Your podcast cannot be reached right now. Are you offline?", retry: "Try again", none: "There is nothing to hear yet.", gone: "This episode is not here any more.", failed: "That did not work just now. Please try again." },
+  ja: { play: "再生", pause: "一時停止", back: "15秒戻る", forward: "15秒進む", seek: "再生位置", of: "{b}中{a}", speed: "速度", script: "原稿", like: "お気に入り", share: "共有", download: "ダウンロード", min: "{n}分", untitled: "あなたのポッドキャスト", at: "{t}から再生", link: "このエピソードへのリンク", open: "リンクを知っている人は誰でもこのエピソードを聴けます。", copy: "リンクをコピー", copied: "リンクをコピーしました。", stop: "共有をやめる", stopped: "リンクは使えなくなりました。", loading: "ポッドキャストを読み込んでいます…", making: "ポッドキャストを作っています。たいてい数分でできあがります。", ready: "新しいポッドキャストができました。", tomorrow: "次のポッドキャストは明日の朝に届きます。", make: "今すぐ作る", wait: "すでに一つ作りました。次は{t}から作れます。", late: "今日のポッドキャストが遅れています。申し訳ありません。できあがり次第お届けします。", latest: "それまで、最新のエピソードをどうぞ。", login: "ポッドキャストを聴くにはログインしてください。", away: "ただいまポッドキャストに接続できません。オフラインではありませんか？", retry: "もう一度試す", none: "まだ聴けるエピソードがありません。", gone: "このエピソードはもうありません。", failed: "うまくいきませんでした。もう一度お試しください。" },
+  es: { play: "Reproducir", pause: "Pausar", back: "Retroceder 15 segundos", forward: "Avanzar 15 segundos", seek: "Posición", of: "{a} de {b}", speed: "Velocidad", script: "Texto", like: "Me gusta", share: "Compartir", download: "Descargar", min: "{n} min", untitled: "Tu pódcast", at: "Reproducir desde {t}", link: "Enlace a este episodio", open: "Cualquiera que tenga este enlace puede escuchar este episodio.", copy: "Copiar enlace", copied: "Enlace copiado.", stop: "Dejar de compartir", stopped: "El enlace ya no funciona.", loading: "Cargando tu pódcast …", making: "Tu pódcast se está preparando. Suele tardar unos minutos.", ready: "Tu nuevo pódcast está listo.", tomorrow: "Tu próximo pódcast llega mañana por la mañana.", make: "Crear uno ahora", wait: "Ya has pedido uno. Puedes pedir el siguiente a partir del {t}.", late: "El pódcast de hoy se retrasa. Lo sentimos. Llegará en cuanto esté listo.", latest: "Mientras tanto, aquí tienes el más reciente.", login: "Inicia sesión para escuchar tu pódcast.", away: "No podemos acceder a tu pódcast ahora mismo. ¿Tienes conexión?", retry: "Reintentar", none: "Todavía no hay nada que escuchar.", gone: "Este episodio ya no está disponible.", failed: "Ahora mismo no ha funcionado. Inténtalo de nuevo." },
+  fr: { play: "Lire", pause: "Mettre en pause", back: "Reculer de 15 secondes", forward: "Avancer de 15 secondes", seek: "Position", of: "{a} sur {b}", speed: "Vitesse", script: "Texte", like: "J’aime", share: "Partager", download: "Télécharger", min: "{n} min", untitled: "Votre podcast", at: "Lire à partir de {t}", link: "Lien vers cet épisode", open: "Toute personne qui a ce lien peut écouter cet épisode.", copy: "Copier le lien", copied: "Lien copié.", stop: "Ne plus partager", stopped: "Le lien ne fonctionne plus.", loading: "Chargement de votre podcast …", making: "Votre podcast est en préparation. Cela prend en général quelques minutes.", ready: "Votre nouveau podcast est prêt.", tomorrow: "Votre prochain podcast arrive demain matin.", make: "En créer un maintenant", wait: "Vous en avez déjà demandé un. Vous pourrez demander le suivant à partir du {t}.", late: "Le podcast du jour a du retard, veuillez nous excuser. Il arrive dès qu’il est prêt.", latest: "En attendant, voici le plus récent.", login: "Connectez-vous pour écouter votre podcast.", away: "Votre podcast est injoignable pour le moment. Êtes-vous hors ligne ?", retry: "Réessayer", none: "Il n’y a encore rien à écouter.", gone: "Cet épisode n’est plus disponible.", failed: "Cela n’a pas fonctionné. Réessayez." },
+  de: { play: "Abspielen", pause: "Anhalten", back: "15 Sekunden zurück", forward: "15 Sekunden vor", seek: "Stelle", of: "{a} von {b}", speed: "Tempo", script: "Text", like: "Gefällt mir", share: "Teilen", download: "Herunterladen", min: "{n} Min.", untitled: "Dein Podcast", at: "Ab {t} abspielen", link: "Link zu dieser Folge", open: "Wer diesen Link hat, kann diese Folge hören.", copy: "Link kopieren", copied: "Link kopiert.", stop: "Nicht mehr teilen", stopped: "Der Link gilt nicht mehr.", loading: "Dein Podcast wird geladen …", making: "Dein Podcast wird gerade gemacht. Das dauert meist ein paar Minuten.", ready: "Dein neuer Podcast ist fertig.", tomorrow: "Dein nächster Podcast kommt morgen früh.", make: "Jetzt einen machen", wait: "Du hast schon einen machen lassen. Den nächsten gibt es ab {t}.", late: "Der Podcast von heute verspätet sich. Das tut uns leid. Er kommt, sobald er fertig ist.", latest: "Bis dahin: deine neueste Folge.", login: "Melde dich an, um deinen Podcast zu hören.", away: "Dein Podcast ist gerade nicht erreichbar. Bist du offline?", retry: "Noch einmal versuchen", none: "Es gibt noch nichts zu hören.", gone: "Diese Folge ist nicht mehr da.", failed: "Das hat gerade nicht geklappt. Bitte versuche es noch einmal." },
+};
+
+// --- Look -----------------------------------------------------------------------------------------
+
+const STYLE = `
+:host { --a: var(--podcast-accent, light-dark(#4650c8, #a5adff)); --on: var(--podcast-on-accent, light-dark(#fff, #14152a)); --paper: var(--podcast-paper, light-dark(#fff, #1b1d27)); --ink: var(--podcast-ink, light-dark(#1b1c24, #eeeff5)); --soft: var(--podcast-soft, light-dark(#5c5d69, #a4a8ba)); --line: var(--podcast-line, light-dark(#e4e2da, #313545)); --tint: color-mix(in oklab, var(--a) 10%, var(--paper)); display: block; container-type: inline-size; color-scheme: light dark; font-family: var(--podcast-font, inherit); line-height: 1.5; text-align: start; }
+:host([hidden]), [hidden] { display: none !important; }
+:host([theme="light"]) { color-scheme: light; }
+:host([theme="dark"]) { color-scheme: dark; }
+*, *::before, *::after { box-sizing: border-box; }
+h2, p, ol { margin: 0; padding: 0; }
+.card { border: 1px solid var(--line); border-radius: var(--podcast-radius, 28px); background: var(--paper); color: var(--ink); padding: clamp(1.1rem, 5cqi, 2.25rem); display: grid; grid-template-columns: minmax(0, 1fr); gap: clamp(1.1rem, 3.5cqi, 1.75rem); box-shadow: 0 1px 2px light-dark(#1b1c240d, #0004), 0 18px 48px -24px light-dark(#1b1c2433, #0009); overflow-wrap: anywhere; }
+button, select, input, a { font: inherit; color: inherit; }
+button, a, select { cursor: pointer; -webkit-tap-highlight-color: transparent; }
+:focus-visible { outline: 3px solid var(--a); outline-offset: 3px; }
+svg { width: 1.25em; height: 1.25em; flex: none; fill: none; stroke: currentColor; stroke-width: 1.8; stroke-linecap: round; stroke-linejoin: round; }
+.note { display: flex; flex-wrap: wrap; gap: .75rem 1.25rem; align-items: center; justify-content: space-between; padding: .9rem 1.15rem; border-radius: 16px; background: var(--tint); text-wrap: pretty; }
+.note p { flex: 1 1 16rem; }
+.alone .note { flex-direction: column; justify-content: center; text-align: center; background: none; padding: clamp(1.5rem, 6cqi, 3.5rem) 0; font-size: 1.125rem; }
+.alone .note p { flex: none; max-width: 36ch; text-wrap: balance; }
+.alone .note::before { content: ""; width: 3.5rem; height: 3.5rem; border-radius: 50%; background: radial-gradient(circle, var(--a) 22%, transparent 24%), var(--tint); }
+.busy .note::before, .busy .note p::before { animation: breathe 2.4s ease-in-out infinite; }
+.busy:not(.alone) .note p::before { content: ""; display: inline-block; width: .6rem; height: .6rem; margin-inline-end: .7rem; border-radius: 50%; background: var(--a); }
+.head { display: grid; grid-template-columns: minmax(0, 1fr); gap: 1.25rem; align-items: center; }
+.words { display: grid; gap: .45rem; }
+.art { display: none; place-items: center; aspect-ratio: 1; border-radius: 24px; color: #fff; background: linear-gradient(145deg, color-mix(in oklab, light-dark(#4650c8, #4a54c8), #fff 12%), light-dark(#2e3796, #2a3185)); }
+.art i { display: block; width: 7%; height: var(--h); margin-inline: 2.5%; border-radius: 9px; background: currentColor; transform-origin: center; }
+.art div { display: flex; justify-content: center; align-items: center; width: 62%; height: 56%; }
+.art i:nth-child(1), .art i:nth-child(7) { --h: 18%; } .art i:nth-child(2), .art i:nth-child(6) { --h: 42%; } .art i:nth-child(3) { --h: 88%; } .art i:nth-child(4) { --h: 60%; } .art i:nth-child(5) { --h: 100%; }
+.on .art i { animation: sway 1.1s ease-in-out infinite alternate; } .art i:nth-child(2n) { animation-delay: -.7s !important; } .art i:nth-child(3n) { animation-delay: -.35s !important; }
+.meta, .topic { color: var(--soft); } .meta { font-size: .9375rem; font-weight: 540; } .meta::first-letter { text-transform: uppercase; }
+h2 { font-size: clamp(1.375rem, 1rem + 2.6cqi, 2.125rem); font-weight: 680; line-height: 1.2; letter-spacing: -.022em; text-wrap: balance; }
+.topic { text-wrap: pretty; }
+.deck { display: grid; gap: .75rem; }
+.trio { display: flex; justify-content: center; gap: .75rem; align-items: center; }
+.trio button { display: grid; place-items: center; width: 3.25rem; height: 3.25rem; padding: 0; border: 0; border-radius: 50%; background: none; color: var(--ink); }
+.trio button:hover { background: var(--tint); }
+.trio svg { width: 2rem; height: 2rem; stroke-width: 1.5; } .trio text { font: 700 7.5px system-ui, sans-serif; fill: currentColor; stroke: none; text-anchor: middle; }
+.trio .play { width: 4.5rem; height: 4.5rem; background: var(--a); color: var(--on); transition: transform .15s; } .trio .play:hover { background: var(--a); transform: scale(1.05); }
+.play svg { fill: currentColor; stroke-width: 1.2; } .play .stop, .on .play .go { display: none; } .on .play .stop { display: block; }
+.seek { min-width: 0; }
+.seek input { --fill: 0%; appearance: none; display: block; width: 100%; height: 1.75rem; margin: 0; background: none; cursor: pointer; border-radius: 8px; }
+.seek input::-webkit-slider-runnable-track { height: 8px; border-radius: 9px; background: linear-gradient(to right, var(--a) var(--fill), light-dark(#e6e4dd, #383c4d) var(--fill)); }
+.seek input::-moz-range-track { height: 8px; border-radius: 9px; background: linear-gradient(to right, var(--a) var(--fill), light-dark(#e6e4dd, #383c4d) var(--fill)); }
+.seek input::-webkit-slider-thumb { appearance: none; width: 20px; height: 20px; margin-top: -6px; border: 3px solid var(--paper); border-radius: 50%; background: var(--a); box-shadow: 0 0 0 1px var(--a); }
+.seek input::-moz-range-thumb { width: 14px; height: 14px; border: 3px solid var(--paper); border-radius: 50%; background: var(--a); box-shadow: 0 0 0 1px var(--a); }
+.times { display: flex; justify-content: space-between; color: var(--soft); font-size: .875rem; font-variant-numeric: tabular-nums; }
+.actions, .row { display: flex; flex-wrap: wrap; gap: .5rem; align-items: center; }
+.pill { display: inline-flex; gap: .5rem; align-items: center; min-height: 2.75rem; padding: .4rem 1rem; border: 1px solid var(--line); border-radius: 99px; background: none; font-size: .9375rem; font-weight: 540; text-decoration: none; white-space: nowrap; }
+.pill:hover { background: var(--tint); }
+.pill[aria-pressed="true"], .pill[aria-expanded="true"] { border-color: transparent; background: var(--tint); color: var(--a); }
+[aria-pressed="true"] svg { fill: currentColor; }
+.main { border-color: transparent; background: var(--a); color: var(--on); } .main:hover { background: var(--a); filter: brightness(1.08); }
+label.pill { padding-inline-end: .6rem; } select { border: 0; background: none; font-weight: 600; padding: .2rem; min-height: 1.75rem; border-radius: 8px; } select option { color: #1b1c24; background: #fff; }
+.panel { display: grid; gap: .75rem; padding: 1.15rem; border-radius: 18px; background: var(--tint); }
+.panel input { flex: 1 1 12rem; min-width: 0; min-height: 2.75rem; padding: .4rem .9rem; border: 1px solid light-dark(#8b8a83, #727891); border-radius: 12px; background: var(--paper); }
+.script { position: relative; max-height: min(26rem, 70vh); overflow-y: auto; overscroll-behavior: contain; border-top: 1px solid var(--line); padding: .75rem 0 0; scrollbar-width: thin; }
+.script ol { list-style: none; display: grid; gap: .15rem; }
+.script li { display: grid; grid-template-columns: 3.25rem minmax(0, 1fr); gap: .5rem; padding: .6rem .75rem; border-radius: 14px; font-size: 1.0625rem; line-height: 1.65; transition: background .3s; }
+.script li.plain { grid-template-columns: minmax(0, 68ch); }
+.script li:not(.plain) { cursor: pointer; } .script li:not(.plain):hover { background: color-mix(in oklab, var(--tint) 50%, transparent); }
+.script li[aria-current] { background: var(--tint); }
+.script button { align-self: start; min-height: 1.75rem; padding: 0 .3rem; border: 0; border-radius: 8px; background: none; color: var(--soft); font-size: .875rem; font-variant-numeric: tabular-nums; text-align: start; } .script [aria-current] button { color: var(--a); font-weight: 650; }
+.script p { max-width: 68ch; text-wrap: pretty; }
+.quiet { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
+@container (min-width: 40rem) { .head { grid-template-columns: clamp(8rem, 20cqi, 11rem) minmax(0, 1fr); gap: clamp(1.5rem, 4cqi, 2.25rem); } .art { display: grid; } .deck { grid-template-columns: auto minmax(0, 1fr); gap: 1.5rem; align-items: center; } .deck .trio { order: -1; margin-inline-start: -.5rem; } .seek { padding-top: 1.4rem; } }
+@container (max-width: 24rem) { .script li { grid-template-columns: minmax(0, 1fr); gap: 0; padding-inline: .4rem; } .pill { padding-inline: .8rem; } }
+@keyframes breathe { 50% { opacity: .35; } }
+@keyframes sway { to { transform: scaleY(.45); } }
+@media (prefers-reduced-motion: reduce) { *, *::before { animation: none !important; transition: none !important; } }
+@media (forced-colors: active) { .seek input { appearance: auto; } .trio .play, .pill, .card { border: 1px solid ButtonText; } .script li[aria-current] { outline: 2px solid Highlight; outline-offset: -2px; } [aria-pressed="true"] { forced-color-adjust: none; background: Highlight; color: HighlightText; } }
+`;
+
+const icon = (path) => `<svg viewBox="0 0 24 24" aria-hidden="true">${path}</svg>`;
+const MARKUP = `
+<article class="card alone busy" part="card">
+  <div class="note" part="note" data-ui="note"><p data-ui="said"></p><button type="button" class="pill main" data-ui="act" hidden></button></div>
+  <div data-ui="head" class="head" hidden>
+    <div class="art" part="art" aria-hidden="true"><div><i></i><i></i><i></i><i></i><i></i><i></i><i></i></div></div>
+    <div class="words"><p class="meta" data-ui="meta"></p><h2 part="title" data-ui="title"></h2><p class="topic" part="topic" data-ui="topic"></p></div>
+  </div>
+  <div data-ui="deck" class="deck" hidden>
+    <div class="seek"><input type="range" min="0" step="1" value="0" part="seek" data-ui="seek"><div class="times" aria-hidden="true"><span data-ui="now">0:00</span><span data-ui="total"></span></div></div>
+    <div class="trio">
+      <button type="button" data-ui="back">${icon('<path d="M6.200 6.200A8.200 8.200 0 1 1 3.800 12M6.500 2.500v4h4"/><text x="12" y="14.700">15</text>')}</button>
+      <button type="button" class="play" part="play" data-ui="play">${icon('<path class="go" d="M8.500 5.500v13l10-6.500z"/><path class="stop" d="M8 6h2v12H8zM14 6h2v12h-2z"/>')}</button>
+      <button type="button" data-ui="forward">${icon('<path d="M17.800 6.200A8.200 8.200 0 1 0 20.200 12M17.500 2.500v4h-4"/><text x="12" y="14.700">15</text>')}</button>
+    </div>
+  </div>
+  <div data-ui="actions" class="actions" hidden>
+    <button type="button" class="pill" part="action" data-ui="script" aria-expanded="false">${icon('<path d="M5 6h14M5 10.500h14M5 15h9M5 19.500h6"/>')}<span></span></button>
+    <button type="button" class="pill" part="action" data-ui="like" aria-pressed="false">${icon('<path d="M12 20s-7.500-4.600-7.500-10A4.300 4.300 0 0 1 12 7.400 4.300 4.300 0 0 1 19.500 10c0 5.400-7.500 10-7.500 10z"/>')}<span></span></button>
+    <button type="button" class="pill" part="action" data-ui="share" aria-expanded="false">${icon('<path d="M12 15V4M8 7.500 12 3.500l4 4M6 11.500H5v9h14v-9h-1"/>')}<span></span></button>
+    <a class="pill" part="action" data-ui="download">${icon('<path d="M12 4v11M8 11.500l4 4 4-4M5 20h14"/>')}<span></span></a>
+    <label class="pill" part="action"><span data-ui="speedname"></span><select data-ui="speed"></select></label>
+  </div>
+  <div class="panel" data-ui="sharing" hidden><p data-ui="open"></p><div class="row"><input readonly data-ui="link"><button type="button" class="pill main" data-ui="copy"></button><button type="button" class="pill" data-ui="stop"></button></div></div>
+  <div class="script" part="script" role="region" tabindex="0" data-ui="text" hidden></div>
+  <p class="quiet" role="status" data-ui="live"></p>
+  <audio preload="none" data-ui="audio"></audio>
+</article>`;
+
+// --- Small things ---------------------------------------------------------------------------------
+
+const SPEEDS = [0.75, 0.9, 1, 1.1, 1.25, 1.5, 1.75, 2];
+const JUMP = 15;
+const SAVE_EVERY_MS = 10_000;
+const OVER_S = 3;
+const UNDER_WAY = ["pending", "script_generated", "audio_generating"];
+const HOME = import.meta.url.startsWith("http") ? new URL(import.meta.url).origin : "";
+const Base = globalThis.HTMLElement ?? class {};
+
+let playing; // of several on a page, the one that plays
+let sheet;
+
+const clock = (seconds) => `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
+const fill = (text, values) => text.replace(/\{(\w)\}/g, (_, name) => values[name]);
+
+// A browser may forbid storage.
+const kept = {
+  get(key) { try { return JSON.parse(localStorage.getItem(`dailycast:${key}`)); } catch { return null; } },
+  set(key, value) { try { value === null ? localStorage.removeItem(`dailycast:${key}`) : localStorage.setItem(`dailycast:${key}`, JSON.stringify(value)); } catch { /* not kept */ } },
+};
+
+class Refused extends Error {
+  constructor(status, body) { super(String(status)); Object.assign(this, { status, body }); }
+}
+
+// --- The element ----------------------------------------------------------------------------------
+
+export class DailyPodcast extends Base {
+  static observedAttributes = ["api-base", "lang", "episode", "src"];
+
+  #ui = {};
+  #token = null;
+  #getToken = null;
+  #headers = {};       // of the last request: there is no time to ask for a token when a page goes
+  #life = null;        // ends the listeners when the element is gone
+  #turn = 0;           // of several loads the last one counts
+  #timer = 0;
+  #wait = 0;           // ms until the next poll
+  #tag = null;
+  #asked = 0;
+  #state = "loading";
+  #note = null;        // { word, values, act }: what is told, and the button beside it
+  #episode = null;
+  #next = null;        // a new one that came while another one played
+  #pending = null;     // where to begin, in seconds, before the audio is there
+  #saved = 0;
+  #savedAt = 0;
+  #second = -1;
+  #wish = false;       // play as soon as there is something
+  #renewed = false;
+  #times = null;       // paragraphs with their times
+  #current = -1;
+  #free = false;       // the reader scrolled: do not follow
+
+  constructor() {
+    super();
+    const root = this.attachShadow({ mode: "open" });
+    if (!sheet) { sheet = new CSSStyleSheet(); sheet.replaceSync(STYLE); }
+    root.adoptedStyleSheets = [sheet];
+    const template = document.createElement("template");
+    template.innerHTML = MARKUP;
+    root.append(template.content);
+    for (const part of root.querySelectorAll("[data-ui]")) this.#ui[part.dataset.ui] = part;
+    this.#listen(root);
+  }
+
+  get token() { return this.#token; }
+  set token(token) { this.#token = token || null; this.#again(); }
+  get getToken() { return this.#getToken; }
+  set getToken(ask) { this.#getToken = typeof ask === "function" ? ask : null; this.#again(); }
+
+  connectedCallback() {
+    // Set before the element was defined: they hide the accessors.
+    for (const name of ["token", "getToken"]) {
+      if (Object.hasOwn(this, name)) { const value = this[name]; delete this[name]; this[name] = value; }
+    }
+    if (this.#life) return; // only moved
+    this.#life = new AbortController();
+    const { signal } = this.#life;
+    addEventListener("pagehide", () => this.#save(true), { signal });
+    addEventListener("online", () => this.#state === "away" && this.#load(), { signal });
+    document.addEventListener("visibilitychange", () => this.#seen(), { signal });
+    this.#speak();
+    this.#again();
+  }
+
+  disconnectedCallback() {
+    // Who is moved is back in a moment.
+    queueMicrotask(() => {
+      if (this.isConnected || !this.#life) return;
+      this.#save(true);
+      this.pause();
+      clearTimeout(this.#timer);
+      this.#turn += 1;
+      this.#life.abort();
+      this.#life = null;
+      if (playing === this) { playing = null; this.#session(false); }
+    });
+  }
+
+  connectedMoveCallback() {}
+
+  attributeChangedCallback(name, old, now) {
+    if (old === now || !this.#life) return;
+    if (name === "lang") return this.#speak();
+    this.#again();
+  }
+
+  focus(options) { this.#ui.play.focus(options); }
+
+  async play() {
+    const { audio } = this.#ui;
+    if (!this.#episode) { this.#wish = true; return; }
+    this.#wish = false;
+    this.#free = false;
+    if (Date.parse(this.#episode.audio_url_expires_at) < Date.now()) await this.#renew().catch(() => {});
+    if (!audio.hasAttribute("src")) this.#source();
+    await audio.play().catch((error) => { if (error.name === "NotAllowedError") this.#paint(); });
+  }
+
+  pause() { this.#ui.audio.pause(); }
+
+  // --- Asking -------------------------------------------------------------------------------------
+
+  get #own() { return !this.hasAttribute("src"); }
+
+  #address(path) {
+    const base = (this.getAttribute("api-base") ?? HOME).replace(/\/+$/, "");
+    return new URL(path.startsWith("/") ? base + path : path, document.baseURI).href;
+  }
+
+  async #ask(path, { headers, ...options } = {}) {
+    const token = this.#own ? this.#token ?? (await this.#getToken?.()) : null;
+    this.#headers = token ? { Authorization: `Token ${token}` } : {};
+    const credentials = token || !this.#own ? "omit" : "include";
+    const answer = await fetch(this.#address(path), { cache: "no-store", credentials, ...options, headers: { ...this.#headers, ...headers } });
+    if (!answer.ok && answer.status !== 304) throw new Refused(answer.status, await answer.json().catch(() => ({})));
+    return answer;
+  }
+
+  // One load for all that is set in one go.
+  #again() {
+    if (!this.#life) return;
+    const turn = ++this.#turn;
+    this.#tag = null;
+    queueMicrotask(() => { if (turn === this.#turn && this.#life) this.#load(); });
+  }
+
+  async #load() {
+    clearTimeout(this.#timer);
+    const turn = ++this.#turn;
+    this.#asked = Date.now();
+    try {
+      const found = await this.#find();
+      if (turn === this.#turn && found) this.#settle(found);
+    } catch (error) {
+      if (turn === this.#turn) this.#fail(error);
+    }
+    if (turn === this.#turn) this.#poll();
+  }
+
+  // What there is; nothing when it is as it was.
+  async #find() {
+    const [src, id] = [this.getAttribute("src"), this.getAttribute("episode")];
+    if (src || id) {
+      const path = src || `/api/dailycast/episodes/${encodeURIComponent(id)}/`;
+      return { podcast: await (await this.#ask(path)).json() };
+    }
+    const answer = await this.#ask("/api/dailycast/today/", { headers: this.#tag ? { "If-None-Match": this.#tag } : {} });
+    if (answer.status === 304) return null;
+    this.#tag = answer.headers.get("ETag");
+    return answer.json();
+  }
+
+  #settle({ status, podcast, latest }) {
+    const was = this.#state;
+    this.#state = podcast ? "ready" : UNDER_WAY.includes(status) ? "making" : status === "coming tomorrow" ? "tomorrow" : "late";
+    if (was !== this.#state) this.#wait = 0;
+    const episode = podcast ?? latest;
+    const isOther = this.#episode && episode && this.#key(episode) !== this.#key(this.#episode);
+    if (podcast && isOther && was !== "ready" && !this.#ui.audio.paused) {
+      this.#next = episode;
+      return this.#tell("ready", { act: "play" });
+    }
+    if (podcast) this.#tell(null);
+    else this.#tell(this.#state, { act: this.#state === "tomorrow" ? "make" : null });
+    if (podcast && was === "making") this.#say("ready");
+    this.#show(episode ?? null);
+  }
+
+  #fail(error) {
+    const state = [401, 403].includes(error.status) ? "login" : [404, 410].includes(error.status) ? "gone" : "away";
+    this.#emit("error", { reason: state });
+    // What plays goes on.
+    if (state === "away" && this.#episode && !this.#ui.audio.paused) return;
+    this.#state = state;
+    if (state !== "away") this.#show(null);
+    this.#tell(state, { act: state === "gone" ? null : "retry" });
+  }
+
+  #poll() {
+    const [first, most] = { making: [3_000, 60_000], late: [60_000, 300_000], away: [10_000, 120_000] }[this.#state] ?? [];
+    if (!first || !this.#life) return;
+    this.#wait = Math.min(this.#wait ? this.#wait * 1.5 : first, most);
+    this.#timer = setTimeout(() => { if (!document.hidden) this.#load(); }, this.#wait);
+  }
+
+  // The page is looked at again: perhaps it is another day.
+  #seen() {
+    if (document.hidden) return this.#save(true);
+    const isOld = Date.now() - this.#asked > 60_000;
+    if (isOld && this.#ui.audio.paused && this.#own && !this.hasAttribute("episode")) this.#load();
+  }
+
+  // A fresh address of the same episode.
+  async #renew() {
+    const id = this.#episode.id;
+    const path = this.#own ? `/api/dailycast/episodes/${id}/` : this.getAttribute("src");
+    const fresh = await (await this.#ask(path)).json();
+    if (this.#episode?.id !== id) return;
+    this.#pending = this.#now;
+    this.#episode = { ...this.#episode, audio_url: fresh.audio_url, audio_url_expires_at: fresh.audio_url_expires_at };
+    this.#source();
+  }
+
+  async #make() {
+    try {
+      const answer = await this.#ask("/api/dailycast/generate/", { method: "POST" });
+      const body = await answer.json();
+      this.#settle(answer.status === 202 ? { status: "pending", latest: this.#episode } : body);
+      this.#tag = null;
+      clearTimeout(this.#timer);
+      this.#poll();
+    } catch (error) {
+      const next = new Date(error.body?.next_available_at);
+      if (error.status !== 429 || Number.isNaN(+next)) return this.#say("failed", true);
+      const t = next.toLocaleString(this.#lang, { weekday: "long", hour: "numeric", minute: "2-digit" });
+      this.#tell("wait", { values: { t } });
+    }
+  }
+
+  // --- Showing ------------------------------------------------------------------------------------
+
+  get #lang() {
+    const wished = [this.getAttribute("lang"), this.closest("[lang]")?.lang, ...(navigator.languages ?? [])];
+    return wished.map((tag) => (tag ?? "").slice(0, 2).toLowerCase()).find((tag) => WORDS[tag]) ?? "en";
+  }
+
+  get #words() { return WORDS[this.#lang]; }
+
+  #key(episode) { return episode.id ?? this.getAttribute("src"); }
+
+  // All words again, in the language of now.
+  #speak() {
+    const [words, ui] = [this.#words, this.#ui];
+    ui.title.parentElement.parentElement.parentElement.lang = this.#lang;
+    for (const name of ["script", "like", "share", "download"]) ui[name].lastElementChild.textContent = words[name];
+    for (const name of ["back", "forward"]) { ui[name].ariaLabel = words[name]; ui[name].title = words[name]; }
+    ui.seek.ariaLabel = words.seek;
+    ui.speedname.textContent = words.speed;
+    ui.text.ariaLabel = words.script;
+    ui.link.ariaLabel = words.link;
+    ui.open.textContent = words.open;
+    ui.copy.textContent = words.copy;
+    ui.stop.textContent = words.stop;
+    for (const item of ui.text.querySelectorAll("button")) item.ariaLabel = fill(words.at, { t: item.textContent });
+    this.#notice();
+    this.#describe();
+    this.#paint();
+  }
+
+  #tell(word, { act = null, values = {} } = {}) {
+    this.#note = word && { word, act, values };
+    this.#notice();
+  }
+
+  #notice() {
+    const [words, ui, note] = [this.#words, this.#ui, this.#note ?? (this.#state === "loading" ? { word: "loading" } : null)];
+    const card = ui.note.parentElement;
+    const isAlone = !this.#episode;
+    card.classList.toggle("alone", isAlone);
+    card.classList.toggle("busy", ["loading", "making"].includes(note?.word));
+    ui.note.hidden = !note;
+    ui.act.hidden = !note?.act;
+    if (!note) return;
+    const more = { making: "latest", tomorrow: "latest", late: "latest" }[note.word];
+    const said = [fill(words[note.word], note.values ?? {}), more && (isAlone ? words.none : words.latest)];
+    const text = said.filter((part) => part && !(isAlone && note.word === "making" && part === words.none)).join(this.#lang === "ja" ? "" : " ");
+    if (ui.said.textContent !== text) ui.said.textContent = text;
+    ui.act.textContent = note.act ? words[note.act] : "";
+  }
+
+  // A word for those who do not see; for those who see as well, when `isShown`.
+  #say(word, isShown = false) {
+    this.#ui.live.textContent = "";
+    this.#ui.live.textContent = this.#words[word] ?? word;
+    if (isShown) this.#tell(word);
+  }
+
+  #show(episode) {
+    const ui = this.#ui;
+    const isSame = episode && this.#episode && this.#key(episode) === this.#key(this.#episode);
+    if (!isSame) {
+      if (this.#episode) this.#save();
+      ui.audio.removeAttribute("src");
+      ui.audio.load();
+      this.#episode = episode;
+      this.#times = null;
+      this.#current = -1;
+      ui.text.hidden = ui.sharing.hidden = true;
+      ui.text.replaceChildren();
+      ui.script.ariaExpanded = ui.share.ariaExpanded = "false";
+      this.#next = null;
+      if (episode) this.#pending = this.#start(episode);
+    } else if (ui.audio.paused && !ui.audio.hasAttribute("src")) {
+      this.#episode = episode;
+    } else {
+      this.#episode = { ...episode, audio_url: this.#episode.audio_url, audio_url_expires_at: this.#episode.audio_url_expires_at };
+    }
+    ui.head.hidden = ui.deck.hidden = ui.actions.hidden = !episode;
+    ui.like.hidden = ui.share.hidden = !this.#own;
+    this.#notice();
+    this.#describe();
+    this.#paint();
+    if (this.#wish && episode) this.play();
+  }
+
+  #describe() {
+    const [episode, ui, words] = [this.#episode, this.#ui, this.#words];
+    if (!episode) return;
+    const day = new Date(`${episode.date}T12:00:00`);
+    const date = Number.isNaN(+day) ? "" : day.toLocaleDateString(this.#lang, { weekday: "long", day: "numeric", month: "long" });
+    const length = episode.duration ? fill(words.min, { n: Math.max(1, Math.round(episode.duration / 60)) }) : "";
+    ui.meta.textContent = [date, length].filter(Boolean).join(" · ");
+    ui.title.textContent = episode.title || words.untitled;
+    ui.topic.textContent = episode.topic ?? "";
+    ui.topic.hidden = !episode.topic || episode.topic === episode.title;
+    for (const part of [ui.title, ui.topic, ui.text]) part.lang = episode.language ?? "";
+    ui.like.ariaPressed = String(Boolean(episode.liked));
+    ui.download.href = episode.audio_url;
+    ui.download.download = `podcast-${episode.date}.mp3`;
+  }
+
+  get #duration() {
+    const { duration } = this.#ui.audio;
+    return Number.isFinite(duration) && duration > 0 ? duration : this.#episode?.duration ?? 0;
+  }
+
+  get #now() { return this.#pending ?? this.#ui.audio.currentTime; }
+
+  // Where the audio is.
+  #paint() {
+    const [ui, words, now, all] = [this.#ui, this.#words, this.#now, this.#duration];
+    const isOn = !ui.audio.paused;
+    ui.note.parentElement.classList.toggle("on", isOn);
+    ui.play.ariaLabel = ui.play.title = isOn ? words.pause : words.play;
+    ui.seek.max = Math.ceil(all) || 1;
+    if (!ui.seek.matches(":active")) ui.seek.value = now;
+    ui.seek.style.setProperty("--fill", `${all ? Math.min(100, (100 * ui.seek.value) / all) : 0}%`);
+    ui.seek.ariaValueText = fill(words.of, { a: clock(now), b: clock(all) });
+    ui.now.textContent = clock(now);
+    ui.total.textContent = clock(all);
+    this.#follow();
+  }
+
+  // --- Playing ------------------------------------------------------------------------------------
+
+  // Where to begin: where this browser stopped, unless another device was heard since.
+  #start(episode) {
+    const told = episode.position ?? 0;
+    const own = kept.get(this.#key(episode));
+    const at = own && Math.abs(own.base - told) < 1 ? own.at : told;
+    this.#saved = told;
+    return episode.duration && at > episode.duration - OVER_S ? 0 : at;
+  }
+
+  #source() {
+    const { audio, speed } = this.#ui;
+    audio.src = this.#episode.audio_url;
+    audio.defaultPlaybackRate = audio.playbackRate = Number(speed.value);
+    audio.preservesPitch = true;
+    if (this.#pending) audio.currentTime = this.#pending;
+  }
+
+  #seek(to) {
+    const { audio } = this.#ui;
+    const at = Math.max(0, Math.min(to, this.#duration || Infinity));
+    if (audio.readyState > 0) audio.currentTime = at;
+    else this.#pending = at;
+    this.#paint();
+  }
+
+  #save(isLeaving = false) {
+    const episode = this.#episode;
+    if (!episode || this.#next === episode) return;
+    const at = Math.round(this.#now * 10) / 10;
+    this.#savedAt = Date.now();
+    if (Math.abs(at - this.#saved) < 0.5) return;
+    const [key, base] = [this.#key(episode), this.#saved];
+    kept.set(key, { at, base });
+    if (!this.#own) return;
+    const path = `/api/dailycast/episodes/${episode.id}/position/`;
+    const options = { method: "PUT", keepalive: isLeaving, body: JSON.stringify({ position: at }) };
+    const headers = { "Content-Type": "application/json" };
+    if (isLeaving) {
+      const credentials = this.#headers.Authorization ? "omit" : "include";
+      fetch(this.#address(path), { ...options, credentials, headers: { ...this.#headers, ...headers } }).catch(() => {});
+      return;
+    }
+    this.#ask(path, { ...options, headers }).then(() => { if (this.#episode === episode) this.#saved = at; kept.set(key, null); }, () => {});
+  }
+
+  async #broken() {
+    const { audio } = this.#ui;
+    if (!audio.hasAttribute("src") || !this.#episode) return;
+    const at = this.#now;
+    try {
+      if (this.#renewed) throw new Error("twice");
+      this.#renewed = true;
+      this.#pending = at;
+      await this.#renew();
+      await audio.play().catch(() => {});
+    } catch {
+      this.#pending = at;
+      audio.removeAttribute("src");
+      audio.load();
+      this.#renewed = false;
+      this.#tell("away", { act: "retry" });
+      this.#emit("error", { reason: "audio" });
+    }
+  }
+
+  // What the lock screen and the keys of a headset do.
+  #session(isOn) {
+    const session = navigator.mediaSession;
+    if (!session) return;
+    const actions = { play: () => this.play(), pause: () => this.pause(), seekbackward: (by) => this.#seek(this.#now - (by.seekOffset || JUMP)), seekforward: (by) => this.#seek(this.#now + (by.seekOffset || JUMP)), seekto: (to) => this.#seek(to.seekTime) };
+    for (const [name, act] of Object.entries(actions)) {
+      try { session.setActionHandler(name, isOn ? act : null); } catch { /* not known here */ }
+    }
+    if (!isOn) { session.metadata = null; return; }
+    const { title, date } = this.#episode;
+    session.metadata = new MediaMetadata({ title: title || this.#words.untitled, album: this.#ui.meta.textContent, artist: this.#words.untitled, artwork: [{ src: this.#address("/static/cover.png"), type: "image/png" }] });
+    void date;
+  }
+
+  #place() {
+    const [{ audio }, session] = [this.#ui, navigator.mediaSession];
+    if (playing !== this || !session?.setPositionState || !this.#duration) return;
+    try { session.setPositionState({ duration: this.#duration, playbackRate: audio.playbackRate, position: Math.min(this.#now, this.#duration) }); } catch { /* not yet */ }
+  }
+
+  // --- The script ---------------------------------------------------------------------------------
+
+  async #read() {
+    const { text, script } = this.#ui;
+    text.hidden = !text.hidden;
+    script.ariaExpanded = String(!text.hidden);
+    this.#free = false;
+    const episode = this.#episode;
+    if (text.hidden || text.childElementCount) return this.#follow(true);
+    const path = this.#own ? `/api/dailycast/episodes/${episode.id}/transcript.json` : new URL("transcript.json", this.#address(this.getAttribute("src"))).href;
+    const told = await this.#ask(path).then((answer) => answer.json()).catch(() => null);
+    if (this.#episode?.id !== episode.id || text.childElementCount) return;
+    this.#times = told?.paragraphs?.length ? told.paragraphs : null;
+    const paragraphs = this.#times ?? (episode.script ?? "").split(/\n\s*\n/).filter((one) => one.trim()).map((one) => ({ text: one.trim() }));
+    const list = document.createElement("ol");
+    for (const { start, text: words } of paragraphs) {
+      const [item, paragraph] = [document.createElement("li"), document.createElement("p")];
+      paragraph.textContent = words;
+      if (this.#times) {
+        const button = document.createElement("button");
+        button.type = "button";
+        button.textContent = clock(start);
+        button.ariaLabel = fill(this.#words.at, { t: clock(start) });
+        button.lang = this.#lang;
+        item.append(button);
+      } else item.className = "plain";
+      item.append(paragraph);
+      list.append(item);
+    }
+    text.replaceChildren(list);
+    this.#current = -1;
+    this.#follow(true);
+  }
+
+  // Marks the paragraph that is heard, and keeps it in sight while nobody reads elsewhere.
+  #follow(isNew = false) {
+    const { text, audio } = this.#ui;
+    if (!this.#times || text.hidden) return;
+    const now = this.#now;
+    const current = this.#times.findIndex(({ start, end }) => now >= start && now < end);
+    if (current === this.#current && !isNew) return;
+    this.#current = current;
+    const items = text.firstElementChild.children;
+    for (const item of text.querySelectorAll("[aria-current]")) item.removeAttribute("aria-current");
+    if (current < 0) return;
+    items[current].ariaCurrent = "true";
+    if (!isNew && (audio.paused || this.#free)) return;
+    const isStill = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    text.scrollTo({ top: items[current].offsetTop - text.clientHeight / 4, behavior: isStill || isNew ? "auto" : "smooth" });
+  }
+
+  // --- Like and share -----------------------------------------------------------------------------
+
+  async #like() {
+    const episode = this.#episode;
+    const set = (liked) => { episode.liked = liked; if (this.#episode === episode) this.#describe(); };
+    const liked = !episode.liked;
+    set(liked);
+    try {
+      await this.#ask(`/api/dailycast/episodes/${episode.id}/like/`, { method: liked ? "PUT" : "DELETE" });
+      this.#emit("like", { liked });
+    } catch {
+      set(!liked);
+      this.#say("failed");
+    }
+  }
+
+  async #share() {
+    const { sharing, share, link } = this.#ui;
+    if (!sharing.hidden) { sharing.hidden = true; share.ariaExpanded = "false"; return; }
+    try {
+      const answer = await this.#ask(`/api/dailycast/episodes/${this.#episode.id}/share/`, { method: "POST" });
+      const { url } = await answer.json();
+      this.#episode.shared = true;
+      link.value = url;
+      sharing.hidden = false;
+      share.ariaExpanded = "true";
+      this.#emit("share", { shared: true, url });
+      if (navigator.share) await navigator.share({ title: this.#ui.title.textContent, url }).catch(() => {});
+      else await this.#copy();
+    } catch {
+      this.#say("failed");
+    }
+  }
+
+  async #copy() {
+    this.#ui.link.select();
+    await navigator.clipboard?.writeText(this.#ui.link.value).then(() => {
+      this.#say("copied");
+      this.#ui.copy.textContent = this.#words.copied;
+    }, () => {});
+  }
+
+  async #unshare() {
+    try {
+      await this.#ask(`/api/dailycast/episodes/${this.#episode.id}/share/`, { method: "DELETE" });
+      this.#episode.shared = false;
+      this.#ui.sharing.hidden = true;
+      this.#ui.share.ariaExpanded = "false";
+      this.#ui.copy.textContent = this.#words.copy;
+      this.#ui.share.focus();
+      this.#say("stopped");
+      this.#emit("share", { shared: false });
+    } catch {
+      this.#say("failed");
+    }
+  }
+
+  // --- Hands and ears -----------------------------------------------------------------------------
+
+  #emit(name, more = {}) {
+    const detail = { id: this.#episode?.id ?? null, position: this.#now, duration: this.#duration, ...more };
+    this.dispatchEvent(new CustomEvent(`podcast:${name}`, { detail, bubbles: true, composed: true }));
+  }
+
+  #toggle() { if (this.#ui.audio.paused) this.play(); else this.pause(); }
+
+  #listen(root) {
+    const { audio, seek, speed, text, link } = this.#ui;
+    const rate = kept.get("speed");
+    speed.append(...SPEEDS.map((value) => new Option(`${value}×`, value, false, value === (SPEEDS.includes(rate) ? rate : 1))));
+    speed.addEventListener("change", () => {
+      audio.defaultPlaybackRate = audio.playbackRate = Number(speed.value);
+      kept.set("speed", Number(speed.value));
+      this.#place();
+    });
+    const acts = { play: () => this.#toggle(), back: () => this.#seek(this.#now - JUMP), forward: () => this.#seek(this.#now + JUMP), script: () => this.#read(), like: () => this.#like(), share: () => this.#share(), copy: () => this.#copy(), stop: () => this.#unshare(), act: () => this.#act() };
+    for (const [name, act] of Object.entries(acts)) this.#ui[name].addEventListener("click", act);
+    seek.addEventListener("input", () => this.#seek(Number(seek.value)));
+    link.addEventListener("focus", () => link.select());
+    root.addEventListener("keydown", (event) => this.#key_down(event));
+    for (const kind of ["wheel", "touchmove"]) text.addEventListener(kind, () => { this.#free = true; }, { passive: true });
+    text.addEventListener("keydown", (event) => { if (/^(Arrow|Page|Home|End)/.test(event.key)) this.#free = true; });
+    text.addEventListener("click", (event) => {
+      const item = event.target.closest("li");
+      // Who marks words with the mouse does not want to jump.
+      const isMarking = !event.target.closest("button") && String((root.getSelection?.() ?? getSelection())) !== "";
+      if (!item || !this.#times || isMarking) return;
+      this.#free = false;
+      this.#seek(this.#times[[...item.parentElement.children].indexOf(item)].start + 0.01);
+    });
+    this.#hear(audio);
+  }
+
+  #hear(audio) {
+    audio.addEventListener("loadedmetadata", () => {
+      if (this.#pending !== null && Math.abs(audio.currentTime - this.#pending) > 0.3) audio.currentTime = this.#pending;
+      this.#pending = null;
+      this.#paint();
+    });
+    audio.addEventListener("play", () => {
+      if (playing && playing !== this) playing.pause();
+      playing = this;
+      this.#savedAt = Date.now();
+      this.#session(true);
+      this.#paint();
+      this.#emit("play");
+    });
+    audio.addEventListener("playing", () => { this.#renewed = false; this.#place(); });
+    audio.addEventListener("seeked", () => { this.#place(); this.#paint(); });
+    audio.addEventListener("pause", () => { this.#paint(); this.#save(); this.#emit("pause"); });
+    audio.addEventListener("error", () => this.#broken());
+    audio.addEventListener("timeupdate", () => {
+      if (this.#pending !== null) return;
+      this.#paint();
+      if (Math.floor(audio.currentTime) === this.#second) return;
+      this.#second = Math.floor(audio.currentTime);
+      this.#emit("progress");
+      if (!audio.paused && Date.now() - this.#savedAt >= SAVE_EVERY_MS) this.#save();
+    });
+  }
+
+  #act() {
+    const act = this.#note?.act;
+    if (act === "make") return this.#make();
+    if (act === "play" && this.#next) {
+      const next = this.#next;
+      this.#tell(null);
+      this.#show(next);
+      return this.play();
+    }
+    this.#tell(this.#episode ? null : "loading");
+    this.#wait = 0;
+    if (this.#state === "ready" && this.#episode) return this.play();
+    this.#load();
+  }
+
+  #key_down(event) {
+    const target = event.composedPath()[0];
+    if (event.altKey || event.ctrlKey || event.metaKey || event.defaultPrevented || !this.#episode) return;
+    const isField = target.matches("select, input:not([type=range])");
+    const isPressed = target.matches("button, a, select, input");
+    const isArrow = event.key.startsWith("Arrow");
+    if (isField || (event.key === " " && isPressed && !target.matches("[type=range]")) || (isArrow && (target.matches("input") || this.#ui.text.contains(target)))) return;
+    const acts = { " ": () => this.#toggle(), k: () => this.#toggle(), j: () => this.#seek(this.#now - JUMP), l: () => this.#seek(this.#now + JUMP), ArrowLeft: () => this.#seek(this.#now - JUMP), ArrowRight: () => this.#seek(this.#now + JUMP), m: () => { this.#ui.audio.muted = !this.#ui.audio.muted; }, s: () => this.#read() };
+    const act = acts[event.key.length === 1 ? event.key.toLowerCase() : event.key];
+    if (!act) return;
+    event.preventDefault();
+    act();
+  }
+}
+
+// Where there is no browser, as on a server that renders pages, nothing is defined.
+if (globalThis.customElements && !customElements.get("daily-podcast")) customElements.define("daily-podcast", DailyPodcast);

@@ -1,0 +1,80 @@
+// The learner's page beside its player: choosing an episode, and the address of the private feed.
+
+const player = document.querySelector("daily-podcast");
+
+// A session that has ended begins again at the log-in, and leads back here.
+player?.addEventListener("podcast:error", (event) => {
+  if (event.detail.reason === "login") location.assign(`/study/login?next=${encodeURIComponent(location.pathname + location.search)}`);
+});
+
+// --- Episodes -----------------------------------------------------------------------------------
+
+const links = [...document.querySelectorAll("#episodes a")];
+
+const show = (link) => {
+  for (const other of links) {
+    if (other === link) other.setAttribute("aria-current", "true");
+    else other.removeAttribute("aria-current");
+  }
+  if (link?.dataset.episode) player.setAttribute("episode", link.dataset.episode);
+  else player.removeAttribute("episode");
+};
+
+for (const link of links) {
+  link.addEventListener("click", (event) => {
+    if (event.metaKey || event.ctrlKey || event.shiftKey || event.button) return;
+    event.preventDefault();
+    history.pushState(null, "", link.href);
+    show(link);
+    player.scrollIntoView({ block: "nearest", behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth" });
+    player.focus();
+  });
+}
+
+addEventListener("popstate", () => show(links.find((link) => link.href === location.href)));
+
+// --- The feed -----------------------------------------------------------------------------------
+
+const feed = document.getElementById("feed");
+if (feed) {
+  const part = (name) => feed.querySelector(`[data-feed="${name}"]`);
+  const address = feed.querySelector("input");
+  const sure = document.getElementById("feed-sure");
+  const say = (words) => { feed.querySelector(".said").textContent = words; };
+
+  const ask = async (path, method, words) => {
+    try {
+      const answer = await fetch(path, { method });
+      if (!answer.ok) throw new Error(answer.status);
+      const { url } = await answer.json();
+      address.value = url;
+      part("open").href = url.replace(/^https?:/, "podcast:");
+      part("show").hidden = true;
+      part("shown").hidden = false;
+      say(words);
+      return true;
+    } catch {
+      say(feed.dataset.failed);
+      return false;
+    }
+  };
+  const ask_again = (is_open) => {
+    sure.hidden = !is_open;
+    part("renew").setAttribute("aria-expanded", String(is_open));
+    (is_open ? part("rotate") : part("renew")).focus();
+  };
+
+  part("show").addEventListener("click", async () => {
+    if (await ask("/api/dailycast/feed/", "GET", "")) address.focus();
+  });
+  part("copy").addEventListener("click", async () => {
+    address.select();
+    await navigator.clipboard?.writeText(address.value).then(() => say(feed.dataset.copied), () => {});
+  });
+  part("renew").addEventListener("click", () => ask_again(sure.hidden));
+  part("keep").addEventListener("click", () => ask_again(false));
+  part("rotate").addEventListener("click", async () => {
+    if (await ask("/api/dailycast/feed/rotate/", "POST", feed.dataset.made)) ask_again(false);
+  });
+  address.addEventListener("focus", () => address.select());
+}

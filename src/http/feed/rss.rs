@@ -1,0 +1,198 @@
+//! A feed as apps read it: RSS 2.0 with the additions of Apple and of the podcast namespace.
+//!
+//! The same rows make the same bytes. A guid holds neither key nor address, so no app takes an
+//! episode for a new one when its address changes. An episode is dated within the day it is for, so
+//! that the order of dates is that of days whenever it was made.
+
+use std::{
+    cmp::{max, min},
+    fmt::Write as _,
+};
+
+use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, TimeZone as _, Utc};
+
+use super::{
+    words::{Words, words},
+    xml::{Xml, escape},
+};
+use crate::{
+    http::Settings,
+    store::feeds::{Feed, Item},
+};
+
+/// Who makes it, for apps that show an author.
+const AUTHOR: &str = "dailycast";
+
+/// Minutes that an app may keep the feed without asking again.
+const KEEP: &str = "60";
+
+/// The longest title of an episode, in characters.
+const LONGEST_TITLE: usize = 200;
+
+/// Characters of the script that stand for it in a list.
+const EXCERPT: usize = 300;
+
+const NAMESPACES: [(&str, &str); 5] = [
+    ("version", "2.0"),
+    ("xmlns:itunes", "http://www.itunes.com/dtds/podcast-1.0.dtd"),
+    ("xmlns:podcast", "https://podcastindex.org/namespace/1.0"),
+    ("xmlns:atom", "http://www.w3.org/2005/Atom"),
+    ("xmlns:content", "http://purl.org/rss/1.0/modules/content/"),
+];
+
+/// A feed, ready to be sent.
+pub(super) struct Made {
+    /// The document.
+    pub text: String,
+    /// When it was last changed; never earlier than the day of its newest episode.
+    pub changed_at: DateTime<Utc>,
+}
+
+/// What every part of a feed has to know.
+struct Frame<'a> {
+    settings: &'a Settings,
+    /// The address of the feed without its end; those of its parts begin so.
+    base: String,
+    cover: String,
+    guid: &'a str,
+    words: &'static Words,
+}
+
+/// The feed that `key` opens, with its episodes, newest first.
+pub(super) fn made(settings: &Settings, key: &str, feed: &Feed, items: &[Item]) -> Made {
+    let prefix = &settings.public_url;
+    let newest = items.first();
+    let frame = Frame {
+        settings,
+        base: format!("{prefix}/feed/{key}"),
+        cover: format!("{prefix}/static/cover.png"),
+        guid: &feed.guid,
+        words: words(newest.and_then(|item| item.language.as_deref())),
+    };
+    let changes = items.iter().map(|item| max(item.updated_at, frame.published(item)));
+    let changed_at = changes.fold(feed.linked_at, max);
+
+    let mut xml = Xml::new();
+    xml.open("rss", &NAMESPACES);
+    xml.open("channel", &[]);
+    frame.head(&mut xml, newest, changed_at);
+    items.iter().for_each(|item| frame.item(&mut xml, item));
+    xml.close("channel");
+    xml.close("rss");
+    Made { text: xml.end(), changed_at }
+}
+
+impl Frame<'_> {
+    /// What is said of the feed as a whole.
+    fn head(&self, xml: &mut Xml, newest: Option<&Item>, changed_at: DateTime<Utc>) {
+        let Words { language, title, description, daily } = self.words;
+        let page = format!("{}/study/dashboard", self.settings.public_url);
+        xml.text("title", &[], title);
+        xml.text("description", &[], description);
+        xml.text("link", &[], &page);
+        xml.text("language", &[], newest.and_then(|item| item.language.as_deref()).unwrap_or(language));
+        let own = format!("{}.xml", self.base);
+        xml.empty("atom:link", &[("href", &own), ("rel", "self"), ("type", "application/rss+xml")]);
+        xml.open("image", &[]);
+        xml.text("url", &[], &self.cover);
+        xml.text("title", &[], title);
+        xml.text("link", &[], &page);
+        xml.close("image");
+        xml.text("generator", &[], AUTHOR);
+        xml.text("lastBuildDate", &[], &changed_at.to_rfc2822());
+        xml.text("ttl", &[], KEEP);
+
+        xml.text("itunes:author", &[], AUTHOR);
+        xml.empty("itunes:image", &[("href", &self.cover)]);
+        xml.empty("itunes:category", &[("text", "Education")]);
+        xml.text("itunes:explicit", &[], "false");
+        xml.text("itunes:type", &[], "episodic");
+        // No directory may list what is meant for one.
+        xml.text("itunes:block", &[], "yes");
+        xml.text("podcast:block", &[], "yes");
+        xml.text("podcast:locked", &[], "yes");
+        xml.text("podcast:guid", &[], self.guid);
+        xml.text("podcast:medium", &[], "podcast");
+        xml.text("podcast:updateFrequency", &[("rrule", "FREQ=DAILY")], daily);
+    }
+
+    fn item(&self, xml: &mut Xml, item: &Item) {
+        let (id, base) = (item.id, &self.base);
+        let script = item.script.as_deref().unwrap_or_default();
+        let language = item.language.as_deref().unwrap_or(self.words.language);
+        xml.open("item", &[]);
+        xml.text("title", &[], &self.title(item));
+        xml.text("guid", &[("isPermaLink", "false")], &format!("{}/{id}", self.guid));
+        xml.text("pubDate", &[], &self.published(item).to_rfc2822());
+        let length = item.audio_bytes.unwrap_or_default().to_string();
+        let audio = format!("{base}/{id}.mp3");
+        xml.empty("enclosure", &[("url", &audio), ("length", &length), ("type", "audio/mpeg")]);
+        xml.text("description", &[], &summary(item.topic.as_deref(), script));
+        xml.text("content:encoded", &[], &html(script));
+        if let Some(seconds) = item.duration_seconds {
+            xml.text("itunes:duration", &[], &seconds.to_string());
+        }
+        xml.text("itunes:explicit", &[], "false");
+        xml.text("itunes:episodeType", &[], "full");
+        xml.empty("itunes:image", &[("href", &self.cover)]);
+        let words = format!("{base}/{id}.vtt");
+        xml.empty("podcast:transcript", &[("url", &words), ("type", "text/vtt"), ("language", language)]);
+        let chapters = format!("{base}/{id}/chapters.json");
+        xml.empty("podcast:chapters", &[("url", &chapters), ("type", "application/json+chapters")]);
+        xml.close("item");
+    }
+
+    fn title(&self, item: &Item) -> String {
+        let title = item.title.as_deref().map(line).filter(|title| !title.is_empty());
+        title.map_or_else(|| format!("{}, {}", self.words.title, item.date), |title| cut(&title, LONGEST_TITLE))
+    }
+
+    /// When it was ordered, but within the day it is for.
+    fn published(&self, item: &Item) -> DateTime<Utc> {
+        let begin = self.begin(item.date);
+        let next = item.date.succ_opt().map(|next| self.begin(next));
+        let last = next.and_then(|next| next.checked_sub_signed(TimeDelta::seconds(1)));
+        max(begin, min(item.created_at, last.unwrap_or(begin)))
+    }
+
+    /// The first moment of a day, where nights are planned.
+    fn begin(&self, date: NaiveDate) -> DateTime<Utc> {
+        let midnight = date.and_time(NaiveTime::MIN);
+        let here = self.settings.time_zone.from_local_datetime(&midnight).earliest();
+        here.map_or_else(|| midnight.and_utc(), |here| here.to_utc())
+    }
+}
+
+/// A text on one line, without gaps.
+fn line(text: &str) -> String {
+    let is_gap = |character: char| character.is_whitespace() || character.is_control();
+    text.split(is_gap).filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
+/// So many characters of a text at most.
+fn cut(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", text[..end].trim_end()),
+        None => text.to_owned(),
+    }
+}
+
+/// Plain text that stands for the episode in a list: what it is about, and how it begins.
+fn summary(topic: Option<&str>, script: &str) -> String {
+    let topic = topic.map(line).filter(|topic| !topic.is_empty()).map(|topic| cut(&topic, LONGEST_TITLE));
+    let begin = script.split("\n\n").map(line).find(|paragraph| !paragraph.is_empty());
+    let parts = [topic, begin.map(|begin| cut(&begin, EXCERPT))];
+    parts.into_iter().flatten().collect::<Vec<_>>().join("\n\n")
+}
+
+/// The whole script as paragraphs of HTML.
+fn html(script: &str) -> String {
+    let mut html = String::with_capacity(script.len() + script.len() / 8);
+    for paragraph in script.split("\n\n").map(str::trim).filter(|paragraph| !paragraph.is_empty()) {
+        html.push_str("<p>");
+        escape(&mut html, paragraph);
+        // Writing to a text does not fail.
+        _ = writeln!(html, "</p>");
+    }
+    html
+}

@@ -1,0 +1,215 @@
+//! Log-in and log-out of learners: a link that lets somebody in once, or a token of the academy,
+//! begins a session; a cookie holds its key, and the database a hash of that.
+//!
+//! The academy's own page needs none of this: it brings the token with each request. What would
+//! surprise: a link is used up by a `GET`, so `HEAD` and what a browser loads ahead of its user leave
+//! it alone.
+
+use std::{sync::Arc, time::Duration};
+
+use poem::{
+    Body, Endpoint, Request, Response,
+    http::{Method, StatusCode, header},
+};
+use rand::RngExt as _;
+use sha2::{Digest, Sha256};
+
+use super::pages::{self, Language};
+use crate::{
+    http::{App, auth, error::Refusal, site},
+    ops::entrance::{self, Entrance},
+    store::{
+        self, academy,
+        sessions::{self, KeyHash},
+    },
+};
+
+/// How long a session lasts without use.
+const LIFE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// With less than this left of it, use of the page prolongs it: so it is written about once a day.
+const FRESH: Duration = Duration::from_secs(29 * 24 * 60 * 60);
+
+/// Where a log-in leads that asks for nothing.
+pub(super) const HOME: &str = "/study/dashboard";
+
+/// The largest form that is read, in bytes.
+const LARGEST_FORM: usize = 4096;
+
+/// The cookie's name. Where we are reached by TLS no other host of the domain can set it.
+fn name(app: &App) -> &'static str {
+    if site::is_secure(app) { "__Host-study_session" } else { "study_session" }
+}
+
+/// The key of the session in a request's cookie.
+pub(in crate::http) fn key<'r>(app: &App, request: &'r Request) -> Option<&'r str> {
+    site::session_key(request, name(app))
+}
+
+/// What a session is known by among the proofs of learners; no token of the academy looks like it.
+pub(in crate::http) fn proof(key: &str) -> String {
+    format!("study session {key}")
+}
+
+/// What is kept of a key. A session of the operators' side is hashed in another way: it opens
+/// nothing here, nor this one there.
+pub(in crate::http) fn hash(key: &str) -> KeyHash {
+    Sha256::digest(proof(key)).into()
+}
+
+/// The cookie that holds a key, for as long as the session lasts.
+fn cookie(app: &App, key: &str) -> String {
+    let (name, secure) = (name(app), site::secure(app));
+    let life = if key.is_empty() { 0 } else { LIFE.as_secs() };
+    format!("{name}={key}; Path=/; Max-Age={life}; HttpOnly; SameSite=Lax{secure}")
+}
+
+/// Why nobody is let in: a word of the pages' vocabulary, and the answer's status.
+struct Why(&'static str, StatusCode);
+
+impl From<Refusal> for Why {
+    fn from(refusal: Refusal) -> Self {
+        use poem::error::ResponseError as _;
+        let word = match refusal {
+            Refusal::Unauthorized(auth::INACTIVE) => "why_closed",
+            Refusal::Unauthorized(_) => "why_unknown",
+            Refusal::Forbidden(..) => "why_foreign",
+            Refusal::TooMany(..) => "why_too_often",
+            _ => "why_away",
+        };
+        Self(word, refusal.status())
+    }
+}
+
+impl From<store::Error> for Why {
+    fn from(error: store::Error) -> Self {
+        Refusal::database(&error).into()
+    }
+}
+
+/// A path of the learners' pages, to which a log-in may lead.
+pub(super) fn within(path: &str) -> Option<&str> {
+    let rest = path.strip_prefix("/study/dashboard")?;
+    let is_plain = rest.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
+    ((rest.is_empty() || rest.starts_with('?')) && is_plain).then_some(path)
+}
+
+/// `GET` and `POST /study/login`.
+pub(super) fn log_in() -> impl Endpoint<Output = Response> {
+    poem::endpoint::make(|mut request: Request| async move {
+        let body = request.take_body();
+        let app = request.data::<Arc<App>>().ok_or(Refusal::Defect)?.clone();
+        let sent = match *request.method() {
+            Method::POST => body.into_bytes_limit(LARGEST_FORM).await.map_err(|_| Refusal::TooLarge)?,
+            _ => request.uri().query().unwrap_or_default().to_owned().into(),
+        };
+        let pairs: Vec<(String, String)> = serde_urlencoded::from_bytes(&sent).unwrap_or_default();
+        let sent = |name: &str| pairs.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
+        let next = sent("next").and_then(within).unwrap_or(HOME);
+        let answer = if *request.method() == Method::POST {
+            by_token(&app, &request, sent("token").unwrap_or_default(), next).await
+        } else if let Some(key) = sent("once").filter(|_| *request.method() == Method::GET) {
+            by_link(&app, &request, key, next).await
+        } else if auth::learner(&app, &request).await.is_ok() {
+            Ok(go_to(next))
+        } else {
+            Ok(pages::log_in(Language::of(&request, &[]), "", next))
+        };
+        Ok::<_, poem::Error>(answer.unwrap_or_else(|Why(word, status)| {
+            let mut page = pages::log_in(Language::of(&request, &[]), word, next);
+            page.set_status(status);
+            page
+        }))
+    })
+}
+
+async fn by_link(app: &App, request: &Request, key: &str, next: &str) -> Result<Response, Why> {
+    if request.headers().contains_key("sec-purpose") {
+        return Err(Why("why_away", StatusCode::SERVICE_UNAVAILABLE));
+    }
+    try_once(app, request)?;
+    let pool = app.desk.store.desk();
+    let Some(user_id) = entrance::enter(pool, Entrance::Study, key).await? else {
+        return Err(Why("why_spent", StatusCode::UNAUTHORIZED));
+    };
+    let account = academy::account(pool, user_id).await.map_err(|error| Refusal::database(&error))?;
+    if account.is_none_or(|account| !account.is_active) {
+        return Err(Why("why_closed", StatusCode::UNAUTHORIZED));
+    }
+    let_in(app, request, user_id, next).await
+}
+
+async fn by_token(app: &App, request: &Request, text: &str, next: &str) -> Result<Response, Why> {
+    site::check_site(app, request)?;
+    try_once(app, request)?;
+    // People copy what is written in the header, too.
+    let token = text.trim();
+    let token = token.get(..6).filter(|scheme| scheme.eq_ignore_ascii_case("token ")).map_or(token, |_| &token[6..]);
+    let token = token.trim();
+    if !auth::is_plausible(token) {
+        return Err(Why("why_no_token", StatusCode::BAD_REQUEST));
+    }
+    let owner = academy::learner_by_token(&app.reads, token).await.map_err(|error| Refusal::database(&error))?;
+    let owner = owner.ok_or_else(auth::unknown)?;
+    if !owner.is_active {
+        return Err(Refusal::Unauthorized(auth::INACTIVE).into());
+    }
+    let_in(app, request, owner.user_id, next).await
+}
+
+/// Counts a try, together with those at the operators' door.
+fn try_once(app: &App, request: &Request) -> Result<(), Why> {
+    let tried = app.door.try_to_log_in(site::client(request), app.clock.now());
+    tried.map_err(|_| Why("why_too_often", StatusCode::TOO_MANY_REQUESTS))
+}
+
+/// Begins the session of somebody who may come in.
+async fn let_in(app: &App, request: &Request, user_id: i64, next: &str) -> Result<Response, Why> {
+    let key = hex::encode(rand::rng().random::<[u8; 32]>());
+    sessions::begin(app.desk.store.desk(), &hash(&key), user_id, LIFE).await?;
+    app.door.got_in(site::client(request));
+    let mut response = go_to(next);
+    response.headers_mut().extend(site::set_cookie(&cookie(app, &key)));
+    Ok(response)
+}
+
+/// Prolongs the session of a request if it is ageing; the cookie that says so.
+pub(super) async fn prolong(app: &App, request: &Request) -> Option<String> {
+    let key = key(app, request)?;
+    let prolonged = sessions::prolong_ageing(app.desk.store.desk(), &hash(key), LIFE, FRESH).await;
+    // A session that cannot be prolonged now will be at the next visit.
+    prolonged.is_ok_and(|prolonged| prolonged).then(|| cookie(app, key))
+}
+
+/// `POST /study/logout`.
+pub(super) fn log_out() -> impl Endpoint<Output = Response> {
+    poem::endpoint::make(|request: Request| async move {
+        let app = request.data::<Arc<App>>().ok_or(Refusal::Defect)?.clone();
+        site::check_site(&app, &request)?;
+        if let Some(key) = key(&app, &request) {
+            let ended = sessions::end(app.desk.store.desk(), &hash(key)).await;
+            ended.map_err(|error| Refusal::database(&error))?;
+            app.tokens.forget(&proof(key));
+        }
+        let mut response = go_to("/study/login");
+        response.headers_mut().extend(site::set_cookie(&cookie(&app, "")));
+        Ok::<_, poem::Error>(response)
+    })
+}
+
+/// Sends a browser to the log-in, which sends it back.
+pub(super) fn to_log_in(request: &Request) -> Response {
+    let wanted = request.original_uri().path_and_query().map_or("", |wanted| wanted.as_str());
+    let wanted = within(wanted).filter(|wanted| *wanted != HOME);
+    let query = wanted.and_then(|wanted| serde_urlencoded::to_string([("next", wanted)]).ok());
+    go_to(&query.map_or("/study/login".to_owned(), |query| format!("/study/login?{query}")))
+}
+
+/// Sends a browser on.
+pub(super) fn go_to(path: &str) -> Response {
+    Response::builder()
+        .status(StatusCode::SEE_OTHER)
+        .header(header::LOCATION, path)
+        .header(header::CACHE_CONTROL, "no-store")
+        .body(Body::empty())
+}
