@@ -8,6 +8,7 @@ mod metrics;
 mod ops;
 mod outage;
 mod server;
+mod study;
 mod support;
 mod today;
 mod tokens;
