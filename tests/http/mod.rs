@@ -13,6 +13,7 @@ mod odd;
 mod ops;
 mod outage;
 mod server;
+mod study;
 pub(crate) mod support;
 mod today;
 mod tokens;
