@@ -17,3 +17,4 @@ mod study;
 pub(crate) mod support;
 mod today;
 mod tokens;
+mod transcript;
