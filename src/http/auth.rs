@@ -52,11 +52,11 @@ pub(super) enum Caller<'a> {
 /// Reads the token of a request, without asking the database.
 ///
 /// # Errors
-/// [`Refusal::Unauthorized`] when there is none that could be one.
+/// [`Refusal::Unauthorized`] when there is none that could be one, [`Refusal::TooMany`].
 pub(super) async fn caller<'a>(app: &'a App, request: &'a Request) -> Result<Caller<'a>, Refusal> {
     let token = brought(request)?;
     match app.tokens.look(token, || app.clock.now()).await {
-        Some(Seen::Known(user_id)) => Ok(Caller::Learner(user_id)),
+        Some(Seen::Known(user_id)) => app.rates.check_learner(user_id).map(|()| Caller::Learner(user_id)),
         Some(Seen::Unknown(look_up)) => Ok(Caller::Bearer(token, look_up)),
         None => Err(Refusal::Away("The service is not available for a moment.")),
     }
@@ -88,7 +88,7 @@ pub(super) async fn learner(app: &App, request: &Request) -> Result<i64, Refusal
             let owner =
                 academy::learner_by_token(&app.reads, token).await.map_err(|error| Refusal::database(&error))?;
             let owner = owner.ok_or_else(unknown)?;
-            let_in(look_up, owner.user_id, owner.is_active)
+            let_in(app, look_up, owner.user_id, owner.is_active)
         }
     }
 }
@@ -96,12 +96,13 @@ pub(super) async fn learner(app: &App, request: &Request) -> Result<i64, Refusal
 /// Lets in the owner of a token who may come in, and remembers that.
 ///
 /// # Errors
-/// [`Refusal::Unauthorized`].
-pub(super) fn let_in(look_up: LookUp<'_>, user_id: i64, is_active: bool) -> Result<i64, Refusal> {
+/// [`Refusal::Unauthorized`], [`Refusal::TooMany`].
+pub(super) fn let_in(app: &App, look_up: LookUp<'_>, user_id: i64, is_active: bool) -> Result<i64, Refusal> {
     if !is_active {
         return Err(Refusal::Unauthorized(INACTIVE));
     }
     look_up.found(user_id);
+    app.rates.check_learner(user_id)?;
     Ok(user_id)
 }
 

@@ -4,7 +4,7 @@
 //! What proves who somebody is, is asked again while a page of his is open. A session counts only in
 //! requests of our own pages: its cookie is sent along with what another site makes a browser do.
 
-use std::{net::IpAddr, sync::Arc};
+use std::sync::Arc;
 
 use poem::{
     Request, Response,
@@ -212,19 +212,6 @@ fn is_ours(app: &App, request: &Request, address: &str) -> bool {
     let asked = request.header(header::HOST).map(str::to_ascii_lowercase);
     let of_it = host(address);
     of_it.is_some() && (of_it == asked || of_it == host(&app.settings.public_url))
-}
-
-/// Who asks: the address at the other end, or what a proxy on this host or in a private net says of
-/// whom it serves.
-pub(super) fn client(request: &Request) -> IpAddr {
-    let peer = request.remote_addr().as_socket_addr().map_or(IpAddr::from([0, 0, 0, 0]), |address| address.ip());
-    let is_near = match peer.to_canonical() {
-        IpAddr::V4(address) => address.is_loopback() || address.is_private(),
-        IpAddr::V6(address) => address.is_loopback() || address.is_unique_local(),
-    };
-    let forwarded = request.header("x-forwarded-for").filter(|_| is_near);
-    // The last one is what the proxy itself saw.
-    forwarded.and_then(|all| all.rsplit(',').next()?.trim().parse().ok()).unwrap_or(peer)
 }
 
 /// Sends a browser to the log-in, which sends it back.

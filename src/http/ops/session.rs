@@ -20,7 +20,7 @@ use super::{
     templates,
 };
 use crate::{
-    http::{App, auth, error::Refusal},
+    http::{App, auth, error::Refusal, rate},
     ops::{actor::Actor, audit, entrance},
     store::{
         self, academy,
@@ -139,7 +139,7 @@ async fn arrive(app: &App, request: &Request) -> Result<Response, Refused> {
 
 async fn by_link(app: &App, request: &Request, key: &str, next: &str) -> Result<Response, Refusal> {
     let database = |error: store::Error| Refusal::database(&error);
-    let client = door::client(request);
+    let client = rate::client(request);
     app.door.try_to_log_in(client, app.clock.now()).map_err(|seconds| Refusal::TooMany(TOO_OFTEN, seconds))?;
     let pool = app.desk.store.desk();
     let user_id = entrance::enter(pool, key).await.map_err(database)?;
@@ -159,7 +159,7 @@ async fn knock(app: &App, request: &Request, body: RequestBody) -> Result<Respon
     let next = sent.get("next").and_then(within).unwrap_or(HOME).to_owned();
     let refused = |refusal| Refused { refusal, next: next.clone() };
     door::check_site(app, request).map_err(refused)?;
-    let client = door::client(request);
+    let client = rate::client(request);
     app.door.try_to_log_in(client, app.clock.now()).map_err(|seconds| refused(Refusal::TooMany(TOO_OFTEN, seconds)))?;
     match by_token(app, sent.get("token").unwrap_or_default()).await {
         Ok(actor) => let_in(app, request, &actor, "by token", &next).await.map_err(refused),
@@ -199,7 +199,7 @@ async fn let_in(app: &App, request: &Request, actor: &Actor, how: &str, next: &s
     // Before, so that nobody is in of whom no line tells.
     audit::record(pool, actor, "log_in", &actor.name, how).await.map_err(database)?;
     sessions::begin(pool, &hash(&key), user_id, LIFE).await.map_err(database)?;
-    app.door.got_in(door::client(request));
+    app.door.got_in(rate::client(request));
     let mut response = go_to(next);
     response.headers_mut().extend(set_cookie(&cookie(app, &key)));
     Ok(response)
