@@ -44,7 +44,7 @@ pub async fn standing(reads: &Reads, user_id: i64) -> Result<Standing, Error> {
 /// # Errors
 /// [`Error::Database`], also when the academy cannot be read.
 pub async fn ask(reads: &Reads, user_id: i64, date: NaiveDate, deadline_at: DateTime<Utc>) -> Result<bool, Error> {
-    reads.work("generate", move |connection| Box::pin(ask_on(connection, user_id, date, deadline_at))).await
+    reads.work("note_generation", move |connection| Box::pin(ask_on(connection, user_id, date, deadline_at))).await
 }
 
 async fn ask_on(
@@ -53,7 +53,7 @@ async fn ask_on(
     date: NaiveDate,
     deadline_at: DateTime<Utc>,
 ) -> Result<bool, Error> {
-    let mut transaction = connection.begin().await.map_err(Error::in_statement("generate"))?;
+    let mut transaction = connection.begin().await.map_err(Error::in_statement("note_generation"))?;
     let is_noted = sqlx::query!(
         r#"/* note_generation */
         insert into dailycast.generation as g (user_id) values ($1)
@@ -68,6 +68,6 @@ async fn ask_on(
     let is_made = is_noted.rows_affected() == 1
         && night::enqueue_learners(&mut *transaction, date, deadline_at, &[user_id]).await? == 1;
     let ended = if is_made { transaction.commit().await } else { transaction.rollback().await };
-    ended.map_err(Error::in_statement("generate"))?;
+    ended.map_err(Error::in_statement("note_generation"))?;
     Ok(is_made)
 }
