@@ -1,5 +1,5 @@
-//! What learners read: an episode, the audio of one and its words. What they find on a date is in
-//! `today.rs`.
+//! What learners read: all that can be heard, one episode, its audio and its words. What they find on
+//! a date is in `today.rs`, what they write in `listening.rs`.
 //!
 //! Each is one statement over `daily_podcast_one_per_day` or the primary key, so its cost does not
 //! grow with the table. Nothing here writes, but for the secret that signs temporary addresses, which
@@ -76,6 +76,71 @@ pub(super) struct Row {
     pub(super) position_ms: Option<i32>,
     pub(super) is_liked: Option<bool>,
     pub(super) is_shared: Option<bool>,
+}
+
+/// A learner's episodes that can be heard, newest first: at most `limit`, of dates before `before` and
+/// after `expired`.
+///
+/// # Errors
+/// [`Error::Database`]; [`Error::Unreadable`] for a status of a newer version.
+pub async fn episodes(
+    reads: &Reads,
+    user_id: i64,
+    before: NaiveDate,
+    expired: NaiveDate,
+    limit: i64,
+) -> Result<Vec<Episode>, Error> {
+    let ask = || {
+        sqlx::query_as!(
+            Row,
+            r#"/* episodes */
+            select id as "id?", date as "date?", status as "status?", title, topic, script_text, language,
+                   ai_model_used, tts_provider, tts_voice_gender, is_fallback, duration_seconds, object_key,
+                   updated_at as "updated_at?", position_ms as "position_ms?",
+                   liked_at is not null as is_liked, share_hash is not null as is_shared
+            from dailycast.daily_podcast left join dailycast.listening on podcast_id = id
+            where user_id = $1 and is_active and date < $2 and date > $3
+              and status in ('pending_upload', 'completed', 'completed_with_fallback')
+            order by date desc
+            limit $4"#,
+            user_id,
+            before,
+            expired,
+            limit,
+        )
+    };
+    let rows = reads.rows("episodes", ask).await?;
+    rows.into_iter().filter_map(|row| Episode::of(row).transpose()).collect()
+}
+
+/// One episode that can be heard, of a date after `expired`, and that was not replaced; with `user_id` only
+/// when it is this learner's.
+///
+/// # Errors
+/// [`Error::Database`]; [`Error::Unreadable`] for a status of a newer version.
+pub async fn episode(
+    reads: &Reads,
+    id: i64,
+    user_id: Option<i64>,
+    expired: NaiveDate,
+) -> Result<Option<Episode>, Error> {
+    let ask = || {
+        sqlx::query_as!(
+            Row,
+            r#"/* episode */
+            select id as "id?", date as "date?", status as "status?", title, topic, script_text, language,
+                   ai_model_used, tts_provider, tts_voice_gender, is_fallback, duration_seconds, object_key,
+                   updated_at as "updated_at?", position_ms as "position_ms?",
+                   liked_at is not null as is_liked, share_hash is not null as is_shared
+            from dailycast.daily_podcast left join dailycast.listening on podcast_id = id
+            where id = $1 and ($2::bigint is null or user_id = $2) and is_active and date > $3
+              and status in ('pending_upload', 'completed', 'completed_with_fallback')"#,
+            id,
+            user_id,
+            expired,
+        )
+    };
+    reads.rows("episode", ask).await?.pop().map_or(Ok(None), Episode::of)
 }
 
 impl Episode {

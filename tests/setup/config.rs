@@ -59,6 +59,7 @@ fn defaults_are_the_promised_ones() {
     let config = load("", &[], Vec::new()).unwrap();
     assert!(config.database.url.is_none());
     assert_eq!(config.http.listen, "127.0.0.1:8080".parse::<SocketAddr>().unwrap());
+    assert_eq!(config.http.rate_per_minute, 300);
     assert_eq!(config.worker.concurrency, 256);
     assert_eq!(config.worker.lease, Duration::from_secs(30));
     assert_eq!(config.worker.grace, Duration::from_secs(25));
