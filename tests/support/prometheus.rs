@@ -12,8 +12,11 @@ use std::{
 use dailycast::telemetry::metrics::{ALL, Kind, Metric, Values};
 
 /// Where routes are made, and what comes before those that are written there.
-const ROUTES: [(&str, &[&str]); 2] = [
+const ROUTES: [(&str, &[&str]); 5] = [
     (include_str!("../../src/http/routes.rs"), &[""]),
+    (include_str!("../../src/http/docs/mod.rs"), &[""]),
+    (include_str!("../../src/http/feed/mod.rs"), &[""]),
+    (include_str!("../../src/http/study/mod.rs"), &[""]),
     (include_str!("../../src/http/ops/mod.rs"), &["/ops", "/api/ops"]),
 ];
 
