@@ -56,8 +56,22 @@ pub struct TemplateScript {
     pub name_count: usize,
 }
 
-/// How often `name` is spoken in `text`: as a whole word where words are parted by spaces.
+/// How Japanese calls somebody by name.
+const HONORIFICS: [&str; 7] = ["さん", "様", "さま", "くん", "君", "ちゃん", "先生"];
+
+/// How often `name` is spoken in `text`: as a whole word where words are parted by spaces. Where they
+/// are not, a name such as 学 is a part of many words, and what is called by an honorific counts.
 pub fn name_count(text: &str, name: &str) -> usize {
+    let called = |(at, _): &(usize, &str)| {
+        let behind = &text[at + name.len()..];
+        HONORIFICS.iter().any(|honorific| behind.starts_with(honorific))
+    };
+    if name.chars().any(|letter| u32::from(letter) >= 0x2e80) {
+        let times = text.match_indices(name).filter(called).count();
+        if times > 0 {
+            return times;
+        }
+    }
     let joins = |letter: char| letter.is_alphanumeric() && u32::from(letter) < 0x2e80;
     let word = name.chars().next().is_some_and(joins);
     let whole = |at: usize| !word || !(text[..at].ends_with(joins) || text[at + name.len()..].starts_with(joins));

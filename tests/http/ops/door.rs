@@ -188,8 +188,7 @@ async fn a_session_is_prolonged_by_use_and_ends_without() {
     server.clock.set("2026-11-22T10:00:20Z");
     assert_eq!(browser.status("/ops").await, 303);
     log_in(&server, OPERATOR.1, "").await;
-    let left: i64 =
-        sqlx::query_scalar("select count(*) from dailycast.session").fetch_one(&server.db).await.unwrap();
+    let left: i64 = sqlx::query_scalar("select count(*) from dailycast.session").fetch_one(&server.db).await.unwrap();
     assert_eq!(left, 1, "sessions that have ended are forgotten at the next log-in");
 }
 
