@@ -18,7 +18,7 @@ mod slow;
 pub use api::{ApiArgs, ApiReport, api};
 pub use audio::Shelves;
 pub use engine::{EngineArgs, EngineReport, Figures, engine};
-pub use episodes::{Column, EpisodesArgs, EpisodesReport, Flaw, Offline, Worst, episodes};
+pub use episodes::{Check, Column, EpisodesArgs, EpisodesReport, Flaw, Made, Offline, Sound, Worst, episodes};
 pub use idle::{IdleArgs, IdleReport, Spread, idle};
 pub use night::{Drain, NightArgs, NightReport, night};
 pub use pages::{PageReport, PagesArgs, PagesReport, pages};

@@ -137,7 +137,7 @@ pub fn of_text(episode: &Episode<'_>) -> Verdicts {
         (Check::Reviews, reviews(episode)),
         (Check::Unsaid, unsaid(episode)),
         (Check::Plain, plain(episode.script).or_else(|| plain(episode.title))),
-        (Check::Prose, prose(episode.script)),
+        (Check::Prose, prose(episode)),
     ];
     verdicts.push((Check::Minutes, verdict(SECONDS.contains(&seconds), || format!("it takes some {seconds:.0} s"))));
     verdicts
@@ -301,19 +301,18 @@ fn plain(text: &str) -> Option<String> {
 }
 
 /// Paragraphs that begin and end like sentences, without gaps and doubled marks.
-fn prose(text: &str) -> Option<String> {
-    let odd = [
-        "  ", " .", " ,", "..", ",,", ",.", "?.", "!.", ".…", "。。", "、、", "、。", "？。", "。.", " 。",
-        ". ,",
-    ];
+fn prose(episode: &Episode<'_>) -> Option<String> {
+    let text = episode.script;
+    let odd =
+        ["  ", " .", " ,", "..", ",,", ",.", "?.", "!.", ".…", "。。", "、、", "、。", "？。", "。.", " 。", ". ,"];
     if let Some(odd) = odd.into_iter().find(|odd| text.contains(odd)) {
         return Some(format!("it has {odd:?}"));
     }
     for paragraph in text.split("\n\n") {
-        let begins = paragraph
-            .chars()
-            .next()
-            .is_some_and(|first| first.is_alphanumeric() && !first.is_lowercase() || first == '¿');
+        // A name or interest in Latin letters may open a Japanese sentence as it was typed.
+        let is_small = |first: char| first.is_lowercase() && episode.language != "ja";
+        let first = paragraph.chars().next().unwrap_or(' ');
+        let begins = first.is_alphanumeric() && !is_small(first) || first == '¿';
         let ends = paragraph.ends_with(['.', '!', '?', '…', '。', '！', '？']);
         let label = paragraph.split_once(':').is_some_and(|(label, _)| !label.contains(' ') && label.is_ascii());
         if !begins || !ends || label || paragraph.contains('\n') {

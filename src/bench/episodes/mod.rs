@@ -20,10 +20,11 @@ use futures_util::{StreamExt as _, stream};
 use serde::Serialize;
 use tokio::{sync::Semaphore, time::Instant};
 
+pub use self::{checks::Check, sound::Sound};
+
 use self::{
-    checks::{Check, Episode, Verdicts},
+    checks::{Episode, Verdicts},
     learners::{LANGUAGES, Learner},
-    sound::Sound,
 };
 use crate::{
     machine::{Event, Lease, Status},
@@ -80,6 +81,8 @@ pub struct EpisodesReport {
     pub worst: Option<Worst>,
     /// Everything that failed.
     pub failures: Vec<Flaw>,
+    /// Every episode, to be read and compared.
+    pub episodes: Vec<Made>,
     /// How long it took.
     pub seconds: f64,
 }
@@ -116,6 +119,21 @@ pub struct Worst {
     pub silence: (f64, u32),
 }
 
+/// An episode.
+#[derive(Debug, Clone, Serialize)]
+pub struct Made {
+    /// The learner's number, from 1.
+    pub learner: u32,
+    /// The language it is in.
+    pub language: String,
+    /// Its title.
+    pub title: String,
+    /// Its text.
+    pub script: String,
+    /// What was heard, where it is spoken.
+    pub sound: Option<Sound>,
+}
+
 /// A failed check.
 #[derive(Debug, Clone, Serialize)]
 pub struct Flaw {
@@ -145,7 +163,8 @@ impl EpisodesReport {
     }
 
     fn take(&mut self, judged: Judged) {
-        let Judged { learner, asked, language, sound, verdicts } = judged;
+        let Judged { asked, made, verdicts } = judged;
+        let (learner, language, sound) = (made.learner, made.language.clone(), made.sound);
         let known = self.columns.iter().position(|column| column.asked == asked && column.language == language);
         let at = known.unwrap_or_else(|| {
             let (episodes, spoken, checks) = (0, 0, BTreeMap::new());
@@ -165,6 +184,7 @@ impl EpisodesReport {
         if let Some(sound) = sound {
             self.worst = Some(Worst::with(self.worst.take(), &sound, learner));
         }
+        self.episodes.push(made);
     }
 }
 
@@ -196,10 +216,8 @@ impl Worst {
 
 /// One episode with its verdicts.
 struct Judged {
-    learner: u32,
     asked: String,
-    language: String,
-    sound: Option<Sound>,
+    made: Made,
     verdicts: Verdicts,
 }
 
@@ -220,6 +238,7 @@ pub async fn episodes(
         columns: LANGUAGES.map(column).into(),
         worst: None,
         failures: Vec::new(),
+        episodes: Vec::new(),
         seconds: 0.0,
     };
     let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
@@ -237,6 +256,7 @@ pub async fn episodes(
     }
     report.columns.retain(|column| column.episodes > 0);
     report.failures.sort_by_key(|flaw| (flaw.learner, flaw.check));
+    report.episodes.sort_by_key(|episode| episode.learner);
     report.seconds = started.elapsed().as_secs_f64();
     report
 }
@@ -274,10 +294,14 @@ impl Studio<'_> {
     /// Makes one episode and judges it.
     async fn judge(&self, learner: &Learner, wanted: &str, speakers: &[&str], offline: Option<Offline<'_>>) -> Judged {
         let mut judged = Judged {
-            learner: learner.number,
             asked: learner.facts.languages.first().cloned().unwrap_or_default(),
-            language: wanted.to_owned(),
-            sound: None,
+            made: Made {
+                learner: learner.number,
+                language: wanted.to_owned(),
+                title: String::new(),
+                script: String::new(),
+                sound: None,
+            },
             verdicts: Vec::new(),
         };
         let podcast = match self.write(learner, speakers).await {
@@ -295,6 +319,8 @@ impl Studio<'_> {
             title: made.title.as_deref().unwrap_or_default(),
             script: made.script_text.as_deref().unwrap_or_default(),
         };
+        episode.title.clone_into(&mut judged.made.title);
+        episode.script.clone_into(&mut judged.made.script);
         judged.verdicts = checks::of_text(&episode);
         let heard = match offline {
             None => Ok(None),
@@ -307,7 +333,7 @@ impl Studio<'_> {
                     // What lasts so and so long needs no estimate.
                     judged.verdicts.retain(|(check, _)| *check != Check::Minutes);
                     judged.verdicts.extend(checks::of_sound(&episode, self.date, &sound, sound::tag(&mp3)));
-                    judged.sound = Some(sound);
+                    judged.made.sound = Some(sound);
                 }
             }
             Err(why) => judged.verdicts.push((Check::Made, Some(why))),

@@ -4,6 +4,7 @@
 use std::{collections::BTreeMap, ops::ControlFlow};
 
 use ebur128::{EbuR128, Mode};
+use serde::Serialize;
 
 use crate::audio::{self, Limits, SAMPLE_RATE, decode::decode};
 
@@ -11,7 +12,7 @@ use crate::audio::{self, Limits, SAMPLE_RATE, decode::decode};
 const SPEECH_POWER: f32 = 1e-5;
 
 /// What was heard.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Sound {
     /// Counted from decoded samples.
     pub seconds: f64,
