@@ -134,7 +134,7 @@ fn subject(raw: &str) -> Option<String> {
 
 /// A name or title stands within a sentence and brings no end mark of its own.
 fn without_end(text: &str) -> String {
-    text.trim_end_matches(['.', '。', '…', '!', '！', '?', '？', ' ']).to_owned()
+    text.trim_start_matches(['¡', '¿']).trim_end_matches(['.', '。', '…', '!', '！', '?', '？', ' ']).to_owned()
 }
 
 /// A clean text that is a name and not an id: one without any letter counts as missing.

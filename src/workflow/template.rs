@@ -60,16 +60,18 @@ pub struct TemplateScript {
 const HONORIFICS: [&str; 7] = ["さん", "様", "さま", "くん", "君", "ちゃん", "先生"];
 
 /// How often `name` is spoken in `text`: as a whole word where words are parted by spaces. Where they
-/// are not, a name such as 学 is a part of many words, and what is called by an honorific counts.
+/// are not, a name such as 学 is a part of many words, and it is spoken where an honorific follows or
+/// no letter stands beside it.
 pub fn name_count(text: &str, name: &str) -> usize {
-    let called = |(at, _): &(usize, &str)| {
+    let is_called = |(at, _): &(usize, &str)| {
         let behind = &text[at + name.len()..];
-        HONORIFICS.iter().any(|honorific| behind.starts_with(honorific))
+        let is_alone = !text[..*at].ends_with(char::is_alphanumeric) && !behind.starts_with(char::is_alphanumeric);
+        is_alone || HONORIFICS.iter().any(|honorific| behind.starts_with(honorific))
     };
     if name.chars().any(|letter| u32::from(letter) >= 0x2e80) {
-        let times = text.match_indices(name).filter(called).count();
-        if times > 0 {
-            return times;
+        let called = text.match_indices(name).filter(is_called).count();
+        if called > 0 {
+            return called;
         }
     }
     let joins = |letter: char| letter.is_alphanumeric() && u32::from(letter) < 0x2e80;
@@ -153,7 +155,9 @@ fn before_lessons(facts: &Speakable) -> Vec<Section> {
         (answered, correct) if answered == correct => Section::WeekAll,
         _ => Section::WeekSome,
     });
-    sections.extend(facts.trend().map(|trend| match trend {
+    // Two weeks without a right answer are steady, but no level to be praised for.
+    let has_level = facts.week.correct > 0 || facts.week.correct_before > 0;
+    sections.extend(facts.trend().filter(|_| has_level).map(|trend| match trend {
         Trend::Up => Section::TrendUp,
         Trend::Steady => Section::TrendSteady,
         Trend::Down => Section::TrendDown,

@@ -308,6 +308,10 @@ fn prose(episode: &Episode<'_>) -> Option<String> {
     if let Some(odd) = odd.into_iter().find(|odd| text.contains(odd)) {
         return Some(format!("it has {odd:?}"));
     }
+    let count = |mark: char| text.matches(mark).count();
+    if count('¡') > count('!') || count('¿') > count('?') + count('…') {
+        return Some("a mark opens that nothing closes".to_owned());
+    }
     for paragraph in text.split("\n\n") {
         // A name or interest in Latin letters may open a Japanese sentence as it was typed.
         let is_small = |first: char| first.is_lowercase() && episode.language != "ja";
