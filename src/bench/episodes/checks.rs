@@ -290,7 +290,7 @@ fn plain(text: &str) -> Option<String> {
     if let Some(sign) = text.chars().find(is_sign) {
         return Some(format!("it has {sign:?}"));
     }
-    let left_over = ["None", "NaN", "null", "undefined", "none,", " nan ", "TODO", "lorem ipsum"];
+    let left_over = ["None", "NaN", "null", "undefined", "none,", " nan ", "lorem ipsum"];
     let word = left_over.into_iter().find(|word| whole(text, word) > 0);
     let entity = text.split('&').skip(1).any(|after| {
         let name: String =
