@@ -38,7 +38,7 @@
 //! | [`config`] | settings | nothing |
 //! | [`telemetry`] | log lines and metrics: what is in them, and how they are written | `config`, `machine` |
 //! | [`sim`] | the six providers, simulated, with faults | `audio` |
-//! | [`bench`] | the engine and the reads measured, against a floor and at their limits | `store`, `worker`, `step`, `http` |
+//! | [`bench`] | the engine and the reads measured, against a floor and at their limits; the episodes checked | `store`, `worker`, `step`, `workflow`, `http` |
 //! | [`cli`] | one file per command; puts everything together | all |
 //!
 //! Read [`machine`] first, then [`worker::executor`], then [`store::moves`]: that is the engine.

@@ -14,9 +14,9 @@ use super::{Error, decode::decode, scan::Scan};
 /// Where speech is mastered to, in LUFS.
 pub const TARGET_LUFS: f64 = -16.0;
 
-/// The true peak that samples may have, in dBTP. An MP3 of 64 kb/s overshoots its samples by up
-/// to 1 dB, and the promise of −1 dBTP is about what is played.
-const CEILING_DBTP: f64 = -2.3;
+/// The true peak that samples may have, in dBTP. An MP3 of 64 kb/s overshoots its samples, at times
+/// by more than a decibel, and the promise of −1 dBTP is about what is played.
+const CEILING_DBTP: f64 = -2.8;
 
 /// Blocks per second of the limiter.
 const BLOCKS_PER_SECOND: u32 = 1000;

@@ -1,10 +1,12 @@
 //! The benchmarks: each measures the engine against a floor in the same run, because absolute
-//! figures of a shared machine mean little. Nothing here asserts; it prints.
+//! figures of a shared machine mean little. Nothing here asserts; it prints. One measures what is
+//! made instead of how fast: [`episodes`].
 
 mod api;
 mod audio;
 mod crew;
 mod engine;
+mod episodes;
 mod idle;
 mod load;
 mod meter;
@@ -16,6 +18,7 @@ mod slow;
 pub use api::{ApiArgs, ApiReport, api};
 pub use audio::Shelves;
 pub use engine::{EngineArgs, EngineReport, Figures, engine};
+pub use episodes::{Check, Column, EpisodesArgs, EpisodesReport, Flaw, Made, Offline, Sound, Worst, episodes};
 pub use idle::{IdleArgs, IdleReport, Spread, idle};
 pub use night::{Drain, NightArgs, NightReport, night};
 pub use pages::{PageReport, PagesArgs, PagesReport, pages};

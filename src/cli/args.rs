@@ -15,7 +15,7 @@ mod cost;
 mod learner;
 mod ops;
 
-pub use bench::{Bench, BenchApi, BenchEngine, BenchIdle, BenchNight, BenchPages, BenchReaders};
+pub use bench::{Bench, BenchApi, BenchEngine, BenchEpisodes, BenchIdle, BenchNight, BenchPages, BenchReaders};
 pub use cost::{By, Cost, CostCommand, CostEstimate};
 pub use learner::{Learner, LearnerErase};
 pub use ops::{Audit, Ops, OpsLink, Worker};

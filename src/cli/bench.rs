@@ -1,7 +1,9 @@
-//! `bench …`: each on a database of its own, made for it and left behind no longer than it runs.
+//! `bench …`: each on a database of its own, made for it and left behind no longer than it runs;
+//! `bench episodes` needs none.
 
 mod api;
 mod engine;
+mod episodes;
 mod idle;
 mod night;
 mod pages;
@@ -31,6 +33,7 @@ pub async fn run(args: args::Bench, context: Context) -> anyhow::Result<Exit> {
     match args {
         args::Bench::Api(args) => api::run(args, &context).await,
         args::Bench::Engine(args) => engine::run(args, &context).await,
+        args::Bench::Episodes(args) => episodes::run(args, &context).await,
         args::Bench::Idle(args) => idle::run(args, &context).await,
         args::Bench::Night(args) => night::run(args, &context).await,
         args::Bench::Pages(args) => pages::run(args, &context).await,

@@ -270,7 +270,7 @@ pub async fn steps(config: &Config, store: Store, workflow: Workflow, gate: Arc<
 }
 
 /// The offline voice.
-fn local(speech: &LocalSpeech) -> Local {
+pub(super) fn local(speech: &LocalSpeech) -> Local {
     Local::new(LocalVoices {
         python: speech.python.clone().or_else(installed_voice),
         espeak: Some(speech.espeak.clone()),

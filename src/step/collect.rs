@@ -4,13 +4,15 @@
 //!
 //! A text is never refused for what it says, only cut and cleaned: whoever uses it marks it as data.
 
+mod plain;
+
 use std::collections::BTreeSet;
 
 use crate::learner::{Facts, Mistake, Quiz, Week};
 use crate::workflow::Speakable;
 
-/// The most characters of a raw text that are looked at.
-const MAX_RAW: usize = 20_000;
+use plain::plain;
+
 /// The most characters and words of each kind of text.
 const SUBJECT: Bounds = Bounds { letters: 60, words: 8 };
 const TITLE: Bounds = Bounds { letters: 80, words: 12 };
@@ -23,6 +25,10 @@ const MAX_LANGUAGES: usize = 8;
 /// A name that is longer, or has more parts, is no name.
 const MAX_NAME_LETTERS: usize = 40;
 const MAX_NAME_PARTS: usize = 5;
+/// Hexadecimal digits from which on they are an id and no word.
+const LEAST_HEX_DIGITS: usize = 16;
+/// How Japanese addresses people. The phrases bring their own.
+const HONORIFICS: [&str; 4] = ["さん", "ちゃん", "様", "さま"];
 
 /// Parts that no name has: stand-ins of programs, and words of texts that pose as names.
 const NOT_NAMES: [&str; 25] = [
@@ -128,12 +134,25 @@ fn subject(raw: &str) -> Option<String> {
 
 /// A name or title stands within a sentence and brings no end mark of its own.
 fn without_end(text: &str) -> String {
-    text.trim_end_matches(['.', '。', '…', '!', '！', '?', '？', ' ']).to_owned()
+    text.trim_start_matches(['¡', '¿']).trim_end_matches(['.', '。', '…', '!', '！', '?', '？', ' ']).to_owned()
 }
 
 /// A clean text that is a name and not an id: one without any letter counts as missing.
 fn named(raw: &str, bounds: Bounds) -> Option<String> {
+    if is_id(raw.trim()) {
+        return None;
+    }
     clean(raw, bounds).filter(|text| text.chars().any(char::is_alphabetic))
+}
+
+/// True for what a program calls a thing: `3f2504e0-4f89-…`, `question_1733`, a long hexadecimal
+/// number. `MP3`, `COVID-19` and `H2SO4` are words.
+fn is_id(word: &str) -> bool {
+    let has_digit = word.bytes().any(|byte| byte.is_ascii_digit());
+    let hex = word.bytes().filter(u8::is_ascii_hexdigit).count();
+    let is_hex = hex >= LEAST_HEX_DIGITS && word.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
+    let is_key = word.contains('_') && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-:.".contains(&byte));
+    has_digit && (is_hex || is_key)
 }
 
 /// How the learner is addressed, as they chose to be shown; `None` when it cannot be a name.
@@ -146,12 +165,18 @@ pub fn name(raw: &str) -> Option<String> {
         .map(|part| part.trim_matches(['-', '\'', '’']))
         .filter(|part| part.chars().any(char::is_alphabetic))
         .collect();
-    let name = parts.join(" ");
+    let name = without_honorific(&parts.join(" "));
     let letters = name.chars().count();
     let wide = name.chars().any(|letter| u32::from(letter) >= 0x2e80);
     let hostile = parts.iter().any(|part| NOT_NAMES.contains(&part.to_lowercase().as_str()));
     let fits = (if wide { 1 } else { 2 }..=MAX_NAME_LETTERS).contains(&letters) && parts.len() <= MAX_NAME_PARTS;
     (fits && !hostile).then_some(name)
+}
+
+/// `美咲さん` is called 美咲.
+fn without_honorific(name: &str) -> String {
+    let bare = HONORIFICS.into_iter().find_map(|honorific| name.strip_suffix(honorific));
+    bare.map(str::trim_end).filter(|bare| !bare.is_empty()).unwrap_or(name).to_owned()
 }
 
 fn is_name_letter(letter: char) -> bool {
@@ -183,22 +208,10 @@ fn clean(raw: &str, bounds: Bounds) -> Option<String> {
         kept.push_str(word);
     }
     if cut {
-        kept.truncate(kept.trim_end_matches([',', ';', ':', '.', '、', '。']).len());
+        kept.truncate(kept.trim_end_matches([',', ';', ':', '.', '…', '、', '。', ' ']).len());
         kept.push('…');
     }
     kept.chars().any(char::is_alphanumeric).then_some(kept)
-}
-
-/// The text without HTML, entities, control characters, emoji, addresses, rules and signs of markup, all
-/// white space as single spaces.
-fn plain(raw: &str) -> String {
-    let bounded: String = raw.chars().take(MAX_RAW).collect();
-    let decoded = decode_entities(&strip_tags(&bounded));
-    let text = strip_tags(&decode_entities(&decoded));
-    let spoken: String = text.chars().filter(|letter| !is_silent(*letter)).map(spaced).collect();
-    let is_rule = |word: &str| word.chars().count() > 2 && !word.chars().any(char::is_alphanumeric) && word != "...";
-    let words = spoken.split_whitespace().filter(|word| !is_address(word) && !is_rule(word));
-    words.collect::<Vec<_>>().join(" ")
 }
 
 /// True for a word that is an address on the web.
@@ -209,114 +222,4 @@ pub(super) fn is_address(word: &str) -> bool {
 /// True for a word that is the address of a mailbox.
 pub(super) fn is_mailbox(word: &str) -> bool {
     word.split_once('@').is_some_and(|(who, place)| !who.is_empty() && place.contains('.'))
-}
-
-/// Zero-width and bidirectional marks, emoji, and all controls that are no white space.
-fn is_silent(letter: char) -> bool {
-    (letter.is_control() && !letter.is_whitespace())
-        || matches!(
-            u32::from(letter),
-            0xad | 0x200b..=0x200f | 0x202a..=0x202e | 0x2060..=0x206f | 0x2600..=0x27bf | 0xe000..=0xf8ff
-                | 0xfe00..=0xfe0f | 0xfeff | 0xfff0..=0xffff | 0x1f000..
-        ) && !matches!(u32::from(letter), 0x20000..=0x3ffff)
-}
-
-/// Signs that a script must not have are heard as a pause.
-fn spaced(letter: char) -> char {
-    match letter {
-        '<' | '>' | '{' | '}' | '[' | ']' | '*' | '#' | '_' | '`' | '|' | '\\' | '^' | '~' | '•' => ' ',
-        '⟦' | '⟧' | '（' | '）' | '(' | ')' => ' ',
-        other => other,
-    }
-}
-
-/// Removes tags, comments, and scripts and styles with what is in them. A `<` that begins no tag
-/// stays.
-fn strip_tags(text: &str) -> String {
-    let mut kept = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find('<') {
-        let (before, tag) = rest.split_at(at);
-        kept.push_str(before);
-        match after_tag(tag) {
-            Some(after) => {
-                if !is_inline(tag) {
-                    kept.push(' ');
-                }
-                rest = after;
-            }
-            None => {
-                kept.push('<');
-                rest = &tag[1..];
-            }
-        }
-    }
-    kept.push_str(rest);
-    kept
-}
-
-/// True for a tag that stands within a word or sentence.
-fn is_inline(tag: &str) -> bool {
-    const INLINE: [&str; 12] = ["a", "b", "code", "em", "i", "mark", "small", "span", "strong", "sub", "sup", "u"];
-    let name = tag.trim_start_matches(['<', '/']).split(|letter: char| !letter.is_ascii_alphanumeric()).next();
-    name.is_some_and(|name| INLINE.contains(&name.to_ascii_lowercase().as_str()))
-}
-
-/// What follows the tag that `text` begins with; `None` when it is no tag. A comment, script or
-/// style that never ends goes on to the end.
-fn after_tag(text: &str) -> Option<&str> {
-    if !text[1..].starts_with(|letter: char| letter.is_ascii_alphabetic() || "/!?".contains(letter)) {
-        return None;
-    }
-    let opens = |name: &str| text.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name));
-    let wholes = [("<!--", "-->"), ("<script", "</script>"), ("<style", "</style>")];
-    let Some((_, end)) = wholes.into_iter().find(|(name, _)| opens(name)) else {
-        return text.split_once('>').map(|(_, after)| after);
-    };
-    let found = text.to_ascii_lowercase().find(end);
-    Some(found.and_then(|at| text.get(at + end.len()..)).unwrap_or_default())
-}
-
-fn decode_entities(text: &str) -> String {
-    let mut kept = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find('&') {
-        kept.push_str(&rest[..at]);
-        let after = &rest[at + 1..];
-        let entity = after.split_once(';').filter(|(name, _)| name.len() <= 10);
-        match entity.and_then(|(name, tail)| Some((entity_letter(name)?, tail))) {
-            Some((letter, tail)) => {
-                kept.push(letter);
-                rest = tail;
-            }
-            None => {
-                kept.push('&');
-                rest = after;
-            }
-        }
-    }
-    kept.push_str(rest);
-    kept
-}
-
-fn entity_letter(name: &str) -> Option<char> {
-    let number = |digits: &str, radix| u32::from_str_radix(digits, radix).ok().and_then(char::from_u32);
-    match name {
-        "amp" => Some('&'),
-        "lt" => Some('<'),
-        "gt" => Some('>'),
-        "quot" => Some('"'),
-        "apos" => Some('\''),
-        "nbsp" => Some(' '),
-        "ndash" => Some('–'),
-        "mdash" => Some('—'),
-        "hellip" => Some('…'),
-        "times" => Some('×'),
-        "divide" => Some('÷'),
-        "deg" => Some('°'),
-        _ => match name.strip_prefix('#')?.strip_prefix(['x', 'X']) {
-            Some(hex) => number(hex, 16),
-            None => number(&name[1..], 10),
-        },
-    }
 }

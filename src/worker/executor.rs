@@ -343,7 +343,7 @@ fn count_calls(podcast: &Podcast, next: &Move) {
 
 impl Artefacts {
     /// Takes over what a later step made, keeping what it left alone.
-    fn take_over(&mut self, made: Self) {
+    pub(crate) fn take_over(&mut self, made: Self) {
         let old = std::mem::take(self);
         *self = Self {
             script_text: made.script_text.or(old.script_text),

@@ -108,7 +108,7 @@ fn read_languages(
         if report.is_empty() {
             check_length(entry, &daily.script, &phrases, samples, report);
         }
-        let language = Language { name: entry.name.clone(), pace: entry.pace, phrases };
+        let language = Language { name: entry.name.clone(), manner: entry.manner.clone(), pace: entry.pace, phrases };
         languages.insert(entry.tag.clone(), language);
     }
     languages

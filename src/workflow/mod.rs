@@ -68,6 +68,8 @@ fn list(violations: &[Violation]) -> String {
 pub struct Language {
     /// Its name in English.
     pub name: String,
+    /// How its listeners are addressed, for the writers; may be empty.
+    pub manner: String,
     /// How much of it is spoken in a minute.
     pub pace: Pace,
     phrases: phrases::Phrases,
@@ -274,6 +276,7 @@ fn prompt_context(
     context! {
         language => tag,
         language_name => &language.name,
+        manner => &language.manner,
         least => language.pace.amount(rules.shortest) + 20,
         most => language.pace.amount(rules.longest) - 20,
         aim => language.pace.amount(rules.target),

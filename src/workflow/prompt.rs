@@ -6,9 +6,10 @@ use minijinja::{Environment, UndefinedBehavior, Value};
 use super::read::{At, Report, listed};
 
 /// What the user prompt may name.
-pub(super) const PROMPT_PLACEHOLDERS: [&str; 11] = [
+pub(super) const PROMPT_PLACEHOLDERS: [&str; 12] = [
     "language",
     "language_name",
+    "manner",
     "least",
     "most",
     "aim",

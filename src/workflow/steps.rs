@@ -87,6 +87,7 @@ impl Pace {
 pub(super) struct LanguageEntry {
     pub(super) tag: String,
     pub(super) name: String,
+    pub(super) manner: String,
     pub(super) pace: Pace,
     pub(super) template: At<String>,
 }
@@ -200,6 +201,7 @@ fn read_language((tag, mut table): (At<String>, Table<'_>)) -> LanguageEntry {
         table.fault(tag.line, format!("{:?} is no language tag; write two or three small letters", tag.value));
     }
     let name = table.text("name").value;
+    let manner = table.maybe_text("manner").map(|manner| manner.value).unwrap_or_default();
     let unit = match table.one_of("unit", &["words", "letters"]).value.as_str() {
         "letters" => Unit::Letters,
         _ => Unit::Words,
@@ -207,5 +209,5 @@ fn read_language((tag, mut table): (At<String>, Table<'_>)) -> LanguageEntry {
     let pace = Pace { unit, per_minute: table.integer("per_minute", 50..=1_000) };
     let template = table.text("template");
     table.finish();
-    LanguageEntry { tag: tag.value, name, pace, template }
+    LanguageEntry { tag: tag.value, name, manner, pace, template }
 }

@@ -56,8 +56,24 @@ pub struct TemplateScript {
     pub name_count: usize,
 }
 
-/// How often `name` is spoken in `text`: as a whole word where words are parted by spaces.
+/// How Japanese calls somebody by name.
+const HONORIFICS: [&str; 7] = ["さん", "様", "さま", "くん", "君", "ちゃん", "先生"];
+
+/// How often `name` is spoken in `text`: as a whole word where words are parted by spaces. Where they
+/// are not, a name such as 学 is a part of many words, and it is spoken where an honorific follows or
+/// no letter stands beside it.
 pub fn name_count(text: &str, name: &str) -> usize {
+    let is_called = |(at, _): &(usize, &str)| {
+        let behind = &text[at + name.len()..];
+        let is_alone = !text[..*at].ends_with(char::is_alphanumeric) && !behind.starts_with(char::is_alphanumeric);
+        is_alone || HONORIFICS.iter().any(|honorific| behind.starts_with(honorific))
+    };
+    if name.chars().any(|letter| u32::from(letter) >= 0x2e80) {
+        let called = text.match_indices(name).filter(is_called).count();
+        if called > 0 {
+            return called;
+        }
+    }
     let joins = |letter: char| letter.is_alphanumeric() && u32::from(letter) < 0x2e80;
     let word = name.chars().next().is_some_and(joins);
     let whole = |at: usize| !word || !(text[..at].ends_with(joins) || text[at + name.len()..].starts_with(joins));
@@ -139,7 +155,9 @@ fn before_lessons(facts: &Speakable) -> Vec<Section> {
         (answered, correct) if answered == correct => Section::WeekAll,
         _ => Section::WeekSome,
     });
-    sections.extend(facts.trend().map(|trend| match trend {
+    // Two weeks without a right answer are steady, but no level to be praised for.
+    let has_level = facts.week.correct > 0 || facts.week.correct_before > 0;
+    sections.extend(facts.trend().filter(|_| has_level).map(|trend| match trend {
         Trend::Up => Section::TrendUp,
         Trend::Steady => Section::TrendSteady,
         Trend::Down => Section::TrendDown,

@@ -5,6 +5,7 @@ pub mod audio;
 mod breaker;
 mod cloudfront;
 mod deletion;
+mod episodes;
 mod fuzzed;
 pub mod keys;
 mod lifecycle;

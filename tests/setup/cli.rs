@@ -76,6 +76,7 @@ fn every_promised_verb_is_understood() {
         "workflow show",
         "workflow graph",
         "bench engine --podcasts 100 --concurrency 10 --json",
+        "bench episodes --learners 10 --seed 2 --only-text --json",
         "work --listen 127.0.0.1:9464",
         "completions zsh",
         "man --dir d",

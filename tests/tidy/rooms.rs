@@ -11,7 +11,10 @@ use super::{
 const ROOMS: &[(&str, &[&str])] = &[
     ("main", &["cli"]),
     ("cli", &[EVERY]),
-    ("bench", &["audio", "http", "machine", "ops", "podcast", "provider", "step", "store", "worker"]),
+    (
+        "bench",
+        &["audio", "http", "learner", "machine", "ops", "podcast", "provider", "step", "store", "worker", "workflow"],
+    ),
     (
         "http",
         &[

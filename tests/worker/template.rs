@@ -202,6 +202,8 @@ fn names_are_made_speakable() {
         ("ana@example.com", Some("ana")),
         ("李", Some("李")),
         ("田中 花子", Some("田中 花子")),
+        ("美咲さん", Some("美咲")),
+        ("様", Some("様")),
         ("Zoë \u{1f600}\u{202e}", Some("Zoë")),
         ("", None),
         ("   ", None),
@@ -252,6 +254,46 @@ fn facts_are_cleaned() {
     assert_eq!(clean.quiz, None);
     let wild = Facts { ability: Some(Ability { score: f64::NAN, ..Ability::default() }), ..Facts::default() };
     assert_eq!(collect::speakable(&wild).score, None);
+}
+
+#[test]
+fn what_only_an_eye_understands_is_made_audible() {
+    let said = |raw: &str| {
+        let facts = Facts { due_reviews: texts(&[raw]), ..Facts::default() };
+        collect::speakable(&facts).reviews.pop()
+    };
+    for (raw, spoken) in [
+        ("Yesterday I ___ to the library. (go)", Some("Yesterday I … to the library. go")),
+        ("The mean (average) of 3 and 5", Some("The mean, average, of 3 and 5")),
+        ("What is f(x) at 2?", Some("What is f x at 2?")),
+        ("A gap ____ (go)", Some("A gap …, go")),
+        ("__bold__ words", Some("bold words")),
+        ("彼は（昨日）来た", Some("彼は、昨日、来た")),
+        ("鍵を___。（なくす）", Some("鍵を…。 なくす")),
+        ("(never closed", Some("never closed")),
+        ("L&#39;accord du participe pass&eacute;", Some("L'accord du participe passé")),
+        ("&iquest;Qu&eacute; es?", Some("¿Qué es?")),
+        ("&Uuml;bung &nosuch; eins", Some("Übung &nosuch; eins")),
+        ("{% raw %} Optics", Some("raw Optics")),
+        ("41", None),
+        ("question_1733", None),
+        ("3f2504e0-4f89-11d3-9a0c-0305e82c3301", None),
+        ("507f1f77bcf86cd799439011", None),
+        ("MP3", Some("MP3")),
+        ("COVID-19", Some("COVID-19")),
+        ("H2SO4", Some("H2SO4")),
+        ("snake_case", Some("snake case")),
+    ] {
+        assert_eq!(said(raw).as_deref(), spoken, "{raw:?}");
+    }
+}
+
+#[test]
+fn a_japanese_name_is_counted_where_somebody_is_called() {
+    let text = "学さん、おはようございます。学び方を学ぶ大学生の学さん、また明日。";
+    assert_eq!(name_count(text, "学"), 2);
+    assert_eq!(name_count("Good morning, 学. Organic chemistry is 有機化学.", "学"), 1);
+    assert_eq!(name_count("花子は元気です。", "花子"), 1);
 }
 
 #[test]

@@ -13,6 +13,8 @@ pub enum Bench {
     Engine(BenchEngine),
     /// Today's podcast over HTTP against a bare select behind the same server in the same run
     Api(BenchApi),
+    /// A hundred learners in five languages: every episode made, listened to and checked
+    Episodes(BenchEpisodes),
     /// What an idle worker costs, how soon it begins and takes over
     Idle(BenchIdle),
     /// A night of very many learners, or one as slow as a real one
@@ -55,6 +57,20 @@ pub struct BenchApi {
     /// How long each part is measured: the floor, saturation, half of saturation
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=600))]
     pub seconds: u32,
+}
+
+/// Flags of `bench episodes`.
+#[derive(Debug, Args)]
+pub struct BenchEpisodes {
+    /// Learners; languages take turns
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub learners: u32,
+    /// Another seed makes other learners
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    pub seed: u64,
+    /// Check the texts and leave them unspoken: seconds instead of minutes
+    #[arg(long)]
+    pub only_text: bool,
 }
 
 /// Flags of `bench idle`.
