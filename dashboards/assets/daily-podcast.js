@@ -16,11 +16,11 @@
 // --- Words ----------------------------------------------------------------------------------------
 
 const WORDS = {
-  en: { play: "Play", pause: "Pause", back: "Back 15 seconds", forward: "Forward 15 seconds", seek: "Position", of: "{a} of {b}", speed: "Speed", script: "Script", like: "Like", share: "Share", download: "Download", min: "{n} min", untitled: "Your podcast", at: "Play from {t}", link: "Link to this episode", open: "Anyone with this link can listen to this episode.", copy: "Copy link", copied: "Link copied.", stop: "Stop sharing", stopped: "The link does not work any more.", loading: "Loading your podcast …", making: "Your podcast is being made. It usually takes a few minutes.", ready: "Your new podcast is ready.", tomorrow: "Your next podcast comes tomorrow morning.", make: "Make one now", wait: "You have had one made already. You can ask for the next one from {t}.", late: "Today’s podcast is late. We are sorry. It comes as soon as it is ready.", latest: "Until then, here is your latest one.", login: "Please log in to hear your podcast.", away: "Your podcast cannot be reached right now. Are you offline?", retry: "Try again", none: "There is nothing to hear yet.", gone: "This episode is not here any more.", failed: "That did not work just now. Please try again." },
-  ja: { play: "再生", pause: "一時停止", back: "15秒戻る", forward: "15秒進む", seek: "再生位置", of: "{b}中{a}", speed: "速度", script: "原稿", like: "お気に入り", share: "共有", download: "ダウンロード", min: "{n}分", untitled: "あなたのポッドキャスト", at: "{t}から再生", link: "このエピソードへのリンク", open: "リンクを知っている人は誰でもこのエピソードを聴けます。", copy: "リンクをコピー", copied: "リンクをコピーしました。", stop: "共有をやめる", stopped: "リンクは使えなくなりました。", loading: "ポッドキャストを読み込んでいます…", making: "ポッドキャストを作っています。たいてい数分でできあがります。", ready: "新しいポッドキャストができました。", tomorrow: "次のポッドキャストは明日の朝に届きます。", make: "今すぐ作る", wait: "すでに一つ作りました。次は{t}から作れます。", late: "今日のポッドキャストが遅れています。申し訳ありません。できあがり次第お届けします。", latest: "それまで、最新のエピソードをどうぞ。", login: "ポッドキャストを聴くにはログインしてください。", away: "ただいまポッドキャストに接続できません。オフラインではありませんか？", retry: "もう一度試す", none: "まだ聴けるエピソードがありません。", gone: "このエピソードはもうありません。", failed: "うまくいきませんでした。もう一度お試しください。" },
-  es: { play: "Reproducir", pause: "Pausar", back: "Retroceder 15 segundos", forward: "Avanzar 15 segundos", seek: "Posición", of: "{a} de {b}", speed: "Velocidad", script: "Texto", like: "Me gusta", share: "Compartir", download: "Descargar", min: "{n} min", untitled: "Tu pódcast", at: "Reproducir desde {t}", link: "Enlace a este episodio", open: "Cualquiera que tenga este enlace puede escuchar este episodio.", copy: "Copiar enlace", copied: "Enlace copiado.", stop: "Dejar de compartir", stopped: "El enlace ya no funciona.", loading: "Cargando tu pódcast …", making: "Tu pódcast se está preparando. Suele tardar unos minutos.", ready: "Tu nuevo pódcast está listo.", tomorrow: "Tu próximo pódcast llega mañana por la mañana.", make: "Crear uno ahora", wait: "Ya has pedido uno. Puedes pedir el siguiente a partir del {t}.", late: "El pódcast de hoy se retrasa. Lo sentimos. Llegará en cuanto esté listo.", latest: "Mientras tanto, aquí tienes el más reciente.", login: "Inicia sesión para escuchar tu pódcast.", away: "No podemos acceder a tu pódcast ahora mismo. ¿Tienes conexión?", retry: "Reintentar", none: "Todavía no hay nada que escuchar.", gone: "Este episodio ya no está disponible.", failed: "Ahora mismo no ha funcionado. Inténtalo de nuevo." },
-  fr: { play: "Lire", pause: "Mettre en pause", back: "Reculer de 15 secondes", forward: "Avancer de 15 secondes", seek: "Position", of: "{a} sur {b}", speed: "Vitesse", script: "Texte", like: "J’aime", share: "Partager", download: "Télécharger", min: "{n} min", untitled: "Votre podcast", at: "Lire à partir de {t}", link: "Lien vers cet épisode", open: "Toute personne qui a ce lien peut écouter cet épisode.", copy: "Copier le lien", copied: "Lien copié.", stop: "Ne plus partager", stopped: "Le lien ne fonctionne plus.", loading: "Chargement de votre podcast …", making: "Votre podcast est en préparation. Cela prend en général quelques minutes.", ready: "Votre nouveau podcast est prêt.", tomorrow: "Votre prochain podcast arrive demain matin.", make: "En créer un maintenant", wait: "Vous en avez déjà demandé un. Vous pourrez demander le suivant à partir du {t}.", late: "Le podcast du jour a du retard, veuillez nous excuser. Il arrive dès qu’il est prêt.", latest: "En attendant, voici le plus récent.", login: "Connectez-vous pour écouter votre podcast.", away: "Votre podcast est injoignable pour le moment. Êtes-vous hors ligne ?", retry: "Réessayer", none: "Il n’y a encore rien à écouter.", gone: "Cet épisode n’est plus disponible.", failed: "Cela n’a pas fonctionné. Réessayez." },
-  de: { play: "Abspielen", pause: "Anhalten", back: "15 Sekunden zurück", forward: "15 Sekunden vor", seek: "Stelle", of: "{a} von {b}", speed: "Tempo", script: "Text", like: "Gefällt mir", share: "Teilen", download: "Herunterladen", min: "{n} Min.", untitled: "Dein Podcast", at: "Ab {t} abspielen", link: "Link zu dieser Folge", open: "Wer diesen Link hat, kann diese Folge hören.", copy: "Link kopieren", copied: "Link kopiert.", stop: "Nicht mehr teilen", stopped: "Der Link gilt nicht mehr.", loading: "Dein Podcast wird geladen …", making: "Dein Podcast wird gerade gemacht. Das dauert meist ein paar Minuten.", ready: "Dein neuer Podcast ist fertig.", tomorrow: "Dein nächster Podcast kommt morgen früh.", make: "Jetzt einen machen", wait: "Du hast schon einen machen lassen. Den nächsten gibt es ab {t}.", late: "Der Podcast von heute verspätet sich. Das tut uns leid. Er kommt, sobald er fertig ist.", latest: "Bis dahin: deine neueste Folge.", login: "Melde dich an, um deinen Podcast zu hören.", away: "Dein Podcast ist gerade nicht erreichbar. Bist du offline?", retry: "Noch einmal versuchen", none: "Es gibt noch nichts zu hören.", gone: "Diese Folge ist nicht mehr da.", failed: "Das hat gerade nicht geklappt. Bitte versuche es noch einmal." },
+  en: { play: "Play", pause: "Pause", back: "Back 15 seconds", forward: "Forward 15 seconds", seek: "Position", of: "{a} of {b}", speed: "Speed", script: "Script", like: "Like", share: "Share", download: "Download", min: "{n} min", untitled: "Your podcast", at: "Play from {t}", link: "Link to this episode", open: "Anyone with this link can listen to this episode.", copy: "Copy link", copied: "Link copied.", stop: "Stop sharing", stopped: "The link does not work any more.", loading: "Loading your podcast …", making: "Your podcast is being made. It usually takes a few minutes.", ready: "Your new podcast is ready.", tomorrow: "Your next podcast comes tomorrow morning.", make: "Make one now", wait: "You have had one made already. You can ask for the next one from {t}.", late: "Today’s podcast is late. We are sorry. It comes as soon as it is ready.", latest: "Until then, here is your latest one.", login: "Please log in to hear your podcast.", away: "Your podcast cannot be reached right now. Are you offline?", retry: "Try again", gone: "This episode is not here any more.", failed: "That did not work just now. Please try again." },
+  ja: { play: "再生", pause: "一時停止", back: "15秒戻る", forward: "15秒進む", seek: "再生位置", of: "{b}中{a}", speed: "速度", script: "原稿", like: "お気に入り", share: "共有", download: "ダウンロード", min: "{n}分", untitled: "あなたのポッドキャスト", at: "{t}から再生", link: "このエピソードへのリンク", open: "リンクを知っている人は誰でもこのエピソードを聴けます。", copy: "リンクをコピー", copied: "リンクをコピーしました。", stop: "共有をやめる", stopped: "リンクは使えなくなりました。", loading: "ポッドキャストを読み込んでいます…", making: "ポッドキャストを作っています。たいてい数分でできあがります。", ready: "新しいポッドキャストができました。", tomorrow: "次のポッドキャストは明日の朝に届きます。", make: "今すぐ作る", wait: "すでに一つ作りました。次は{t}から作れます。", late: "今日のポッドキャストが遅れています。申し訳ありません。できあがり次第お届けします。", latest: "それまで、最新のエピソードをどうぞ。", login: "ポッドキャストを聴くにはログインしてください。", away: "ただいまポッドキャストに接続できません。オフラインではありませんか？", retry: "もう一度試す", gone: "このエピソードはもうありません。", failed: "うまくいきませんでした。もう一度お試しください。" },
+  es: { play: "Reproducir", pause: "Pausar", back: "Retroceder 15 segundos", forward: "Avanzar 15 segundos", seek: "Posición", of: "{a} de {b}", speed: "Velocidad", script: "Texto", like: "Me gusta", share: "Compartir", download: "Descargar", min: "{n} min", untitled: "Tu pódcast", at: "Reproducir desde {t}", link: "Enlace a este episodio", open: "Cualquiera que tenga este enlace puede escuchar este episodio.", copy: "Copiar enlace", copied: "Enlace copiado.", stop: "Dejar de compartir", stopped: "El enlace ya no funciona.", loading: "Cargando tu pódcast …", making: "Tu pódcast se está preparando. Suele tardar unos minutos.", ready: "Tu nuevo pódcast está listo.", tomorrow: "Tu próximo pódcast llega mañana por la mañana.", make: "Crear uno ahora", wait: "Ya has pedido uno. Puedes pedir el siguiente a partir del {t}.", late: "El pódcast de hoy se retrasa. Lo sentimos. Llegará en cuanto esté listo.", latest: "Mientras tanto, aquí tienes el más reciente.", login: "Inicia sesión para escuchar tu pódcast.", away: "No podemos acceder a tu pódcast ahora mismo. ¿Tienes conexión?", retry: "Reintentar", gone: "Este episodio ya no está disponible.", failed: "Ahora mismo no ha funcionado. Inténtalo de nuevo." },
+  fr: { play: "Lire", pause: "Mettre en pause", back: "Reculer de 15 secondes", forward: "Avancer de 15 secondes", seek: "Position", of: "{a} sur {b}", speed: "Vitesse", script: "Texte", like: "J’aime", share: "Partager", download: "Télécharger", min: "{n} min", untitled: "Votre podcast", at: "Lire à partir de {t}", link: "Lien vers cet épisode", open: "Toute personne qui a ce lien peut écouter cet épisode.", copy: "Copier le lien", copied: "Lien copié.", stop: "Ne plus partager", stopped: "Le lien ne fonctionne plus.", loading: "Chargement de votre podcast …", making: "Votre podcast est en préparation. Cela prend en général quelques minutes.", ready: "Votre nouveau podcast est prêt.", tomorrow: "Votre prochain podcast arrive demain matin.", make: "En créer un maintenant", wait: "Vous en avez déjà demandé un. Vous pourrez demander le suivant à partir du {t}.", late: "Le podcast du jour a du retard, veuillez nous excuser. Il arrive dès qu’il est prêt.", latest: "En attendant, voici le plus récent.", login: "Connectez-vous pour écouter votre podcast.", away: "Votre podcast est injoignable pour le moment. Êtes-vous hors ligne ?", retry: "Réessayer", gone: "Cet épisode n’est plus disponible.", failed: "Cela n’a pas fonctionné. Réessayez." },
+  de: { play: "Abspielen", pause: "Anhalten", back: "15 Sekunden zurück", forward: "15 Sekunden vor", seek: "Stelle", of: "{a} von {b}", speed: "Tempo", script: "Text", like: "Gefällt mir", share: "Teilen", download: "Herunterladen", min: "{n} Min.", untitled: "Dein Podcast", at: "Ab {t} abspielen", link: "Link zu dieser Folge", open: "Wer diesen Link hat, kann diese Folge hören.", copy: "Link kopieren", copied: "Link kopiert.", stop: "Nicht mehr teilen", stopped: "Der Link gilt nicht mehr.", loading: "Dein Podcast wird geladen …", making: "Dein Podcast wird gerade gemacht. Das dauert meist ein paar Minuten.", ready: "Dein neuer Podcast ist fertig.", tomorrow: "Dein nächster Podcast kommt morgen früh.", make: "Jetzt einen machen", wait: "Du hast schon einen machen lassen. Den nächsten gibt es ab {t}.", late: "Der Podcast von heute verspätet sich. Das tut uns leid. Er kommt, sobald er fertig ist.", latest: "Bis dahin: deine neueste Folge.", login: "Melde dich an, um deinen Podcast zu hören.", away: "Dein Podcast ist gerade nicht erreichbar. Bist du offline?", retry: "Noch einmal versuchen", gone: "Diese Folge ist nicht mehr da.", failed: "Das hat gerade nicht geklappt. Bitte versuche es noch einmal." },
 };
 
 // --- Look -----------------------------------------------------------------------------------------
@@ -75,11 +75,11 @@ h2 { font-size: clamp(1.375rem, 1rem + 2.6cqi, 2.125rem); font-weight: 680; line
 [aria-pressed="true"] svg { fill: currentColor; }
 .main { border-color: transparent; background: var(--a); color: var(--on); } .main:hover { background: var(--a); filter: brightness(1.08); }
 label.pill { padding-inline-end: .6rem; } select { border: 0; background: none; font-weight: 600; padding: .2rem; min-height: 1.75rem; border-radius: 8px; } select option { color: #1b1c24; background: #fff; }
-.panel { display: grid; gap: .75rem; padding: 1.15rem; border-radius: 18px; background: var(--tint); }
+.panel { display: grid; grid-template-columns: minmax(0, 1fr); gap: .75rem; padding: 1.15rem; border-radius: 18px; background: var(--tint); }
 .panel input { flex: 1 1 12rem; min-width: 0; min-height: 2.75rem; padding: .4rem .9rem; border: 1px solid light-dark(#8b8a83, #727891); border-radius: 12px; background: var(--paper); }
 .script { position: relative; max-height: min(26rem, 70vh); overflow-y: auto; overscroll-behavior: contain; border-top: 1px solid var(--line); padding: .75rem 0 0; scrollbar-width: thin; }
 .script ol { list-style: none; display: grid; gap: .15rem; }
-.script li { display: grid; grid-template-columns: 3.25rem minmax(0, 1fr); gap: .5rem; padding: .6rem .75rem; border-radius: 14px; font-size: 1.0625rem; line-height: 1.65; transition: background .3s; }
+.script li { display: grid; grid-template-columns: 3.25rem minmax(0, 1fr); gap: .5rem; padding: .6rem .75rem; border-radius: 14px; font-size: 1.0625rem; line-height: 1.65; }
 .script li.plain { grid-template-columns: minmax(0, 68ch); }
 .script li:not(.plain) { cursor: pointer; } .script li:not(.plain):hover { background: color-mix(in oklab, var(--tint) 50%, transparent); }
 .script li[aria-current] { background: var(--tint); }
@@ -87,7 +87,7 @@ label.pill { padding-inline-end: .6rem; } select { border: 0; background: none; 
 .script p { max-width: 68ch; text-wrap: pretty; }
 .quiet { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
 @container (min-width: 40rem) { .head { grid-template-columns: clamp(8rem, 20cqi, 11rem) minmax(0, 1fr); gap: clamp(1.5rem, 4cqi, 2.25rem); } .art { display: grid; } .deck { grid-template-columns: auto minmax(0, 1fr); gap: 1.5rem; align-items: center; } .deck .trio { order: -1; margin-inline-start: -.5rem; } .seek { padding-top: 1.4rem; } }
-@container (max-width: 24rem) { .script li { grid-template-columns: minmax(0, 1fr); gap: 0; padding-inline: .4rem; } .pill { padding-inline: .8rem; } }
+@container (max-width: 24rem) { .script li { grid-template-columns: minmax(0, 1fr); gap: 0; padding-inline: .6rem; } .script button { padding: 0; } .pill { padding-inline: .8rem; } }
 @keyframes breathe { 50% { opacity: .35; } }
 @keyframes sway { to { transform: scaleY(.45); } }
 @media (prefers-reduced-motion: reduce) { *, *::before { animation: none !important; transition: none !important; } }
@@ -170,6 +170,7 @@ export class DailyPodcast extends Base {
   #next = null;        // a new one that came while another one played
   #pending = null;     // where to begin, in seconds, before the audio is there
   #saved = 0;
+  #sent = null;
   #savedAt = 0;
   #second = -1;
   #wish = false;       // play as soon as there is something
@@ -360,7 +361,7 @@ export class DailyPodcast extends Base {
     } catch (error) {
       const next = new Date(error.body?.next_available_at);
       if (error.status !== 429 || Number.isNaN(+next)) return this.#say("failed", true);
-      const t = next.toLocaleString(this.#lang, { weekday: "long", hour: "numeric", minute: "2-digit" });
+      const t = next.toLocaleString(this.#region, { weekday: "long", hour: "numeric", minute: "2-digit" });
       this.#tell("wait", { values: { t } });
     }
   }
@@ -372,6 +373,9 @@ export class DailyPodcast extends Base {
     return wished.map((tag) => (tag ?? "").slice(0, 2).toLowerCase()).find((tag) => WORDS[tag]) ?? "en";
   }
 
+  // Dates as the pages around write them.
+  get #region() { return this.#lang === "en" ? "en-GB" : this.#lang; }
+
   get #words() { return WORDS[this.#lang]; }
 
   #key(episode) { return episode.id ?? this.getAttribute("src"); }
@@ -379,7 +383,7 @@ export class DailyPodcast extends Base {
   // All words again, in the language of now.
   #speak() {
     const [words, ui] = [this.#words, this.#ui];
-    ui.title.parentElement.parentElement.parentElement.lang = this.#lang;
+    ui.note.parentElement.lang = this.#lang;
     for (const name of ["script", "like", "share", "download"]) ui[name].lastElementChild.textContent = words[name];
     for (const name of ["back", "forward"]) { ui[name].ariaLabel = words[name]; ui[name].title = words[name]; }
     ui.seek.ariaLabel = words.seek;
@@ -409,9 +413,9 @@ export class DailyPodcast extends Base {
     ui.note.hidden = !note;
     ui.act.hidden = !note?.act;
     if (!note) return;
-    const more = { making: "latest", tomorrow: "latest", late: "latest" }[note.word];
-    const said = [fill(words[note.word], note.values ?? {}), more && (isAlone ? words.none : words.latest)];
-    const text = said.filter((part) => part && !(isAlone && note.word === "making" && part === words.none)).join(this.#lang === "ja" ? "" : " ");
+    const more = ["making", "tomorrow", "late"].includes(note.word);
+    const said = [fill(words[note.word], note.values ?? {}), more && !isAlone && words.latest];
+    const text = said.filter(Boolean).join(this.#lang === "ja" ? "" : " ");
     if (ui.said.textContent !== text) ui.said.textContent = text;
     ui.act.textContent = note.act ? words[note.act] : "";
   }
@@ -455,7 +459,7 @@ export class DailyPodcast extends Base {
     const [episode, ui, words] = [this.#episode, this.#ui, this.#words];
     if (!episode) return;
     const day = new Date(`${episode.date}T12:00:00`);
-    const date = Number.isNaN(+day) ? "" : day.toLocaleDateString(this.#lang, { weekday: "long", day: "numeric", month: "long" });
+    const date = Number.isNaN(+day) ? "" : day.toLocaleDateString(this.#region, { weekday: "long", day: "numeric", month: "long" });
     const length = episode.duration ? fill(words.min, { n: Math.max(1, Math.round(episode.duration / 60)) }) : "";
     ui.meta.textContent = [date, length].filter(Boolean).join(" · ");
     ui.title.textContent = episode.title || words.untitled;
@@ -497,6 +501,7 @@ export class DailyPodcast extends Base {
     const own = kept.get(this.#key(episode));
     const at = own && Math.abs(own.base - told) < 1 ? own.at : told;
     this.#saved = told;
+    this.#sent = null;
     return episode.duration && at > episode.duration - OVER_S ? 0 : at;
   }
 
@@ -521,7 +526,8 @@ export class DailyPodcast extends Base {
     if (!episode || this.#next === episode) return;
     const at = Math.round(this.#now * 10) / 10;
     this.#savedAt = Date.now();
-    if (Math.abs(at - this.#saved) < 0.5) return;
+    if (Math.abs(at - this.#saved) < 0.5 || at === this.#sent) return;
+    this.#sent = at;
     const [key, base] = [this.#key(episode), this.#saved];
     kept.set(key, { at, base });
     if (!this.#own) return;
@@ -533,7 +539,7 @@ export class DailyPodcast extends Base {
       fetch(this.#address(path), { ...options, credentials, headers: { ...this.#headers, ...headers } }).catch(() => {});
       return;
     }
-    this.#ask(path, { ...options, headers }).then(() => { if (this.#episode === episode) this.#saved = at; kept.set(key, null); }, () => {});
+    this.#ask(path, { ...options, headers }).then(() => { if (this.#episode === episode) this.#saved = at; kept.set(key, null); }, () => { this.#sent = null; });
   }
 
   async #broken() {
@@ -565,9 +571,8 @@ export class DailyPodcast extends Base {
       try { session.setActionHandler(name, isOn ? act : null); } catch { /* not known here */ }
     }
     if (!isOn) { session.metadata = null; return; }
-    const { title, date } = this.#episode;
+    const { title } = this.#episode;
     session.metadata = new MediaMetadata({ title: title || this.#words.untitled, album: this.#ui.meta.textContent, artist: this.#words.untitled, artwork: [{ src: this.#address("/static/cover.png"), type: "image/png" }] });
-    void date;
   }
 
   #place() {

@@ -27,7 +27,8 @@ for (const link of links) {
     history.pushState(null, "", link.href);
     show(link);
     player.scrollIntoView({ block: "nearest", behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth" });
-    player.focus();
+    player.play();
+    player.focus({ preventScroll: true });
   });
 }
 
@@ -58,7 +59,7 @@ if (feed) {
       return false;
     }
   };
-  const ask_again = (is_open) => {
+  const askAgain = (is_open) => {
     sure.hidden = !is_open;
     part("renew").setAttribute("aria-expanded", String(is_open));
     (is_open ? part("rotate") : part("renew")).focus();
@@ -71,10 +72,10 @@ if (feed) {
     address.select();
     await navigator.clipboard?.writeText(address.value).then(() => say(feed.dataset.copied), () => {});
   });
-  part("renew").addEventListener("click", () => ask_again(sure.hidden));
-  part("keep").addEventListener("click", () => ask_again(false));
+  part("renew").addEventListener("click", () => askAgain(sure.hidden));
+  part("keep").addEventListener("click", () => askAgain(false));
   part("rotate").addEventListener("click", async () => {
-    if (await ask("/api/dailycast/feed/rotate/", "POST", feed.dataset.made)) ask_again(false);
+    if (await ask("/api/dailycast/feed/rotate/", "POST", feed.dataset.made)) askAgain(false);
   });
   address.addEventListener("focus", () => address.select());
 }

@@ -206,3 +206,66 @@ async fn nobody_has_anything_to_complain_about_on_any_page() {
                  /ops/operations/new?verb=requeue&status=failed /ops/operations/new?verb=cancel&id=1";
     visit("every_page", &ground, &base, &[("PAGES", &pages.split_whitespace().collect::<Vec<_>>().join(" "))]).await;
 }
+
+/// The token of the `number`-th learner who has a podcast, from 0.
+async fn hearer(ground: &Ground, number: u32) -> String {
+    let query = format!(
+        "select token from academy.sample_learner
+         where user_id in (select user_id from dailycast.daily_podcast) order by user_id limit 1 offset {number}"
+    );
+    sqlx::query_scalar(AssertSqlSafe(query)).fetch_one(ground.pool()).await.unwrap()
+}
+
+/// A ground on which every learner has a podcast of today, in English, and heard nothing of it yet.
+async fn morning(learners: u32, change: impl FnOnce(&mut Ground)) -> Ground {
+    let mut ground = Ground::new(learners).await;
+    change(&mut ground);
+    ground.execute("update academy.sample_learner set languages = '{en}'").await;
+    ground.start_night().await;
+    let worker = ground.worker("w-1");
+    ground.until_finished().await;
+    ground.stop(worker).await;
+    ground
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_learner_goes_on_listening_on_another_device() {
+    let ground = morning(1, |_| ()).await;
+    let (_server, base) = ground.server().await;
+    let hearer = hearer(&ground, 0).await;
+    visit("study", &ground, &base, &[("HEARER", &hearer)]).await;
+    assert_eq!(ground.count("listening", "liked_at is not null and share_hash is null").await, 1);
+    assert_eq!(ground.count("revoked_link", "true").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_has_no_podcast_yet_is_told_why_and_hears_the_latest() {
+    let ground = morning(3, Ground::shorten_episodes).await;
+    // What was made is of yesterday; today one is under way, one was given up, one was never begun.
+    ground
+        .execute(
+            "update dailycast.daily_podcast set date = date - 1;
+             insert into dailycast.daily_podcast (user_id, date, deadline_at)
+                 select user_id, date + 1, now() + interval '1 hour' from dailycast.daily_podcast
+                 order by user_id limit 2;
+             update dailycast.daily_podcast set status = 'failed', error_kind = 'internal', finished_at = now()
+                 where status = 'pending' and user_id = (select min(user_id) from dailycast.daily_podcast)",
+        )
+        .await;
+    let (_server, base) = ground.server().await;
+    let [late, making, tomorrow] = [hearer(&ground, 0).await, hearer(&ground, 1).await, hearer(&ground, 2).await];
+    let people = [("LATE", late.as_str()), ("MAKING", making.as_str()), ("TOMORROW", tomorrow.as_str())];
+    visit("waiting", &ground, &base, &people).await;
+    assert_eq!(ground.count("daily_podcast", "status = 'pending'").await, 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_of_react_has_the_podcast_with_one_tag() {
+    // Somebody else's port for a moment; nobody takes it before the journey does.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let site = format!("http://127.0.0.1:{port}");
+    let ground = morning(1, |ground| ground.set("http.cors_origins", &site)).await;
+    let (_server, base) = ground.server().await;
+    let hearer = hearer(&ground, 0).await;
+    visit("react", &ground, &base, &[("HEARER", &hearer), ("SITE", &site)]).await;
+}

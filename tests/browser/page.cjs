@@ -45,9 +45,9 @@ class Guest {
     return guest;
   }
 
-  // Audio is at home in the object store.
+  // Audio is at home in the object store; a page of the academy, at its own address.
   mayLoad(address) {
-    return Boolean(process.env.STORE) && address.startsWith(process.env.STORE);
+    return [process.env.STORE, process.env.SITE].some((home) => home && address.startsWith(home));
   }
 
   async goTo(address) {
@@ -60,6 +60,42 @@ class Guest {
     await this.page.fill("input[type=password]", token);
     await this.page.click("form button");
     await this.page.waitForSelector("#live h1");
+  }
+
+  // Logs in as a learner, and waits for the player.
+  async study(token) {
+    await this.goTo("/study/dashboard");
+    await this.page.fill("input[type=password]", token);
+    await this.page.click("form button");
+    await this.page.waitForURL((url) => url.pathname === "/study/dashboard");
+  }
+
+  // A part of the player.
+  part(name) {
+    return this.page.locator(`daily-podcast [data-ui=${name}]`);
+  }
+
+  // What the player's audio says of itself.
+  async audio(what) {
+    return this.part("audio").evaluate((audio, name) => audio[name], what);
+  }
+
+  // Waits until the player is at, or beyond, a place; in seconds.
+  async plays(from) {
+    await this.page.waitForFunction((seconds) => {
+      const audio = document.querySelector("daily-podcast").shadowRoot.querySelector("audio");
+      return !audio.paused && audio.currentTime > seconds;
+    }, from);
+  }
+
+  // What must hold on each page, at each size that people have, in both themes.
+  async lookAround(what) {
+    const size = this.page.viewportSize();
+    for (const width of [1280, 390, 320]) {
+      await this.page.setViewportSize({ width, height: size.height });
+      await this.look(`${what} ${width}`);
+    }
+    await this.page.setViewportSize(size);
   }
 
   // What must hold on each page, in both themes.

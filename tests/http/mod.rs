@@ -13,6 +13,7 @@ mod odd;
 mod ops;
 mod outage;
 mod server;
+mod study;
 mod support;
 mod today;
 mod tokens;

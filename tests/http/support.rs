@@ -186,7 +186,7 @@ impl TestServer {
 
     /// The same with other settings, or with another database.
     pub async fn start_with(change: impl FnOnce(&mut Settings), reads: Option<Reads>) -> Self {
-        let database = TestDatabase::migrated_by("http", migrate).await;
+        let database = TestDatabase::migrated_by("http_learners", migrate).await;
         Self::start_on(database, change, reads).await
     }
 
@@ -305,7 +305,8 @@ pub async fn migrate(pool: &PgPool) -> Result<(), store::Error> {
     let academy = format!(
         "create schema academy;
          create table academy.learner
-             (user_id bigint primary key, is_active boolean, is_staff boolean, is_superuser boolean, display_name text);
+             (user_id bigint primary key, is_active boolean, is_staff boolean, is_superuser boolean, display_name text,
+              languages text[]);
          create table academy.learner_token (key text primary key, user_id bigint);
          insert into academy.learner
              values (7, true, false, false), (8, true, false, false), (9, false, false, false);

@@ -1,0 +1,134 @@
+// A learner listens on one device and goes on with another, reads along, likes, shares and takes that
+// back; with the mouse, and with nothing but the keyboard.
+"use strict";
+
+const near = (assert, one, other, seconds, what) => assert.ok(Math.abs(one - other) <= seconds, `${what}: ${one} and ${other}`);
+
+// Everything of a listener's first device; returns the place where it was left.
+async function onTheSofa(guest, assert) {
+  const { page } = guest;
+  await guest.part("play").waitFor();
+  await guest.lookAround("study");
+  await guest.part("play").click();
+  await guest.plays(1);
+  assert.equal(await guest.audio("preservesPitch"), true);
+  await guest.part("seek").fill("60");
+  await guest.plays(61);
+  assert.match(await guest.part("seek").getAttribute("aria-valuetext"), /^1:0\d of \d:\d\d$/);
+  await guest.part("speed").selectOption("1.25");
+  assert.equal(await guest.audio("playbackRate"), 1.25);
+  const saved = page.waitForResponse((answer) => answer.url().includes("/position/"));
+  await guest.part("play").click();
+  assert.equal((await saved).status(), 200);
+  return guest.audio("currentTime");
+}
+
+// The script follows the audio, and a click leads to its place.
+async function readAlong(guest, assert) {
+  const { page } = guest;
+  await guest.part("script").click();
+  const paragraphs = page.locator("daily-podcast [part=script] li");
+  await paragraphs.first().waitFor();
+  assert.ok((await paragraphs.count()) > 2);
+  const current = page.locator("daily-podcast [part=script] li[aria-current]");
+  await current.waitFor();
+  const told = await guest.part("text").evaluate((text) => [...text.querySelectorAll("li")].findIndex((item) => item.ariaCurrent));
+  assert.ok(told > 0, "at a minute the first paragraph is over");
+  await paragraphs.nth(2).locator("p").click();
+  const start = await paragraphs.nth(2).locator("button").textContent();
+  const [minutes, seconds] = start.split(":").map(Number);
+  near(assert, await guest.audio("currentTime"), minutes * 60 + seconds, 1.5, "a click leads to the paragraph");
+  await page.waitForFunction(() => {
+    const items = [...document.querySelector("daily-podcast").shadowRoot.querySelectorAll("[part=script] li")];
+    return items[2].ariaCurrent === "true" && items.filter((item) => item.ariaCurrent).length === 1;
+  });
+  await guest.look("script");
+}
+
+// No mouse at all.
+async function byKeys(guest, assert) {
+  const { page } = guest;
+  const at = () => page.evaluate(() => document.activeElement.shadowRoot?.activeElement?.dataset.ui);
+  for (let steps = 0; (await at()) !== "play"; steps += 1) {
+    assert.ok(steps < 30, "the player cannot be reached by Tab");
+    await page.keyboard.press("Tab");
+  }
+  const isPaused = () => guest.audio("paused");
+  await page.keyboard.press("Space");
+  await guest.plays(0);
+  await page.keyboard.press("k");
+  assert.equal(await isPaused(), true, "k stops it");
+  const before = await guest.audio("currentTime");
+  await page.keyboard.press("l");
+  near(assert, await guest.audio("currentTime"), before + 15, 1, "l goes on by 15 seconds");
+  await page.keyboard.press("j");
+  near(assert, await guest.audio("currentTime"), before, 1, "j goes back");
+  const wasHidden = await guest.part("text").isHidden();
+  await page.keyboard.press("s");
+  assert.equal(await guest.part("text").isHidden(), !wasHidden, "s shows the script, or hides it");
+}
+
+// What others hear by a link, until it is taken back.
+async function share(guest, arrive, assert) {
+  await guest.part("share").click();
+  await guest.part("sharing").waitFor();
+  const link = await guest.part("link").inputValue();
+  await guest.look("sharing");
+  const friend = await arrive({ locale: "fr-FR" });
+  await friend.page.goto(link);
+  await friend.part("play").waitFor();
+  await friend.lookAround("listen");
+  assert.ok(await friend.part("like").isHidden() && await friend.part("share").isHidden(), "a friend likes nothing in another's name");
+  await friend.part("play").click();
+  await friend.plays(1);
+  friend.isContent("the friend");
+
+  await guest.part("stop").click();
+  await guest.part("sharing").waitFor({ state: "hidden" });
+  const gone = await friend.page.goto(link);
+  assert.equal(gone.status(), 410);
+  friend.complaints = friend.complaints.filter((line) => !line.includes("410"));
+  await friend.look("taken back");
+}
+
+module.exports = async ({ arrive, assert, env }) => {
+  const sofa = await arrive({ permissions: ["clipboard-read", "clipboard-write"] });
+  await sofa.study(env.HEARER);
+  const left = await onTheSofa(sofa, assert);
+
+  const train = await arrive({ viewport: { width: 390, height: 844 }, hasTouch: true });
+  await train.study(env.HEARER);
+  await train.part("play").waitFor();
+  near(assert, Number(await train.part("seek").inputValue()), left, 2, "it goes on where it was left");
+  await train.part("play").click();
+  await train.plays(left - 2);
+  await train.part("seek").fill("100");
+  await train.plays(101);
+  // Nobody stops it: the page just goes.
+  const away = await train.audio("currentTime");
+  await train.goTo("/study/login?");
+  await train.part("play").waitFor();
+  near(assert, Number(await train.part("seek").inputValue()), away, 2.5, "a page that goes keeps the place");
+  train.isContent("the train");
+
+  await sofa.page.reload();
+  await sofa.part("play").waitFor();
+  near(assert, Number(await sofa.part("seek").inputValue()), away, 2.5, "the other device is ahead");
+  assert.equal(await sofa.part("speed").inputValue(), "1.25", "the speed is remembered");
+  await sofa.part("play").click();
+  await sofa.plays(0);
+  await readAlong(sofa, assert);
+  await sofa.part("play").click();
+  await byKeys(sofa, assert);
+
+  const like = () => sofa.part("like").getAttribute("aria-pressed");
+  assert.equal(await like(), "false");
+  const liked = sofa.page.waitForResponse((answer) => answer.url().includes("/like/"));
+  await sofa.part("like").click();
+  assert.equal((await liked).status(), 200);
+  await sofa.page.reload();
+  await sofa.part("play").waitFor();
+  assert.equal(await like(), "true");
+  await share(sofa, arrive, assert);
+  sofa.isContent("the end");
+};
