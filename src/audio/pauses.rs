@@ -5,7 +5,7 @@
 //! its quantizer (`global_gain`) and which code tables are used (`table_select`). A table can only
 //! say numbers up to its own largest, and encoders take the smallest table that will do: step and
 //! table together tell how strong the strongest frequency may be. That follows the loudness of
-//! speech closely, at a thousandth of the price of decoding it.
+//! speech closely, at a small part of the price of decoding it.
 //!
 //! What would surprise: the step alone says little. An encoder that has bits to spend describes a
 //! quiet room with a fine step and as many bits as it gives a loud voice.
@@ -107,7 +107,9 @@ struct Layout {
     channels: usize,
     /// Before the first granule: a pointer to the data, private bits, what granules share.
     lead: usize,
-    /// Length of `scalefac_compress`.
+    /// Length of a granule of a channel.
+    length: usize,
+    /// Length of `scalefac_compress` in it.
     scale_bits: usize,
 }
 
@@ -115,33 +117,35 @@ impl Layout {
     const fn of(format: Format) -> Self {
         let channels = format.channels as usize;
         match (format.version, channels) {
-            (Version::Mpeg1, 1) => Self { granules: 2, channels, lead: 9 + 5 + 4, scale_bits: 4 },
-            (Version::Mpeg1, _) => Self { granules: 2, channels, lead: 9 + 3 + 8, scale_bits: 4 },
-            (_, 1) => Self { granules: 1, channels, lead: 8 + 1, scale_bits: 9 },
-            (_, _) => Self { granules: 1, channels, lead: 8 + 2, scale_bits: 9 },
+            (Version::Mpeg1, 1) => Self { granules: 2, channels, lead: 9 + 5 + 4, length: 59, scale_bits: 4 },
+            (Version::Mpeg1, _) => Self { granules: 2, channels, lead: 9 + 3 + 8, length: 59, scale_bits: 4 },
+            (_, 1) => Self { granules: 1, channels, lead: 8 + 1, length: 63, scale_bits: 9 },
+            (_, _) => Self { granules: 1, channels, lead: 8 + 2, length: 63, scale_bits: 9 },
         }
     }
 
-    /// Where a granule of a channel begins: those before it have 55 bits and `scalefac_compress`.
+    /// Where a granule of a channel begins.
     const fn begin(self, granule: usize, channel: usize) -> usize {
-        self.lead + (granule * self.channels + channel) * (55 + self.scale_bits)
+        self.lead + (granule * self.channels + channel) * self.length
     }
 }
 
 /// How strong the strongest frequency of a granule may be.
 fn level(side: &[u8], begin: usize, scale_bits: usize) -> i32 {
-    let (size, pairs, gain) = (bits(side, begin, 12), bits(side, begin + 12, 9), bits(side, begin + 21, 8));
+    let fields = eight_bytes(side, begin);
+    let bits = |at: usize, count: usize| fields >> (64 - at - count) & ((1 << count) - 1);
+    let (size, pairs, gain) = (bits(0, 12), bits(12, 9), bits(21, 8));
     if size == 0 {
         return NOTHING;
     }
-    let window = begin + 29 + scale_bits;
-    let (tables, damping) = if bits(side, window, 1) == 0 {
-        ([1, 6, 11].map(|at| bits(side, window + at, 5)), 0)
+    let window = 29 + scale_bits;
+    let (tables, damping) = if bits(window, 1) == 0 {
+        ([1, 6, 11].map(|at| bits(window + at, 5)), 0)
     } else {
-        let [first, second] = [4, 9].map(|at| bits(side, window + at, 5));
+        let [first, second] = [4, 9].map(|at| bits(window + at, 5));
         // Three short windows have a gain of their own each, in steps that are eight times as large.
-        let gains = [14, 17, 20].map(|at| bits(side, window + at, 3));
-        let is_short = bits(side, window + 1, 2) == 2;
+        let gains = [14, 17, 20].map(|at| bits(window + at, 3));
+        let is_short = bits(window + 1, 2) == 2;
         ([first, second, second], if is_short { gains.into_iter().min().unwrap_or(0) * 8 } else { 0 })
     };
     let largest = tables.into_iter().filter_map(|table| LARGEST.get(table as usize)).max();
@@ -154,9 +158,11 @@ fn level(side: &[u8], begin: usize, scale_bits: usize) -> i32 {
     (gain as i32 - 210 - damping as i32 + strength as i32).max(NOTHING)
 }
 
-/// Up to 16 bits as a number, the first the highest; bits behind the end are zeros.
-fn bits(bytes: &[u8], at: usize, count: usize) -> u32 {
-    let byte = |place: usize| u32::from(bytes.get(at / 8 + place).copied().unwrap_or(0));
-    let three = byte(0) << 16 | byte(1) << 8 | byte(2);
-    three >> (24 - at % 8 - count) & ((1 << count) - 1)
+/// The 64 bits from the bit `at` on; behind the end are zeros.
+fn eight_bytes(bytes: &[u8], at: usize) -> u64 {
+    let mut nine_and_zeros = [0; 16];
+    for (to, from) in nine_and_zeros.iter_mut().zip(bytes.iter().skip(at / 8).take(9)) {
+        *to = *from;
+    }
+    (u128::from_be_bytes(nine_and_zeros) << (at % 8) >> 64) as u64
 }

@@ -17,3 +17,4 @@ mod study;
 mod support;
 mod today;
 mod tokens;
+mod transcript;

@@ -107,7 +107,7 @@ pub fn starts(script: &str, chunks: &[SpokenChunk<'_>]) -> Vec<u64> {
         let part = |paragraph: &&Range<usize>| paragraph.start.max(begin)..paragraph.end.min(chunk.end);
         let texts: Vec<_> = inside.iter().map(|it| script.get(part(it)).unwrap_or_default()).collect();
         let ends = ends(&texts, chunk);
-        let begins = std::iter::once(0).chain(ends.into_iter().map(|seconds| (seconds * 1000.0) as u64));
+        let begins = std::iter::once(0).chain(ends.into_iter().map(|seconds| (seconds * 1000.0).round() as u64));
         let new = inside.iter().zip(begins).filter(|(paragraph, _)| paragraph.start >= begin);
         starts.extend(new.map(|(_, ms)| begin_ms.saturating_add(ms)));
         (begin, begin_ms) = (chunk.end.max(begin), begin_ms.saturating_add(chunk.lasts_ms));
@@ -257,7 +257,8 @@ impl Heard {
     }
 }
 
-/// How far a length is from what was expected, as the square of what is usual: 14 % and 0.4 s.
+/// How far a length is from what was expected: the square of the deviation, by what is usual for a
+/// length and for the shortest.
 fn oddness(length: f64, expected: f64) -> f64 {
     (length - expected).powi(2) / (0.02 * expected.powi(2) + 0.15)
 }
