@@ -178,6 +178,8 @@ pub struct Item {
     pub script: Option<String>,
     /// BCP 47 primary tag.
     pub language: Option<String>,
+    /// Where its paragraphs begin, if that was measured: an array of milliseconds.
+    pub starts_ms: Option<serde_json::Value>,
     /// Length in whole seconds.
     pub duration_seconds: Option<i32>,
     /// Length of the MP3 in bytes.
@@ -198,7 +200,8 @@ pub async fn items(reads: &Reads, user_id: i64, today: NaiveDate, expired: Naive
         sqlx::query_as!(
             Item,
             r#"/* feed_items */
-            select id, date, title, topic, script_text as script, language, duration_seconds, audio_bytes,
+            select id, date, title, topic, script_text as script, language,
+                   metadata->'speech'->'paragraph_ms' as starts_ms, duration_seconds, audio_bytes,
                    created_at, updated_at
             from dailycast.daily_podcast
             where user_id = $1 and is_active and date <= $2 and date > $3

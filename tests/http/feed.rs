@@ -186,6 +186,29 @@ async fn a_feed_without_episodes_and_one_without_words_are_feeds() {
 }
 
 #[tokio::test]
+async fn a_description_says_what_is_said_when_if_that_is_known() {
+    let server = TestServer::start().await;
+    let url = address(&server).await;
+    let script = "Good morning.\n\nA week\n has passed.\n\nGood & bye.";
+    let id = episode(&server, "2026-11-22", "completed", "A title", script).await;
+    for (starts, told) in [
+        (
+            "[0, 61500, 3600000]",
+            "\n\n00:00 Good morning.\n01:01 A week has passed.\n60:00 Good &amp; bye.</description>",
+        ),
+        ("[0, 61500]", "</description>"),
+        ("[0, 3, 2]", "</description>"),
+        ("[0, -1, \"2\"]", "</description>"),
+        ("{}", "</description>"),
+    ] {
+        let metadata = format!("{{\"speech\": {{\"paragraph_ms\": {starts}}}}}");
+        execute(&server, format!("update dailycast.daily_podcast set metadata = '{metadata}' where id = {id}")).await;
+        let text = open(&server, &url).await.text().await.unwrap();
+        assert!(text.contains(&format!("<description>Why?\n\nGood morning.{told}")), "{starts}: {text}");
+    }
+}
+
+#[tokio::test]
 async fn the_date_of_an_episode_lies_within_its_day_where_the_nights_are() {
     let server = TestServer::start_with(|settings| settings.time_zone = chrono_tz::Asia::Tokyo, None).await;
     server.clock.set("2026-11-22T20:00:00Z");

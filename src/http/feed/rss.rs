@@ -32,6 +32,12 @@ const LONGEST_TITLE: usize = 200;
 /// Characters of the script that stand for it in a list.
 const EXCERPT: usize = 300;
 
+/// Characters of a paragraph that name it.
+const HEADING: usize = 60;
+
+/// Apps make chapters of a list of times only when there are so many.
+const FEWEST_TIMES: usize = 3;
+
 const NAMESPACES: [(&str, &str); 5] = [
     ("version", "2.0"),
     ("xmlns:itunes", "http://www.itunes.com/dtds/podcast-1.0.dtd"),
@@ -127,7 +133,7 @@ impl Frame<'_> {
         let length = item.audio_bytes.unwrap_or_default().to_string();
         let audio = format!("{base}/{id}.mp3");
         xml.empty("enclosure", &[("url", &audio), ("length", &length), ("type", "audio/mpeg")]);
-        xml.text("description", &[], &summary(item.topic.as_deref(), script));
+        xml.text("description", &[], &summary(item, script));
         xml.text("content:encoded", &[], &html(script));
         if let Some(seconds) = item.duration_seconds {
             xml.text("itunes:duration", &[], &seconds.to_string());
@@ -177,18 +183,35 @@ fn cut(text: &str, most: usize) -> String {
     }
 }
 
-/// Plain text that stands for the episode in a list: what it is about, and how it begins.
-fn summary(topic: Option<&str>, script: &str) -> String {
-    let topic = topic.map(line).filter(|topic| !topic.is_empty()).map(|topic| cut(&topic, LONGEST_TITLE));
-    let begin = script.split("\n\n").map(line).find(|paragraph| !paragraph.is_empty());
-    let parts = [topic, begin.map(|begin| cut(&begin, EXCERPT))];
-    parts.into_iter().flatten().collect::<Vec<_>>().join("\n\n")
+/// The paragraphs of a script.
+fn paragraphs(script: &str) -> impl Iterator<Item = &str> {
+    script.split("\n\n").map(str::trim).filter(|paragraph| !paragraph.is_empty())
+}
+
+/// Plain text that stands for the episode in a list: what it is about, how it begins, and what is
+/// said when, as apps read it that know no chapters.
+fn summary(item: &Item, script: &str) -> String {
+    let topic = item.topic.as_deref().map(line).filter(|topic| !topic.is_empty());
+    let topic = topic.map(|topic| cut(&topic, LONGEST_TITLE));
+    let begin = paragraphs(script).next().map(|begin| cut(&line(begin), EXCERPT));
+    [topic, begin, times(item, script)].into_iter().flatten().collect::<Vec<_>>().join("\n\n")
+}
+
+/// When each paragraph begins, one a line; nothing when that is not known of all.
+fn times(item: &Item, script: &str) -> Option<String> {
+    let starts: Vec<u64> = serde_json::from_value(item.starts_ms.clone()?).ok()?;
+    let are_all = starts.len() >= FEWEST_TIMES && starts.len() == paragraphs(script).count() && starts.is_sorted();
+    let lines = paragraphs(script).zip(&starts).map(|(paragraph, ms)| {
+        let heading = cut(&line(paragraph), HEADING);
+        format!("{:02}:{:02} {heading}", ms / 60_000, ms / 1000 % 60)
+    });
+    are_all.then(|| lines.collect::<Vec<_>>().join("\n"))
 }
 
 /// The whole script as paragraphs of HTML.
 fn html(script: &str) -> String {
     let mut html = String::with_capacity(script.len() + script.len() / 8);
-    for paragraph in script.split("\n\n").map(str::trim).filter(|paragraph| !paragraph.is_empty()) {
+    for paragraph in paragraphs(script) {
         html.push_str("<p>");
         escape(&mut html, paragraph);
         // Writing to a text does not fail.
