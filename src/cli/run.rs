@@ -173,6 +173,7 @@ pub async fn app(
         reads: store.reads().clone(),
         tokens: http::Tokens::default(),
         door: http::Door::default(),
+        rates: http::Rates::new(config.http.rate_per_minute, Arc::new(SystemClock)),
         store: neighbours::object_store(config)?,
         spool: neighbours::spool(config).await?,
         clock: Arc::new(SystemClock),

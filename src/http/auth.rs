@@ -56,7 +56,7 @@ pub(super) enum Caller<'a> {
 ///
 /// # Errors
 /// [`Refusal::Unauthorized`] when there is none that could be one, [`Refusal::Forbidden`] when a page
-/// of somebody else would change something with a session.
+/// of somebody else would change something with a session, [`Refusal::TooMany`].
 pub(super) async fn caller<'a>(app: &'a App, request: &'a Request) -> Result<Caller<'a>, Refusal> {
     let has_header = request.headers().contains_key(header::AUTHORIZATION);
     if let Some(key) = session::key(app, request).filter(|_| !has_header) {
@@ -67,7 +67,7 @@ pub(super) async fn caller<'a>(app: &'a App, request: &'a Request) -> Result<Cal
     }
     let token = brought(request)?;
     match look(app, token).await? {
-        Seen::Known(user_id) => Ok(Caller::Learner(user_id)),
+        Seen::Known(user_id) => app.rates.check_learner(user_id).map(|()| Caller::Learner(user_id)),
         Seen::Unknown(look_up) => Ok(Caller::Bearer(token, look_up)),
     }
 }
@@ -80,12 +80,12 @@ async fn look<'a>(app: &'a App, proof: &str) -> Result<Seen<'a>, Refusal> {
 /// Whose session it is, remembered or asked.
 async fn holder(app: &App, key: &str) -> Result<i64, Refusal> {
     match look(app, &session::proof(key)).await? {
-        Seen::Known(user_id) => Ok(user_id),
+        Seen::Known(user_id) => app.rates.check_learner(user_id).map(|()| user_id),
         Seen::Unknown(look_up) => {
             let owner = sessions::learner(&app.reads, &session::hash(key)).await;
             let owner = owner.map_err(|error| Refusal::database(&error))?;
             let (user_id, is_active) = owner.ok_or(Refusal::Unauthorized(NOT_PROVIDED))?;
-            let_in(look_up, user_id, is_active)
+            let_in(app, look_up, user_id, is_active)
         }
     }
 }
@@ -116,7 +116,7 @@ pub(super) async fn learner(app: &App, request: &Request) -> Result<i64, Refusal
             let owner =
                 academy::learner_by_token(&app.reads, token).await.map_err(|error| Refusal::database(&error))?;
             let owner = owner.ok_or_else(unknown)?;
-            let_in(look_up, owner.user_id, owner.is_active)
+            let_in(app, look_up, owner.user_id, owner.is_active)
         }
     }
 }
@@ -124,12 +124,13 @@ pub(super) async fn learner(app: &App, request: &Request) -> Result<i64, Refusal
 /// Lets in the owner of a token who may come in, and remembers that.
 ///
 /// # Errors
-/// [`Refusal::Unauthorized`].
-pub(super) fn let_in(look_up: LookUp<'_>, user_id: i64, is_active: bool) -> Result<i64, Refusal> {
+/// [`Refusal::Unauthorized`], [`Refusal::TooMany`].
+pub(super) fn let_in(app: &App, look_up: LookUp<'_>, user_id: i64, is_active: bool) -> Result<i64, Refusal> {
     if !is_active {
         return Err(Refusal::Unauthorized(INACTIVE));
     }
     look_up.found(user_id);
+    app.rates.check_learner(user_id)?;
     Ok(user_id)
 }
 

@@ -8,6 +8,10 @@ use poem::{
     http::{HeaderMap, HeaderValue, Method, StatusCode, header},
 };
 
+/// What a page may read of an answer, beside what it always may: whether it has it already, when to come
+/// again, which part of the audio it is.
+const EXPOSED: &str = "ETag, Retry-After, X-Request-Id, Content-Range, Accept-Ranges, Content-Length";
+
 /// The origins that are let in.
 pub(super) struct Cors(Arc<[String]>);
 
@@ -55,10 +59,7 @@ impl<E: Endpoint> Endpoint for CorsEndpoint<E> {
             let headers: &mut HeaderMap = response.headers_mut();
             headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
             headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
-            headers.insert(
-                header::ACCESS_CONTROL_EXPOSE_HEADERS,
-                HeaderValue::from_static("ETag, Retry-After, X-Request-Id"),
-            );
+            headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));
         }
         Ok(response)
     }

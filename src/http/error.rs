@@ -1,5 +1,6 @@
 //! What is not granted, as JSON that the academy's client understands: it shows `detail`.
 
+use chrono::{DateTime, Utc};
 use poem::{
     IntoResponse, Response,
     error::ResponseError,
@@ -33,6 +34,9 @@ pub(super) enum Refusal {
     /// The body is of a kind that is not read here; its name.
     #[error("Unsupported media type \"{0}\" in request.")]
     MediaType(String),
+    /// The body is no JSON; where that shows.
+    #[error("JSON parse error - {0}")]
+    NoJson(String),
     /// The address cannot do that; these methods it can.
     #[error("Method not allowed.")]
     Method(&'static str),
@@ -48,6 +52,9 @@ pub(super) enum Refusal {
     /// The caller asks too often, and may ask again after so many seconds.
     #[error("{0}")]
     TooMany(&'static str, u64),
+    /// An episode was asked for not long ago; when there may be another one, and in how many seconds.
+    #[error("You can have one episode made in 24 hours. Come back a little later for the next one.")]
+    TooSoon(DateTime<Utc>, u64),
     /// The body is too large.
     #[error("The request is too large.")]
     TooLarge,
@@ -94,10 +101,12 @@ impl Refusal {
             Self::NoAudio => "no_audio",
             Self::Gone(_) => "gone",
             Self::MediaType(_) => "unsupported_media_type",
+            Self::NoJson(_) => "parse_error",
             Self::Method(_) => "method_not_allowed",
             Self::Parameter(..) | Self::Unmeant(..) => "invalid",
             Self::OtherContent => "idempotency_key_reused",
             Self::TooMany(..) => "too_many",
+            Self::TooSoon(..) => "too_soon",
             Self::TooLarge => "too_large",
             Self::Away(_) => "unavailable",
             Self::Defect => "internal",
@@ -128,9 +137,9 @@ impl ResponseError for Refusal {
             Self::Gone(_) => StatusCode::GONE,
             Self::MediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Parameter(..) | Self::Unmeant(..) => StatusCode::BAD_REQUEST,
+            Self::NoJson(_) | Self::Parameter(..) | Self::Unmeant(..) => StatusCode::BAD_REQUEST,
             Self::OtherContent => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::TooMany(..) => StatusCode::TOO_MANY_REQUESTS,
+            Self::TooMany(..) | Self::TooSoon(..) => StatusCode::TOO_MANY_REQUESTS,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Away(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Defect => StatusCode::INTERNAL_SERVER_ERROR,
@@ -148,6 +157,12 @@ impl ResponseError for Refusal {
             Self::Unmeant(field, words) => {
                 json!({ "detail": detail, "code": self.code(), "errors": { field: [words] } })
             }
+            Self::TooSoon(next, seconds) => json!({
+                "detail": detail,
+                "code": self.code(),
+                "next_available_at": next,
+                "seconds_until_available": seconds,
+            }),
             _ => json!({ "detail": detail, "code": self.code() }),
         };
         let response = Response::builder()
@@ -158,7 +173,9 @@ impl ResponseError for Refusal {
             Self::Unauthorized(_) => response.header(header::WWW_AUTHENTICATE, "Token"),
             Self::Method(allowed) => response.header(header::ALLOW, *allowed),
             Self::Away(_) => response.header(header::RETRY_AFTER, RETRY_AFTER),
-            Self::TooMany(_, seconds) => response.header(header::RETRY_AFTER, seconds.to_string()),
+            Self::TooMany(_, seconds) | Self::TooSoon(_, seconds) => {
+                response.header(header::RETRY_AFTER, seconds.to_string())
+            }
             _ => response,
         };
         response.body(body.to_string())

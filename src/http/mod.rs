@@ -29,6 +29,7 @@ use crate::{
 
 mod api;
 mod auth;
+mod body;
 mod conditional;
 mod connections;
 mod cors;
@@ -41,6 +42,7 @@ mod metrics;
 mod ops;
 mod patience;
 mod range;
+mod rate;
 mod routes;
 mod shell;
 mod signing;
@@ -50,6 +52,7 @@ mod tokens;
 mod transcript;
 
 pub use ops::Door;
+pub use rate::Rates;
 pub use signing::SigningKey;
 pub use tokens::Tokens;
 
@@ -79,6 +82,8 @@ pub struct App {
     pub tokens: Tokens,
     /// Whom the operators' side let in lately.
     pub door: Door,
+    /// Who has asked how often.
+    pub rates: Rates,
     /// Where episodes are kept.
     pub store: Arc<dyn ObjectStore>,
     /// Where audio waits for its upload.
@@ -126,6 +131,8 @@ pub struct Settings {
     pub retention_days: u32,
     /// Origins whose pages may call with credentials.
     pub cors_origins: Vec<String>,
+    /// Requests a minute of a learner, or of an address where nobody is known; 0: no limit.
+    pub rate_per_minute: u32,
     /// Connections at a time; more wait in the system's queue.
     pub max_connections: usize,
     /// Whether `/metrics` answers.
@@ -145,6 +152,7 @@ impl Settings {
             url_ttl: config.storage.url_ttl,
             retention_days: config.storage.retention_days,
             cors_origins: config.http.cors_origins.clone(),
+            rate_per_minute: config.http.rate_per_minute,
             max_connections: usize::try_from(config.http.max_connections).unwrap_or(usize::MAX),
             metrics: config.http.metrics,
         }

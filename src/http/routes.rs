@@ -8,7 +8,15 @@ use poem::{
     web::{CompressionAlgo, CompressionLevel},
 };
 
-use super::{App, api, cors::Cors, docs, error::Refusal, feed, floor, health, metrics, ops, shell::Shell, study};
+use super::{
+    App, api,
+    cors::Cors,
+    docs,
+    error::Refusal,
+    feed, floor, health, metrics, ops,
+    shell::{self, Shell},
+    site, study,
+};
 
 /// The whole server as one endpoint.
 pub(super) fn routes(app: Arc<App>) -> impl Endpoint<Output = Response> {
@@ -51,10 +59,16 @@ pub(super) fn floor(app: Arc<App>) -> impl Endpoint<Output = Response> {
 fn in_shell(routes: Route, app: Arc<App>) -> impl Endpoint<Output = Response> {
     let shell = Shell::new(app.clock.clone());
     let cors = Cors::new(&app.settings.cors_origins);
+    let counting = app.clone();
     routes
         .data(app)
+        .around(move |endpoint, request| {
+            let (app, client) = (counting.clone(), site::client(&request));
+            async move { endpoint.call(request).await.map_err(|error| app.rates.refused(client, error)) }
+        })
         .with(CatchPanic::new().with_handler(|_| Refusal::Defect))
         .with(NormalizePath::new(TrailingSlash::Trim))
+        .around(shell::limited)
         .with(cors)
         .with(shell)
 }

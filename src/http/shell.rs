@@ -1,5 +1,6 @@
 //! What every request passes through: an id, a limit of size and time, errors as JSON, security
-//! headers, and one wide line in the log, counted for the metrics and a span for the traces.
+//! headers, and one wide line in the log, counted for the metrics and a span for the traces. The
+//! limits are further in ([`limited`]), so that a foreign page may read that it met one.
 //!
 //! The line and the span name the pattern of the route, never the path or the query: those hold signatures.
 
@@ -94,18 +95,18 @@ pub(super) struct ShellEndpoint<E> {
     ids: Arc<Ids>,
 }
 
-impl<E: Endpoint> ShellEndpoint<E> {
-    async fn answer(&self, request: Request) -> Response {
-        let announced = request.header(header::CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());
-        if announced.is_some_and(|length| length > SIZE_LIMIT) {
-            return Refusal::TooLarge.into_response();
-        }
-        match tokio::time::timeout(TIME_LIMIT, self.inner.call(request)).await {
-            Ok(Ok(response)) => response.into_response(),
-            Ok(Err(error)) => refused(error),
-            Err(_) => Refusal::Away("The service did not answer in time.").into_response(),
-        }
+/// An answer within the limits.
+///
+/// # Errors
+/// Those of the endpoint, [`Refusal::TooLarge`], [`Refusal::Away`].
+pub(super) async fn limited<E: Endpoint>(endpoint: Arc<E>, request: Request) -> Result<Response> {
+    let announced = request.header(header::CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());
+    if announced.is_some_and(|length| length > SIZE_LIMIT) {
+        return Err(Refusal::TooLarge.into());
     }
+    let answer = tokio::time::timeout(TIME_LIMIT, endpoint.call(request)).await;
+    let late = |_| Err(Refusal::Away("The service did not answer in time.").into());
+    answer.unwrap_or_else(late).map(IntoResponse::into_response)
 }
 
 impl<E: Endpoint> Endpoint for ShellEndpoint<E> {
@@ -115,7 +116,10 @@ impl<E: Endpoint> Endpoint for ShellEndpoint<E> {
         let started = Instant::now();
         let id = self.ids.of(&request);
         let (method, span) = (request.method().clone(), span());
-        let mut response = self.answer(request).await;
+        let mut response = match self.inner.call(request).await {
+            Ok(response) => response.into_response(),
+            Err(error) => refused(error),
+        };
 
         let route = response.data::<PathPattern>().map_or("none", |pattern| &pattern.0);
         let status = response.status();

@@ -335,6 +335,10 @@ async fn delete_locked(connection: &mut PgConnection, user_id: i64, page: &[i64]
         ), calls as (
             delete from dailycast.provider_call where podcast_id = any (array(select id from gone))
             returning podcast_id, provider, model, units, cost_micro_usd, outcome
+        ), links as (
+            insert into dailycast.revoked_link (key_hash)
+            select share_hash from dailycast.listening where podcast_id = any ($2) and share_hash is not null
+            on conflict do nothing
         ), spent as (
             insert into dailycast.erased_spending as s
                 (date, plan, provider, model, calls, failed, input_tokens, output_tokens, characters, requests,

@@ -1,8 +1,10 @@
-//! What learners read: today's podcast, the latest one before it, the audio of one and its words.
+//! What learners read: today's podcast, the latest one before it, all that can be heard, the audio of
+//! one and its words.
 //!
 //! Each is one statement over `daily_podcast_one_per_day` or the primary key, so its cost does not
-//! grow with the table. [`visit`] is [`today`] for a token whose owner is not known yet. Nothing here writes, but for the secret that signs temporary addresses,
-//! which is made once when the configuration names none.
+//! grow with the table. [`visit`] is [`today`] for a token whose owner is not known yet. Nothing here
+//! writes, but for the secret that signs temporary addresses, which is made once when the
+//! configuration names none. What learners write is in `listening.rs`.
 
 use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::PgPool;
@@ -185,6 +187,71 @@ pub async fn visit(reads: &Reads, key: &str, date: NaiveDate, expired: NaiveDate
         is_shared: row.is_shared,
     });
     Ok(Some(Visit { user_id, is_active, today: Today::of(rows, date)? }))
+}
+
+/// A learner's episodes that can be heard, newest first: at most `limit`, of dates before `before` and
+/// after `expired`.
+///
+/// # Errors
+/// As [`today`].
+pub async fn episodes(
+    reads: &Reads,
+    user_id: i64,
+    before: NaiveDate,
+    expired: NaiveDate,
+    limit: i64,
+) -> Result<Vec<Episode>, Error> {
+    let ask = || {
+        sqlx::query_as!(
+            Row,
+            r#"/* episodes */
+            select id as "id?", date as "date?", status as "status?", title, topic, script_text, language,
+                   ai_model_used, tts_provider, tts_voice_gender, is_fallback, duration_seconds, object_key,
+                   updated_at as "updated_at?", position_ms as "position_ms?",
+                   liked_at is not null as is_liked, share_hash is not null as is_shared
+            from dailycast.daily_podcast left join dailycast.listening on podcast_id = id
+            where user_id = $1 and is_active and date < $2 and date > $3
+              and status in ('pending_upload', 'completed', 'completed_with_fallback')
+            order by date desc
+            limit $4"#,
+            user_id,
+            before,
+            expired,
+            limit,
+        )
+    };
+    let rows = reads.rows("episodes", ask).await?;
+    rows.into_iter().filter_map(|row| Episode::of(row).transpose()).collect()
+}
+
+/// One episode that can be heard, of a date after `expired`, and that was not replaced; with `user_id` only
+/// when it is this learner's.
+///
+/// # Errors
+/// As [`today`].
+pub async fn episode(
+    reads: &Reads,
+    id: i64,
+    user_id: Option<i64>,
+    expired: NaiveDate,
+) -> Result<Option<Episode>, Error> {
+    let ask = || {
+        sqlx::query_as!(
+            Row,
+            r#"/* episode */
+            select id as "id?", date as "date?", status as "status?", title, topic, script_text, language,
+                   ai_model_used, tts_provider, tts_voice_gender, is_fallback, duration_seconds, object_key,
+                   updated_at as "updated_at?", position_ms as "position_ms?",
+                   liked_at is not null as is_liked, share_hash is not null as is_shared
+            from dailycast.daily_podcast left join dailycast.listening on podcast_id = id
+            where id = $1 and ($2::bigint is null or user_id = $2) and is_active and date > $3
+              and status in ('pending_upload', 'completed', 'completed_with_fallback')"#,
+            id,
+            user_id,
+            expired,
+        )
+    };
+    reads.rows("episode", ask).await?.pop().map_or(Ok(None), Episode::of)
 }
 
 impl Today {

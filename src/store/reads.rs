@@ -4,8 +4,9 @@
 //! surprise: this is no pool of sqlx, which asks a connection whether it lives before and after
 //! each statement: three round trips for one answer. Here the statement itself is the question.
 //! Reading twice does no harm, so a connection that turns out to be dead is thrown away and the
-//! statement sent again. Nobody waits longer than a set time, whatever became of the database or
-//! the way to it.
+//! statement sent again. The few things that learners write come this way too, so they are such that
+//! the second time changes nothing. Nobody waits longer than a set time, whatever became of the
+//! database or the way to it.
 
 use std::{
     fmt,
@@ -13,6 +14,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::future::BoxFuture;
 use sqlx::{
     Connection as _, PgConnection, Postgres,
     postgres::{PgArguments, PgConnectOptions, PgRow},
@@ -71,7 +73,7 @@ impl Reads {
         }))
     }
 
-    /// All rows of a statement that only reads; `ask` makes it, perhaps more than once.
+    /// All rows of a statement that may be carried out twice; `ask` makes it, perhaps more than once.
     pub(super) async fn rows<'q, T: Send + Unpin, F>(
         &self,
         statement: &'static str,
@@ -110,6 +112,36 @@ impl Reads {
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// Work of more than one statement that may be done twice, on one connection. It leaves no
+    /// transaction open.
+    pub(super) async fn work<T>(
+        &self,
+        name: &'static str,
+        work: impl for<'c> Fn(&'c mut PgConnection) -> BoxFuture<'c, Result<T, Error>>,
+    ) -> Result<T, Error> {
+        let failed = || Error::in_statement(name);
+        let done = tokio::time::timeout(self.0.patience, async {
+            let _slot = self.0.slots.acquire().await.map_err(|_| failed()(sqlx::Error::PoolClosed))?;
+            loop {
+                let old = self.take();
+                let is_old = old.is_some();
+                let mut session = match old {
+                    Some(session) => session,
+                    None => self.open().await.map_err(failed())?,
+                };
+                match work(&mut session.connection).await {
+                    Ok(done) => {
+                        self.idle().push(session);
+                        return Ok(done);
+                    }
+                    Err(Error::Database { source, .. }) if is_old && is_dead(&source) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        });
+        done.await.unwrap_or_else(|late| Err(failed()(sqlx::Error::Io(late.into()))))
     }
 
     /// Whether the migrations are there; see [`super::level`].

@@ -18,6 +18,10 @@ use super::{Error, QUEUE, Store};
 /// The oldest operations that are looked at in one round.
 const OPERATIONS: i64 = 1_000;
 
+/// Days for which whoever follows a link is told that it was taken back: longer than an app for
+/// podcasts goes on asking.
+const REVOKED_DAYS: i32 = 400;
+
 /// What one commit pruned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pruned {
@@ -89,7 +93,9 @@ pub async fn prune_nights(pool: &PgPool, days: i32) -> Result<u64, Error> {
 }
 
 /// Forgets what operators left before the last `days` days: operations that are over, with their
-/// keys, and dates that were skipped; and the log-ins and links that have ended.
+/// keys, and dates that were skipped; and the log-ins and links that have ended. Of learners it forgets when
+/// they asked for an episode, once they may again, and after [`REVOKED_DAYS`] the links that they took
+/// back.
 ///
 /// # Errors
 /// [`Error::Database`].
@@ -102,12 +108,17 @@ pub async fn prune_desk(pool: &PgPool, days: i32) -> Result<u64, Error> {
             delete from dailycast.entrance where expires_at <= now()
         ), skips as (
             delete from dailycast.night_skip where date < (now() - make_interval(days => $1))::date
+        ), revoked as (
+            delete from dailycast.revoked_link where revoked_at < now() - make_interval(days => $3)
+        ), generations as (
+            delete from dailycast.generation where asked_at < now() - make_interval(days => 2)
         )
         delete from dailycast.operation
         where id = any (array(select id from dailycast.operation order by id limit $2))
           and finished_at < now() - make_interval(days => $1)"#,
         days,
         OPERATIONS,
+        REVOKED_DAYS,
     )
     .execute(pool)
     .await

@@ -19,7 +19,7 @@ use crate::{
         alerts::{self, Notice},
         audit, chain,
         erasure::{self, Census, Due},
-        retention, sweep, workers,
+        listening, retention, sweep, workers,
     },
 };
 
@@ -91,6 +91,7 @@ pub async fn erase(
     pass: Due,
     delete_objects: impl Future<Output = Result<u64, Failure>>,
 ) -> Result<Passed, Unfinished> {
+    listening::erase(store.pool(), pass.user_id).await?;
     let mut podcasts = 0;
     loop {
         let gone = erasure::delete_podcasts(store.pool(), pass.user_id, ERASE).await?;

@@ -78,6 +78,39 @@ async fn connections_that_the_database_closed_are_replaced_unseen() {
     assert_eq!(status(&server, TOKEN).await, 200);
 }
 
+/// What a learner changes is changed once, however often it has to be said.
+#[tokio::test]
+async fn a_change_gets_through_as_soon_as_the_database_does() {
+    let (server, proxy) = behind_a_proxy(Duration::from_secs(3)).await;
+    let id = server.podcast(7, "2026-11-22", "completed").await;
+    sqlx::raw_sql("alter table academy.learner add plan text").execute(&server.db).await.unwrap();
+    let change = async |method: Method, path: &str| {
+        let request =
+            server.request(method, &format!("/api/dailycast/{path}")).json(&serde_json::json!({ "position": 1 }));
+        request.header("Authorization", format!("Token {TOKEN}")).send().await.unwrap().status().as_u16()
+    };
+    let changes = [
+        (Method::PUT, format!("episodes/{id}/position/"), 200),
+        (Method::PUT, format!("episodes/{id}/like/"), 200),
+        (Method::POST, format!("episodes/{id}/share/"), 200),
+        (Method::DELETE, format!("episodes/{id}/share/"), 204),
+        (Method::POST, "generate/".to_owned(), 202),
+    ];
+    until("the way is open", async || status(&server, TOKEN).await == 200).await;
+    proxy.cut();
+    for (method, path, _) in &changes {
+        assert_eq!(change(method.clone(), path).await, 503, "{path}");
+    }
+    proxy.restore();
+    for (method, path, done) in changes {
+        assert_eq!(status(&server, TOKEN).await, 200);
+        let end = "select count(pg_terminate_backend(pid)) from pg_stat_activity
+                   where datname = current_database() and pid <> pg_backend_pid() and query like '/* %'";
+        sqlx::query(end).execute(&server.db).await.unwrap();
+        assert_eq!(change(method, &path).await, done, "{path}");
+    }
+}
+
 /// The engine may use all that it has: what learners need is not its own.
 #[tokio::test]
 async fn a_busy_engine_leaves_connections_for_learners() {

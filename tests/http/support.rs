@@ -16,7 +16,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use dailycast::{
     clock::Clock,
     config::Secret,
-    http::{self, App, Door, Settings, SigningKey, Tokens},
+    http::{self, App, Door, Rates, Settings, SigningKey, Tokens},
     machine::FailureKind,
     ops::{self, Desk, providers::Chain, snapshot::Snapshots},
     podcast::Failure,
@@ -173,6 +173,9 @@ pub struct TestServer {
     pub store: Arc<MemoryStore>,
     pub spool: Arc<MemorySpool>,
     pub key: SigningKey,
+    pub reads: Reads,
+    /// All connections, for what operators and workers do.
+    pub all: Store,
     client: reqwest::Client,
     shutdown: CancellationToken,
     _database: TestDatabase,
@@ -207,16 +210,19 @@ impl TestServer {
             url_ttl: Duration::from_secs(3600),
             retention_days: 30,
             cors_origins: Vec::new(),
+            rate_per_minute: 300,
             max_connections: 100,
             metrics: true,
         };
         change(&mut settings);
         let shutdown = CancellationToken::new();
         let desk = desk(&database.url);
+        let all = desk.store.clone();
         let app = App {
-            reads,
+            reads: reads.clone(),
             tokens: Tokens::default(),
             door: Door::default(),
+            rates: Rates::new(settings.rate_per_minute, clock.clone()),
             store: store.clone(),
             spool: spool.clone(),
             clock: clock.clone(),
@@ -227,7 +233,7 @@ impl TestServer {
         };
         tokio::spawn(http::serve(bound, Arc::new(app), shutdown.clone()));
         let client = web().redirect(Policy::none()).build().unwrap();
-        Self { url, db, clock, store, spool, key, client, shutdown, _database: database }
+        Self { url, db, clock, store, spool, key, reads, all, client, shutdown, _database: database }
     }
 
     /// A request without a token; `path` may be a whole address.

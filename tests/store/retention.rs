@@ -164,12 +164,20 @@ async fn what_operators_left_goes_when_it_is_over_and_old() {
              values ('a', 1, now()), ('b', 1, now() + interval '1 hour')",
         )
         .await;
+    night
+        .execute(
+            "insert into dailycast.revoked_link values ('a', now() - interval '401 days'), ('b', now() - interval '399 days');
+             insert into dailycast.generation values (1, now() - interval '49 hours'), (2, now() - interval '47 hours')",
+        )
+        .await;
     assert_eq!(retention::prune_desk(night.pool(), 30).await.unwrap(), 1);
     for (table, left) in [
         ("dailycast.operation", 2),
         ("dailycast.operation_key", 2),
         ("dailycast.night_skip", 1),
         ("dailycast.session", 1),
+        ("dailycast.revoked_link", 1),
+        ("dailycast.generation", 1),
     ] {
         assert_eq!(count(&night, table).await, left, "{table}");
     }

@@ -6,21 +6,15 @@
 
 use std::sync::Arc;
 
-use chrono::NaiveDate;
-use poem::{
-    Request, Response, Result, handler,
-    http::{StatusCode, header},
-    web::Data,
-};
+use chrono::{DateTime, NaiveDate, Utc};
+use poem::{Request, Response, Result, handler, web::Data};
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 
 use super::episode::{self, Shown};
 use crate::{
     http::{
         App,
         auth::{self, Caller},
-        conditional,
         error::Refusal,
         signing::Window,
     },
@@ -29,9 +23,6 @@ use crate::{
 
 /// The status of a learner without a row for today.
 const NO_ROW: &str = "coming tomorrow";
-
-/// Bytes of a podcast in JSON beside its script; most is the signed address, and a guess will do.
-const BESIDE_THE_SCRIPT: usize = 1536;
 
 #[derive(Serialize)]
 struct Body {
@@ -46,14 +37,18 @@ pub(in crate::http) async fn today(request: &Request, Data(app): Data<&Arc<App>>
     let (date, expired) = (app.today(now), app.expired(now));
     let (user_id, found) = find(app, request, date, expired).await?;
     let window = app.window(now);
-    let tag = tag(user_id, date, &found, window);
-    let response = Response::builder()
-        .header(header::ETAG, &tag)
-        .header(header::CACHE_CONTROL, "private, no-cache")
-        .header(header::VARY, "Authorization, Cookie, Accept-Encoding");
-    if conditional::is_known(request, &tag) {
-        return Ok(response.status(StatusCode::NOT_MODIFIED).finish());
-    }
+    let tag = episode::tag(format_args!("{user_id} {date}"), window, [found.podcast.as_ref(), found.latest.as_ref()]);
+    Ok(match episode::tagged(request, &tag) {
+        Ok(response) => response.content_type("application/json").body(told(app, found, now, window).await?),
+        Err(known) => known,
+    })
+}
+
+/// What is found, in JSON, with addresses that end with the window.
+///
+/// # Errors
+/// None that happens.
+pub(super) async fn told(app: &App, found: Today, now: DateTime<Utc>, window: Window) -> Result<Vec<u8>, Refusal> {
     let status = found.podcast.as_ref().map_or(NO_ROW, |podcast| podcast.status.as_str());
     let podcast = match found.podcast.filter(Episode::has_audio) {
         Some(episode) => Some(episode::shown(app, episode, now, window).await),
@@ -63,11 +58,8 @@ pub(in crate::http) async fn today(request: &Request, Data(app): Data<&Arc<App>>
         Some(episode) => Some(episode::shown(app, episode, now, window).await),
         None => None,
     };
-    // Room for the scripts at once: growing step by step would copy them several times.
-    let scripts = [&podcast, &latest].into_iter().flatten().filter_map(|shown| shown.script.as_ref());
-    let mut body = Vec::with_capacity(scripts.map(|script| script.len() + BESIDE_THE_SCRIPT).sum());
-    serde_json::to_writer(&mut body, &Body { status, podcast, latest }).map_err(|_| Refusal::Defect)?;
-    Ok(response.content_type("application/json").body(body))
+    let body = Body { status, podcast, latest };
+    episode::json(&body, [&body.podcast, &body.latest].into_iter().flatten())
 }
 
 /// Who asks, and what they find: one round trip to the database, whether the token is known or not.
@@ -81,19 +73,7 @@ async fn find(app: &App, request: &Request, date: NaiveDate, expired: NaiveDate)
             let visit = listeners::visit(&app.reads, token, date, expired).await;
             let visit = visit.map_err(|error| Refusal::database(&error))?;
             let visit = visit.ok_or_else(auth::unknown)?;
-            Ok((auth::let_in(look_up, visit.user_id, visit.is_active)?, visit.today))
+            Ok((auth::let_in(app, look_up, visit.user_id, visit.is_active)?, visit.today))
         }
     }
-}
-
-/// The tag of the answer. Weak, because it stands for the plain and the compressed form.
-fn tag(user_id: i64, date: NaiveDate, found: &Today, window: Window) -> String {
-    let mut hash = Sha256::new();
-    let window = format_args!("{} {}", window.number, window.expires.timestamp());
-    hash.update(format!("{} {user_id} {date} {window}", env!("CARGO_PKG_VERSION")));
-    for episode in [&found.podcast, &found.latest] {
-        hash.update(format!(" {:?}", episode.as_ref().map(episode::version)));
-    }
-    let digest = hash.finalize();
-    format!("W/\"{}\"", hex::encode(&digest[..16]))
 }

@@ -14,10 +14,13 @@ use super::{
     sheet::{self, Form, Sheet, Visit, check_plain},
 };
 use crate::{
-    http::{error::Refusal, site},
+    http::{body, error::Refusal, site},
     ops::actor::Role,
     telemetry::count,
 };
+
+/// The largest body, in bytes.
+const LARGEST: usize = 64 << 10;
 
 /// What was done.
 pub(super) struct Done {
@@ -63,8 +66,8 @@ impl Sent {
     pub async fn read(request: &Request, mut body: RequestBody) -> Result<Self, Refusal> {
         let wrong = |what| Refusal::Parameter("body", what);
         let is_json = request.content_type().is_some_and(|kind| kind.starts_with("application/json"));
-        let bytes = body.take().map_err(|_| wrong("The body cannot be read."))?;
-        let bytes = bytes.into_bytes().await.map_err(|_| wrong("The body cannot be read."))?;
+        let sent = body.take().map_err(|_| wrong("The body cannot be read."))?;
+        let bytes = body::bytes(sent, LARGEST).await?;
         let sent = match is_json {
             true => Self::from_json(&bytes)?,
             false => Self(serde_urlencoded::from_bytes(&bytes).map_err(|_| wrong("Send a form, or a JSON object."))?),
