@@ -79,7 +79,7 @@ label.pill { padding-inline-end: .6rem; } select { border: 0; background: none; 
 .panel input { flex: 1 1 12rem; min-width: 0; min-height: 2.75rem; padding: .4rem .9rem; border: 1px solid light-dark(#8b8a83, #727891); border-radius: 12px; background: var(--paper); }
 .script { position: relative; max-height: min(26rem, 70vh); overflow-y: auto; overscroll-behavior: contain; border-top: 1px solid var(--line); padding: .75rem 0 0; scrollbar-width: thin; }
 .script ol { list-style: none; display: grid; gap: .15rem; }
-.script li { display: grid; grid-template-columns: 3.25rem minmax(0, 1fr); gap: .5rem; padding: .6rem .75rem; border-radius: 14px; font-size: 1.0625rem; line-height: 1.65; transition: background .3s; }
+.script li { display: grid; grid-template-columns: 3.25rem minmax(0, 1fr); gap: .5rem; padding: .6rem .75rem; border-radius: 14px; font-size: 1.0625rem; line-height: 1.65; }
 .script li.plain { grid-template-columns: minmax(0, 68ch); }
 .script li:not(.plain) { cursor: pointer; } .script li:not(.plain):hover { background: color-mix(in oklab, var(--tint) 50%, transparent); }
 .script li[aria-current] { background: var(--tint); }

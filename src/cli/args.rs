@@ -17,7 +17,7 @@ mod ops;
 
 pub use bench::{Bench, BenchApi, BenchEngine, BenchEpisodes, BenchIdle, BenchNight, BenchPages, BenchReaders};
 pub use cost::{By, Cost, CostCommand, CostEstimate};
-pub use learner::{Learner, LearnerErase};
+pub use learner::{Learner, LearnerErase, LearnerLink};
 pub use ops::{Audit, Ops, OpsLink, Worker};
 
 /// A personal podcast for every learner, every night.

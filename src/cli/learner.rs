@@ -1,9 +1,10 @@
-//! `learner erase` and `erasures`.
+//! `learner erase`, `erasures` and `link`.
 //!
 //! The command asks for the erasure in the database and does its first pass at once. Whatever comes
 //! in between, the worker that leads goes on with it, and looks once more when everything that was
 //! under way has ended.
 
+use rand::RngExt as _;
 use serde_json::json;
 
 use super::{
@@ -14,8 +15,14 @@ use super::{
     output::{self, Side, Table},
 };
 use crate::{
+    http::Settings,
+    ops::{
+        actor::Actor,
+        audit,
+        entrance::{self, Entrance},
+    },
     step::upload,
-    store::{Store, chain, erasure},
+    store::{Store, academy, chain, erasure},
     worker::keeper::{self, Unfinished},
 };
 
@@ -35,7 +42,30 @@ pub async fn run(args: args::Learner, context: Context) -> anyhow::Result<Exit> 
         args::Learner::Erase(LearnerErase { missing: true, .. }) => erase_missing(&store, &context).await,
         args::Learner::Erase(erase) => erase_these(erase.ids, &store, &context).await,
         args::Learner::Erasures => show(&store, &context).await,
+        args::Learner::Link(link) => let_in(link.id, &store, &context).await,
     }
+}
+
+/// Prints a link that lets a learner in once.
+async fn let_in(user_id: i64, store: &Store, context: &Context) -> anyhow::Result<Exit> {
+    let account = academy::account(store.pool(), user_id).await?.filter(|account| account.is_active);
+    if account.is_none() {
+        let mend = "name an active account of the academy";
+        return Err(Advice::failed(format!("{user_id} is no active account of the academy"), mend).into());
+    }
+    let subject = format!("learner {user_id}");
+    // Before, so that there is no link of which no line tells.
+    audit::record(store.pool(), &Actor::at_the_command_line(), "entrance_add", &subject, "").await?;
+    let key = rand::rng().random();
+    let path = entrance::add(store.pool(), Entrance::Study, key, user_id, entrance::LIFE).await?;
+    let url = format!("{}{path}", Settings::new(&context.config, context.config.http.listen).public_url);
+    if context.json {
+        let expires_in_s = entrance::LIFE.as_secs();
+        output::json(&json!({ "url": url, "user_id": user_id, "expires_in_s": expires_in_s }))?;
+    } else {
+        output::line(&url)?;
+    }
+    Ok(Exit::Done)
 }
 
 async fn erase_missing(store: &Store, context: &Context) -> anyhow::Result<Exit> {

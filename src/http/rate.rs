@@ -14,7 +14,7 @@ use std::{
 
 use poem::{PathPattern, Request, http::StatusCode};
 
-use super::{error::Refusal, site::client};
+use super::{error::Refusal, site};
 use crate::clock::Clock;
 
 /// A minute, in microseconds.
@@ -90,7 +90,7 @@ impl Rates {
     /// # Errors
     /// [`Refusal::TooMany`].
     pub(super) fn check_public(&self, request: &Request) -> Result<(), Refusal> {
-        self.check(Who::Public(neighbourhood(client(request))))
+        self.check(Who::Public(neighbourhood(site::client(request))))
     }
 
     /// Counts what was refused for want of a good token, and makes "too many" of it when it is.

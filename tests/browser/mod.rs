@@ -216,10 +216,11 @@ async fn hearer(ground: &Ground, number: u32) -> String {
     sqlx::query_scalar(AssertSqlSafe(query)).fetch_one(ground.pool()).await.unwrap()
 }
 
-/// A ground on which every learner has heard nothing yet of the podcast of today.
+/// A ground on which every learner has a podcast of today, in English, and heard nothing of it yet.
 async fn morning(learners: u32, change: impl FnOnce(&mut Ground)) -> Ground {
     let mut ground = Ground::new(learners).await;
     change(&mut ground);
+    ground.execute("update academy.sample_learner set languages = '{en}'").await;
     ground.start_night().await;
     let worker = ground.worker("w-1");
     ground.until_finished().await;

@@ -20,7 +20,9 @@ const EXAMPLES: &str = "12";
 /// A server, and its document with ids and keys in it that are there: of learner 7, who asks, and of
 /// learner 8, whose feed and link stay open whatever learner 7 does.
 async fn prepared() -> (TestServer, Value) {
-    let server = TestServer::start().await;
+    let server = TestServer::start_with(|settings| settings.rate_per_minute = 0, None).await;
+    // Whoever makes an episode at once asks for the plan.
+    sqlx::raw_sql("alter table academy.learner add plan text").execute(&server.db).await.unwrap();
     let mut ids = Vec::new();
     for (user_id, date, status) in [
         (7, "2026-11-22", "pending_upload"),

@@ -30,9 +30,14 @@ const ODD: [&str; 16] = [
     "%F0%9F%8E%A7",
 ];
 
+/// A server that may be asked as often as one likes.
+async fn patient() -> TestServer {
+    TestServer::start_with(|settings| settings.rate_per_minute = 0, None).await
+}
+
 #[tokio::test]
 async fn a_path_that_cannot_be_meant_is_not_found_in_words_of_ours() {
-    let server = TestServer::start().await;
+    let server = patient().await;
     let document = document(&server).await;
     let mut wrong = Vec::new();
     for (path, method, _) in operations(&document).filter(|(path, ..)| path.contains('{')) {
@@ -56,7 +61,7 @@ async fn a_path_that_cannot_be_meant_is_not_found_in_words_of_ours() {
 
 #[tokio::test]
 async fn a_head_is_a_get_without_its_body() {
-    let server = TestServer::start().await;
+    let server = patient().await;
     let id = server.podcast(7, "2026-11-22", "pending_upload").await;
     server.spooled(id, b"0123456789");
     let document = document(&server).await;
@@ -82,7 +87,7 @@ async fn a_head_is_a_get_without_its_body() {
 
 #[tokio::test]
 async fn a_method_that_is_none_of_ours_is_told_which_there_are() {
-    let server = TestServer::start().await;
+    let server = patient().await;
     let document = document(&server).await;
     for path in document["paths"].as_object().unwrap().keys() {
         for method in ["TRACE", "OPTIONS", "PROPFIND", "get", "QUERY"] {

@@ -16,7 +16,7 @@ const TODAY: &str = "/api/dailycast/today/";
 
 /// A server whose database is reached through a proxy, and waits for it `patience` long.
 async fn behind_a_proxy(patience: Duration) -> (TestServer, Proxy) {
-    let database = TestDatabase::migrated_by("http", migrate).await;
+    let database = TestDatabase::migrated_by("http_learners", migrate).await;
     let (before, host) = database.url.split_once("host=").unwrap();
     let (folder, _) = host.split_once('&').unwrap();
     let name = before.rsplit('/').next().unwrap().trim_end_matches('?');
@@ -114,7 +114,7 @@ async fn a_change_gets_through_as_soon_as_the_database_does() {
 /// The engine may use all that it has: what learners need is not its own.
 #[tokio::test]
 async fn a_busy_engine_leaves_connections_for_learners() {
-    let database = TestDatabase::migrated_by("http", migrate).await;
+    let database = TestDatabase::migrated_by("http_learners", migrate).await;
     let address = Address { url: database.url.clone(), academy_schema: "academy".to_owned(), max_connections: 4 };
     let store = Store::new(&address).unwrap();
     let server = TestServer::start_on(database, |_| {}, Some(store.reads().clone())).await;

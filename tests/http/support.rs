@@ -189,7 +189,7 @@ impl TestServer {
 
     /// The same with other settings, or with another database.
     pub async fn start_with(change: impl FnOnce(&mut Settings), reads: Option<Reads>) -> Self {
-        let database = TestDatabase::migrated_by("http", migrate).await;
+        let database = TestDatabase::migrated_by("http_learners", migrate).await;
         Self::start_on(database, change, reads).await
     }
 

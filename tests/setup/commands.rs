@@ -22,7 +22,7 @@ const LEFT_OUT: [(&str, &str); 6] = [
 ];
 
 /// Commands whose output is no text for people: a script, a page, a document, a chart, an address.
-const DOCUMENTS: [&str; 5] = ["completions", "man", "ops link", "workflow show", "workflow graph"];
+const DOCUMENTS: [&str; 6] = ["completions", "learner link", "man", "ops link", "workflow show", "workflow graph"];
 
 /// A model whose name is longer than any column.
 const LONG: &str = "a-model-whose-name-is-so-long-that-no-table-has-room-for-it-in-one-line-and-longer-still";

@@ -1,4 +1,4 @@
-//! `learner` and its flags: what is kept of a learner, erased.
+//! `learner` and its flags: what is kept of a learner, erased; a way in without a token.
 
 use clap::{Args, Subcommand};
 
@@ -9,6 +9,16 @@ pub enum Learner {
     Erase(LearnerErase),
     /// Who is on the way out, and how many went on which day
     Erasures,
+    /// A link to the study page that lets a learner in once, within half an hour
+    Link(LearnerLink),
+}
+
+/// Flags of `learner link`.
+#[derive(Debug, Args)]
+pub struct LearnerLink {
+    /// The learner
+    #[arg(value_name = "USER_ID")]
+    pub id: i64,
 }
 
 /// Flags of `learner erase`: learners by number, or all who are missing.

@@ -33,7 +33,7 @@ async fn counted(server: &TestServer, path: &str) -> Value {
 
 #[tokio::test]
 async fn the_page_the_program_and_the_ledger_agree() {
-    let database = TestDatabase::migrated_by("http", migrate).await;
+    let database = TestDatabase::migrated_by("http_learners", migrate).await;
     let url = database.url.clone();
     let address = Address { url: url.clone(), academy_schema: "academy".to_owned(), max_connections: 4 };
     let store = Store::new(&address).unwrap();

@@ -15,7 +15,7 @@ async fn execute(server: &TestServer, sql: &'static str) {
 
 #[tokio::test]
 async fn what_is_kept_of_a_night_is_written_at_its_end_and_again_after_it_ran_again() {
-    let database = TestDatabase::migrated_by("http", migrate).await;
+    let database = TestDatabase::migrated_by("http_learners", migrate).await;
     let address = Address { url: database.url.clone(), academy_schema: "academy".to_owned(), max_connections: 4 };
     let store = Store::new(&address).unwrap();
     let server = TestServer::start_on(database, |_| {}, None).await;
