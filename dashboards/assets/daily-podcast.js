@@ -324,7 +324,7 @@ export class DailyPodcast extends Base {
   }
 
   #fail(error) {
-    const state = [401, 403].includes(error.status) ? "login" : [404, 410].includes(error.status) ? "gone" : "away";
+    const state = error.status === 401 ? "login" : [404, 410].includes(error.status) ? "gone" : "away";
     this.#emit("error", { reason: state });
     // What plays goes on.
     if (state === "away" && this.#episode && !this.#ui.audio.paused) return;
