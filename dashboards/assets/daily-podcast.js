@@ -719,7 +719,7 @@ export class DailyPodcast extends Base {
     for (const [name, act] of Object.entries(acts)) this.#ui[name].addEventListener("click", act);
     seek.addEventListener("input", () => this.#seek(Number(seek.value)));
     link.addEventListener("focus", () => link.select());
-    root.addEventListener("keydown", (event) => this.#key_down(event));
+    root.addEventListener("keydown", (event) => this.#press(event));
     for (const kind of ["wheel", "touchmove"]) text.addEventListener(kind, () => { this.#free = true; }, { passive: true });
     text.addEventListener("keydown", (event) => { if (/^(Arrow|Page|Home|End)/.test(event.key)) this.#free = true; });
     text.addEventListener("click", (event) => {
@@ -776,7 +776,7 @@ export class DailyPodcast extends Base {
     this.#load();
   }
 
-  #key_down(event) {
+  #press(event) {
     const target = event.composedPath()[0];
     if (event.altKey || event.ctrlKey || event.metaKey || event.defaultPrevented || !this.#episode) return;
     const isField = target.matches("select, input:not([type=range])");
