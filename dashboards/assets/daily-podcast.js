@@ -174,6 +174,7 @@ export class DailyPodcast extends Base {
   #savedAt = 0;
   #second = -1;
   #wish = false;       // play as soon as there is something
+  #stale = true;       // something else is asked for, and not here yet
   #renewed = false;
   #times = null;       // paragraphs with their times
   #current = -1;
@@ -230,6 +231,8 @@ export class DailyPodcast extends Base {
   attributeChangedCallback(name, old, now) {
     if (old === now || !this.#life) return;
     if (name === "lang") return this.#speak();
+    this.#wish = false;
+    this.pause();
     this.#again();
   }
 
@@ -237,7 +240,7 @@ export class DailyPodcast extends Base {
 
   async play() {
     const { audio } = this.#ui;
-    if (!this.#episode) { this.#wish = true; return; }
+    if (!this.#episode || this.#stale) { this.#wish = true; return; }
     this.#wish = false;
     this.#free = false;
     if (Date.parse(this.#episode.audio_url_expires_at) < Date.now()) await this.#renew().catch(() => {});
@@ -270,6 +273,7 @@ export class DailyPodcast extends Base {
     if (!this.#life) return;
     const turn = ++this.#turn;
     this.#tag = null;
+    this.#stale = true;
     queueMicrotask(() => { if (turn === this.#turn && this.#life) this.#load(); });
   }
 
@@ -279,11 +283,15 @@ export class DailyPodcast extends Base {
     this.#asked = Date.now();
     try {
       const found = await this.#find();
-      if (turn === this.#turn && found) this.#settle(found);
+      if (turn !== this.#turn) return;
+      this.#stale = false;
+      if (found) this.#settle(found);
     } catch (error) {
-      if (turn === this.#turn) this.#fail(error);
+      if (turn !== this.#turn) return;
+      this.#stale = this.#wish = false;
+      this.#fail(error);
     }
-    if (turn === this.#turn) this.#poll();
+    this.#poll();
   }
 
   // What there is; nothing when it is as it was.
@@ -316,7 +324,7 @@ export class DailyPodcast extends Base {
   }
 
   #fail(error) {
-    const state = [401, 403].includes(error.status) ? "login" : [404, 410].includes(error.status) ? "gone" : "away";
+    const state = error.status === 401 ? "login" : [404, 410].includes(error.status) ? "gone" : "away";
     this.#emit("error", { reason: state });
     // What plays goes on.
     if (state === "away" && this.#episode && !this.#ui.audio.paused) return;
@@ -711,7 +719,7 @@ export class DailyPodcast extends Base {
     for (const [name, act] of Object.entries(acts)) this.#ui[name].addEventListener("click", act);
     seek.addEventListener("input", () => this.#seek(Number(seek.value)));
     link.addEventListener("focus", () => link.select());
-    root.addEventListener("keydown", (event) => this.#key_down(event));
+    root.addEventListener("keydown", (event) => this.#press(event));
     for (const kind of ["wheel", "touchmove"]) text.addEventListener(kind, () => { this.#free = true; }, { passive: true });
     text.addEventListener("keydown", (event) => { if (/^(Arrow|Page|Home|End)/.test(event.key)) this.#free = true; });
     text.addEventListener("click", (event) => {
@@ -768,7 +776,7 @@ export class DailyPodcast extends Base {
     this.#load();
   }
 
-  #key_down(event) {
+  #press(event) {
     const target = event.composedPath()[0];
     if (event.altKey || event.ctrlKey || event.metaKey || event.defaultPrevented || !this.#episode) return;
     const isField = target.matches("select, input:not([type=range])");

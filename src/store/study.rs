@@ -145,7 +145,7 @@ pub async fn shared_episode(reads: &Reads, id: i64, expired: NaiveDate) -> Resul
     let ask = || {
         sqlx::query_as!(
             SharedEpisode,
-            r#"/* shared_episode */
+            r#"/* episode_by_link */
             select id, date, title, topic, script_text as script, language, duration_seconds
             from dailycast.daily_podcast
             where id = $1 and date > $2 and status in ('pending_upload', 'completed', 'completed_with_fallback')"#,
@@ -153,5 +153,5 @@ pub async fn shared_episode(reads: &Reads, id: i64, expired: NaiveDate) -> Resul
             expired,
         )
     };
-    Ok(reads.rows("shared_episode", ask).await?.pop())
+    Ok(reads.rows("episode_by_link", ask).await?.pop())
 }
