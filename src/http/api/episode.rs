@@ -102,6 +102,7 @@ pub(in crate::http) fn tag<'e>(
 }
 
 /// The head of an answer with this tag; the whole answer when the caller knows it.
+#[expect(clippy::result_large_err, reason = "it is no error, and goes no further than its caller")]
 pub(in crate::http) fn tagged(request: &Request, tag: &str) -> Result<ResponseBuilder, Response> {
     let response = Response::builder()
         .header(header::ETAG, tag)
