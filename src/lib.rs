@@ -25,7 +25,7 @@
 //! | [`machine`] | the state machine: statuses, events, the table of moves, retry | nothing |
 //! | [`podcast`], [`learner`], [`clock`] | plain data that many rooms share; the time as an argument | `machine` |
 //! | [`workflow`] | what `workflows/` says, parsed and checked as a whole | `machine` |
-//! | [`audio`] | MP3: scan, join, measure, tag, encode, loudness | nothing |
+//! | [`audio`] | MP3: scan, join, pauses, measure, tag, encode, loudness | nothing |
 //! | [`provider`] | the outside: who writes, speaks, keeps, is told; the spool; the breaker | `podcast`, `audio` |
 //! | [`step`] | the work of each status: collect, script, speech, upload | `provider`, `workflow`, `audio` |
 //! | [`store`] | every SQL statement | `machine`, `podcast`, `learner`, `explain`, `telemetry` |

@@ -88,7 +88,7 @@ pub fn mono(mp3: &[u8], scan: &Scan) -> Result<Vec<i16>, Error> {
 }
 
 /// The frames of a scanned MP3, one by one.
-fn frames<'a>(mp3: &'a [u8], scan: &'a Scan) -> impl Iterator<Item = &'a [u8]> {
+pub(super) fn frames<'a>(mp3: &'a [u8], scan: &'a Scan) -> impl Iterator<Item = &'a [u8]> {
     scan.runs.iter().filter_map(|run| mp3.get(run.clone())).flat_map(|mut rest| {
         std::iter::from_fn(move || {
             let (frame, behind) = rest.split_at_checked(Header::parse(rest)?.bytes)?;

@@ -8,8 +8,9 @@
 use std::{borrow::Cow, time::Duration};
 
 use super::{
-    Error, Limits, SAMPLE_RATE, decode, encode,
+    Error, Limits, Pause, SAMPLE_RATE, decode, encode,
     frame::{Format, HEADER_BYTES, Header},
+    pauses::pauses,
     scan::{Scan, scan},
 };
 
@@ -22,6 +23,8 @@ pub struct Joined {
     pub duration: Duration,
     /// How long each chunk plays, in order.
     pub chunks: Vec<Duration>,
+    /// Where nobody speaks in each chunk, from its own begin.
+    pub pauses: Vec<Vec<Pause>>,
 }
 
 /// Joins chunks of one format, in order. Frames of different bitrates get a `Xing` frame in
@@ -49,8 +52,9 @@ pub fn join<T: AsRef<[u8]>>(chunks: &[T], limits: Limits) -> Result<Joined, Erro
         let frame = seek_frame(&mp3, first.format);
         mp3.splice(0..0, frame);
     }
+    let pauses = chunks.iter().zip(&scans).map(|(chunk, scan)| pauses(chunk.as_ref(), scan)).collect();
     let chunks: Vec<_> = scans.iter().map(Scan::duration).collect();
-    Ok(Joined { mp3, duration: chunks.iter().sum(), chunks })
+    Ok(Joined { mp3, duration: chunks.iter().sum(), chunks, pauses })
 }
 
 /// The chunks in one format, mono at [`SAMPLE_RATE`]: those that are not yet are decoded, mixed

@@ -3,8 +3,8 @@
 //!
 //! Audio from a provider is untrusted. [`scan`] walks its MP3 frames and refuses what is not one
 //! sound MP3; [`join`] puts the frames of several chunks behind one another, without decoding;
-//! [`tag`] writes the words a player shows. [`decode`] only listens: is there any sound, and how
-//! loud is it?
+//! [`pauses`] tells where nobody speaks, without decoding either; [`tag`] writes the words a player
+//! shows. [`decode`] only listens: is there any sound, and how loud is it?
 //!
 //! The other way, from samples to an MP3, is for our own voices: [`loudness`] makes them as loud as
 //! other podcasts, [`encode`] packs them. What a provider sent is packed again only when its chunks
@@ -18,11 +18,13 @@ pub mod encode;
 pub mod frame;
 pub mod join;
 pub mod loudness;
+pub mod pauses;
 pub mod scan;
 pub mod tag;
 
 pub use encode::encode;
 pub use join::join;
+pub use pauses::{Pause, pauses};
 pub use scan::{Limits, Scan, scan};
 
 /// Sample rate of all speech in hertz: every provider offers it.

@@ -6,8 +6,8 @@
 
 use chrono::NaiveDate;
 use id3::{
-    Tag, TagLike as _, Version,
-    frame::{ExtendedText, Lyrics},
+    Frame, Tag, TagLike as _, Version,
+    frame::{Chapter as ChapterFrame, ExtendedText, Lyrics, TableOfContents},
 };
 
 use super::Error;
@@ -17,6 +17,12 @@ const REPLAY_GAIN_REFERENCE: f64 = -18.0;
 
 /// The longest title in characters: longer than any screen that shows it.
 const TITLE_CHARACTERS: usize = 250;
+
+/// The most chapters: the format counts them with a byte.
+const CHAPTERS: usize = 100;
+
+/// A place that is told in milliseconds only, not in bytes.
+const NO_OFFSET: u32 = u32::MAX;
 
 /// The longest text in characters: several times what is said in six minutes.
 const LYRICS_CHARACTERS: usize = 50_000;
@@ -38,6 +44,19 @@ pub struct Words<'a> {
     pub language: &'a str,
     /// What is spoken.
     pub lyrics: &'a str,
+    /// Its parts, in order. Those beyond a hundred are left out.
+    pub chapters: &'a [Chapter],
+}
+
+/// A part of an episode, in milliseconds from its begin.
+#[derive(Debug, Clone)]
+pub struct Chapter {
+    /// Where it begins.
+    pub start_ms: u64,
+    /// Where it ends.
+    pub end_ms: u64,
+    /// What players show.
+    pub title: String,
 }
 
 /// The tag as bytes, to be put in front of frames.
@@ -54,7 +73,29 @@ pub fn episode(words: &Words<'_>) -> Result<Vec<u8>, Error> {
     tag.set_text("TDRC", words.date.format("%Y-%m-%d").to_string());
     tag.set_text("TLAN", &lang);
     tag.add_frame(Lyrics { lang, description: String::new(), text: clean(words.lyrics, LYRICS_CHARACTERS) });
+    add_chapters(&mut tag, words.chapters);
     bytes(&tag)
+}
+
+/// Chapters and their table, as "ID3v2 Chapter Frame Addendum 1.0" has them.
+fn add_chapters(tag: &mut Tag, chapters: &[Chapter]) {
+    let mut elements = Vec::new();
+    for (chapter, number) in chapters.iter().take(CHAPTERS).zip(1..) {
+        let element_id = format!("c{number}");
+        elements.push(element_id.clone());
+        tag.add_frame(ChapterFrame {
+            element_id,
+            start_time: u32::try_from(chapter.start_ms).unwrap_or(u32::MAX),
+            end_time: u32::try_from(chapter.end_ms).unwrap_or(u32::MAX),
+            start_offset: NO_OFFSET,
+            end_offset: NO_OFFSET,
+            frames: vec![Frame::text("TIT2", clean(&chapter.title, TITLE_CHARACTERS))],
+        });
+    }
+    if !elements.is_empty() {
+        let element_id = "toc".to_owned();
+        tag.add_frame(TableOfContents { element_id, top_level: true, ordered: true, elements, frames: Vec::new() });
+    }
 }
 
 /// The tag of a chunk whose loudness is known, as bytes.

@@ -42,6 +42,11 @@ fn mp3(bytes: &[u8]) {
     // A duration that is no whole number of nanoseconds is cut off there, once for each chunk.
     let rounding = Duration::from_nanos(2);
     assert!(twice.duration.abs_diff(found.duration() * 2) <= rounding);
+    for pauses in &twice.pauses {
+        assert!(pauses.iter().all(|pause| 0.0 < pause.start && pause.start < pause.end));
+        assert!(pauses.is_sorted_by(|one, next| one.end < next.start));
+        assert!(pauses.last().is_none_or(|last| last.end <= found.duration().as_secs_f64() + 1e-6));
+    }
     let again = scan(&twice.mp3, Limits::ANY).expect("what was joined can be scanned");
     assert_eq!((again.frames, again.format), (found.frames * 2, found.format));
     assert!(twice.duration.abs_diff(again.duration()) <= rounding);

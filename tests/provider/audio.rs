@@ -312,7 +312,8 @@ fn words_of_any_size_and_kind_make_a_tag_that_is_read() {
     let title = "今日の話題\u{0}\n酸と塩基".to_owned() + &"え".repeat(34_000);
     let lyrics = "おはようございます。\u{0}\u{7}\n\n今日は酸と塩基について話します。".repeat(5_000);
     let date = NaiveDate::from_ymd_opt(2026, 11, 22).unwrap();
-    let words = tag::Words { title: &title, artist: "A", album: "B", date, language: "ja", lyrics: &lyrics };
+    let words =
+        tag::Words { title: &title, artist: "A", album: "B", date, language: "ja", lyrics: &lyrics, chapters: &[] };
     let bytes = tag::episode(&words).unwrap();
     assert!(bytes.len() < 200_000, "{}", bytes.len());
     let mp3 = [bytes, audio::encode(&babble(1, 0.2), SAMPLE_RATE).unwrap()].concat();
@@ -338,6 +339,7 @@ fn the_tag_is_read_by_others() {
         date: NaiveDate::from_ymd_opt(2026, 11, 22).unwrap(),
         language: "de",
         lyrics: "Guten Morgen.\n\n日本語も。",
+        chapters: &[],
     };
     let sound = audio::encode(&babble(1, 0.2), SAMPLE_RATE).unwrap();
     let mp3 = [tag::episode(&words).unwrap(), sound.clone()].concat();

@@ -11,6 +11,7 @@ mod lifecycle;
 mod llm;
 mod llm_answers;
 mod official_clients;
+mod paragraphs;
 mod s3;
 mod sign;
 mod sim;

@@ -1,16 +1,13 @@
 //! The simulator is proven by programs that we did not write: the vendors' official clients read
 //! its answers and raise their own exceptions at its errors.
 
-use std::{
-    os::unix::fs::MetadataExt,
-    path::{Path, PathBuf},
-    process::Stdio,
-    time::Duration,
-};
+use std::{process::Stdio, time::Duration};
 
 use chrono::Utc;
 use dailycast::sim::{Faults, Server, Settings};
 use tokio::process::Command;
+
+use crate::support::python;
 
 /// The longest that one check may take; Python alone needs seconds to read a client.
 const PATIENCE: Duration = Duration::from_secs(180);
@@ -39,22 +36,11 @@ const FAULTS: &str = r#"
     most = 1
 "#;
 
-/// The Python that has the clients: where `cargo xtask test` puts it, which asks who runs it.
-fn python() -> PathBuf {
-    let is_root = std::fs::metadata("/proc/self").is_ok_and(|me| me.uid() == 0);
-    let home = std::env::var_os("HOME").unwrap_or_default();
-    let own = Path::new(&home).join(".local/share/dailycast");
-    let kept = if is_root { PathBuf::from("/var/lib/dailycast") } else { own };
-    let python = kept.join("vendors/bin/python");
-    assert!(python.is_file(), "the vendors' clients are not installed: `cargo xtask test` installs them");
-    python
-}
-
 async fn is_content(client: &str) {
     // The clients sign with the time that it is.
     let settings = Settings { faults: Faults::parse(FAULTS).unwrap(), ..Settings::new(Utc::now) };
     let server = Server::start(settings).await.unwrap();
-    let mut command = Command::new(python());
+    let mut command = Command::new(python("vendors"));
     command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vendors/clients.py")).args([&server.url(), client]);
     // Neither a proxy nor an account of this machine has a say.
     command.env_clear().env("PATH", std::env::var_os("PATH").unwrap()).env("HOME", std::env::temp_dir());

@@ -3,7 +3,9 @@
 
 use std::{
     fs,
-    path::PathBuf,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    process::Command,
     sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
@@ -22,6 +24,26 @@ pub mod prometheus;
 pub mod proxy;
 pub mod traces;
 pub mod vendor;
+
+/// The Python of an environment, `vendors` or `readers`: where `cargo xtask test` puts it, which asks
+/// who runs it.
+pub fn python(environment: &str) -> PathBuf {
+    let is_root = fs::metadata("/proc/self").is_ok_and(|me| me.uid() == 0);
+    let home = std::env::var_os("HOME").unwrap_or_default();
+    let own = Path::new(&home).join(".local/share/dailycast");
+    let kept = if is_root { PathBuf::from("/var/lib/dailycast") } else { own };
+    let python = kept.join(environment).join("bin/python");
+    assert!(python.is_file(), "{} is missing: `cargo xtask test` installs it", python.display());
+    python
+}
+
+/// What others read in a file of a `kind`: `vtt` or `mp3`.
+pub fn read_by_others(kind: &str, file: &Path) -> serde_json::Value {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/readers/transcript.py");
+    let read = Command::new(python("readers")).args([script, kind]).arg(file).output().unwrap();
+    assert!(read.status.success(), "{}", String::from_utf8_lossy(&read.stderr));
+    serde_json::from_slice(&read.stdout).unwrap()
+}
 
 /// Waits for a condition. The bound is no part of any test: it only ends one that would hang.
 pub async fn until(what: &str, holds: impl AsyncFnMut() -> bool) {

@@ -10,7 +10,10 @@ use dailycast::{
 use id3::TagLike as _;
 
 use super::stage::{Beeper, READY, Stage, Whim, failure, script};
-use crate::provider::audio::{Scratch, decode, metered, probed};
+use crate::{
+    provider::audio::{Scratch, decode, metered, probed},
+    support::read_by_others,
+};
 
 /// The same with only a share of its amplitude.
 pub(super) fn damped(mp3: &[u8], left: f64) -> Vec<u8> {
@@ -113,4 +116,37 @@ async fn our_own_speech_is_as_loud_as_other_podcasts() {
     let (lufs, peak) = metered(&stage.episode());
     assert!((lufs + 16.0).abs() <= 1.5 && peak <= -1.0, "{lufs} LUFS, {peak} dBTP");
     assert!((lufs - told).abs() <= 0.5, "told {told}, measured {lufs}");
+}
+
+/// mutagen and ffprobe agree with the row about an episode's length, words and chapters.
+#[tokio::test]
+async fn others_read_what_the_row_says_of_an_episode() {
+    let mut stage = Stage::started(vec![Beeper::new("polly", 1_500)]).await;
+    let made = stage.run().await.made;
+    let mp3 = Scratch::new(&stage.episode());
+    let metadata = made.metadata.unwrap();
+    let speech = &metadata["speech"];
+    let lasts_ms: u64 = speech["chunk_ms"].as_array().unwrap().iter().map(|ms| ms.as_u64().unwrap()).sum();
+    let starts: Vec<_> = speech["paragraph_ms"].as_array().unwrap().iter().map(|ms| ms.as_u64().unwrap()).collect();
+    let ends = starts.iter().skip(1).copied().chain([lasts_ms]);
+    let titles = ["one", "two", "three", "four", "five"]
+        .map(|number| format!("Paragraph {number} says something about organic"));
+    let times: Vec<_> = starts.iter().copied().zip(ends).zip(&titles).collect();
+
+    let read = read_by_others("mp3", mp3.path());
+    assert!(read["length_ms"].as_u64().unwrap().abs_diff(lasts_ms) <= 30, "{read}, {lasts_ms}");
+    assert_eq!((read["language"].as_str(), read["lyrics"].as_str()), (Some("eng"), Some(script().as_str())));
+    let chapters = read["chapters"].as_array().unwrap();
+    assert_eq!(chapters.len(), 5);
+    for (chapter, ((start, end), title)) in chapters.iter().zip(&times) {
+        assert_eq!((chapter[0].as_u64(), chapter[1].as_u64()), (Some(*start), Some(*end)));
+        assert!(chapter[2].as_str().unwrap().starts_with(title.as_str()), "{chapter}");
+    }
+    let seconds = |ms: u64| format!("{}.{:03}000", ms / 1000, ms % 1000);
+    let expected: Vec<_> =
+        times.iter().map(|((start, end), _)| format!("{},{}", seconds(*start), seconds(*end))).collect();
+    let mut ffprobe = Command::new("ffprobe");
+    ffprobe.args(["-v", "error", "-show_entries", "chapter=start_time,end_time", "-of", "csv=p=0"]);
+    let told = String::from_utf8(ffprobe.arg(mp3.path()).output().unwrap().stdout).unwrap();
+    assert_eq!(told.lines().map(|line| line.trim_end_matches(',')).collect::<Vec<_>>(), expected);
 }

@@ -65,6 +65,9 @@ async fn an_episode_is_whole_tagged_measured_and_paid_for() {
     let chunk_ms = metadata["speech"]["chunk_ms"].as_array().unwrap();
     let all_ms: u64 = chunk_ms.iter().map(|ms| ms.as_u64().unwrap()).sum();
     assert!((all_ms as f64 / 1000.0 - seconds).abs() < 0.1);
+    // Each paragraph was a chunk here, and a chunk's begin is known exactly.
+    let begins: Vec<u64> = (0..5).map(|n| chunk_ms[..n].iter().map(|ms| ms.as_u64().unwrap()).sum()).collect();
+    assert_eq!(metadata["speech"]["paragraph_ms"], serde_json::json!(begins));
     assert!(metadata["speech"].get("warning").is_none());
 }
 

@@ -9,6 +9,7 @@ pub mod azure;
 pub mod google;
 pub mod local;
 pub mod pace;
+pub mod paragraphs;
 pub mod polly;
 
 mod wire;

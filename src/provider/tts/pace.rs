@@ -31,7 +31,7 @@ pub fn plausible(text: &str) -> RangeInclusive<Duration> {
 }
 
 /// True for hiragana and katakana, ideographs with their rare ones, and Hangul.
-fn is_syllable(character: char) -> bool {
+pub(super) fn is_syllable(character: char) -> bool {
     matches!(character,
         '\u{3040}'..='\u{30FF}'
         | '\u{3400}'..='\u{4DBF}'

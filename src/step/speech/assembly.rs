@@ -10,10 +10,18 @@ use tokio::sync::Semaphore;
 
 use super::{Plan, Trouble, internal};
 use crate::{
-    audio::{self, Limits, loudness::Loudness, tag::Words},
+    audio::{
+        self, Limits,
+        join::Joined,
+        loudness::Loudness,
+        tag::{Chapter, Words},
+    },
     machine::FailureKind,
     podcast::Failure,
-    provider::tts::local,
+    provider::tts::{
+        local,
+        paragraphs::{self, SpokenChunk},
+    },
 };
 
 /// Who speaks to the listener, in the tag.
@@ -41,8 +49,8 @@ pub(super) struct Episode {
     pub(super) duration: Duration,
     /// Where every chunk brought its own, or [`Episode::measure`] had the time.
     pub(super) loudness_lufs: Option<f64>,
-    /// The row's metadata with a section `speech`: milliseconds of each chunk of the plan, the true
-    /// peak where it was measured, and a warning when the episode is shorter, longer, quieter or
+    /// The row's metadata with a section `speech`: milliseconds of each chunk of the plan, where each
+    /// paragraph begins in milliseconds from the begin of the episode, the true peak where it was measured, and a warning when the episode is shorter, longer, quieter or
     /// louder than promised.
     pub(super) metadata: Value,
 }
@@ -91,8 +99,8 @@ impl Episode {
 /// What is put together, apart from the row so that it can go to another thread.
 struct Assembly {
     chunks: Vec<(usize, Bytes)>,
-    /// Chunks of the plan, those without words included.
-    planned: usize,
+    /// Where each chunk of the plan ends in the script, those without words included.
+    ends: Vec<usize>,
     rate: u32,
     /// True when the chunks may carry their loudness.
     is_ours: bool,
@@ -109,7 +117,7 @@ pub(super) async fn assemble(plan: &Plan<'_>, chunks: Vec<(usize, Bytes)>) -> Re
     let bytes: usize = chunks.iter().map(|(_, mp3)| mp3.len()).sum();
     let assembly = Assembly {
         chunks,
-        planned: plan.chunks.len(),
+        ends: plan.chunks.iter().map(|chunk| chunk.end).collect(),
         rate: speaker.sample_rate(),
         is_ours: speaker.name() == local::NAME,
         title: made.title.clone().unwrap_or_else(|| ALBUM.to_owned()),
@@ -140,6 +148,8 @@ impl Assembly {
             Err(audio::Error::Mixed { .. }) => audio::join(&audio::join::alike(&bytes, limits)?, Limits::ANY)?,
             joined => joined?,
         };
+        let spoken = self.spoken(&joined);
+        let paragraph_ms = paragraphs::starts(&self.script, &spoken);
         let words = Words {
             title: &self.title,
             artist: ARTIST,
@@ -147,6 +157,7 @@ impl Assembly {
             date: self.date,
             language: &self.language,
             lyrics: &self.script,
+            chapters: &self.chapters(&paragraph_ms, spoken.iter().map(|chunk| chunk.lasts_ms).sum()),
         };
         let mut mp3 = audio::tag::episode(&words)?;
         mp3.extend_from_slice(&joined.mp3);
@@ -155,7 +166,7 @@ impl Assembly {
             mp3: mp3.into(),
             duration: joined.duration,
             loudness_lufs: if self.is_ours { self.loudness(&joined.chunks) } else { None },
-            metadata: self.metadata(&joined),
+            metadata: self.metadata(&spoken, &paragraph_ms),
         })
     }
 
@@ -170,18 +181,36 @@ impl Assembly {
         Some(hundredths(10.0 * (power / seconds).log10())).filter(|lufs| lufs.is_finite())
     }
 
-    fn metadata(&self, joined: &audio::join::Joined) -> Value {
-        let mut chunk_ms = vec![0_u64; self.planned];
-        for ((index, _), length) in self.chunks.iter().zip(&joined.chunks) {
-            if let Some(place) = chunk_ms.get_mut(*index) {
-                *place = u64::try_from(length.as_millis()).unwrap_or(u64::MAX);
+    /// Every chunk of the plan with what was heard of it.
+    fn spoken<'a>(&self, joined: &'a Joined) -> Vec<SpokenChunk<'a>> {
+        let mut spoken: Vec<_> =
+            self.ends.iter().map(|end| SpokenChunk { end: *end, lasts_ms: 0, pauses: &[] }).collect();
+        for (((index, _), length), pauses) in self.chunks.iter().zip(&joined.chunks).zip(&joined.pauses) {
+            if let Some(chunk) = spoken.get_mut(*index) {
+                chunk.lasts_ms = u64::try_from(length.as_millis()).unwrap_or(u64::MAX);
+                chunk.pauses = pauses;
             }
         }
+        spoken
+    }
+
+    /// A chapter for each paragraph.
+    fn chapters(&self, paragraph_ms: &[u64], lasts_ms: u64) -> Vec<Chapter> {
+        let ends = paragraph_ms.iter().skip(1).chain([&lasts_ms]);
+        let texts = paragraphs::paragraphs(&self.script).into_iter().filter_map(|place| self.script.get(place));
+        let times = paragraph_ms.iter().zip(ends).zip(texts);
+        times
+            .map(|((start, end), text)| Chapter { start_ms: *start, end_ms: *end, title: paragraphs::heading(text) })
+            .collect()
+    }
+
+    fn metadata(&self, spoken: &[SpokenChunk<'_>], paragraph_ms: &[u64]) -> Value {
+        let chunk_ms: Vec<_> = spoken.iter().map(|chunk| chunk.lasts_ms).collect();
         let mut all = match &self.metadata {
             Some(Value::Object(all)) => all.clone(),
             _ => Map::new(),
         };
-        all.insert("speech".to_owned(), json!({ "chunk_ms": chunk_ms }));
+        all.insert("speech".to_owned(), json!({ "chunk_ms": chunk_ms, "paragraph_ms": paragraph_ms }));
         Value::Object(all)
     }
 }

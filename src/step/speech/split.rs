@@ -1,7 +1,7 @@
 //! Cuts a script to what a provider takes at once: at paragraph ends where it can, else at
 //! sentence ends, between words, and only then between characters.
 
-use crate::provider::tts::TextLimit;
+use crate::provider::tts::{TextLimit, paragraphs::behind_sentence};
 
 /// Pieces may be this much longer than an even share, so that a good place to cut is in reach.
 const SLACK: f64 = 1.15;
@@ -57,15 +57,9 @@ fn prefix(text: &str, window: usize, limit: TextLimit) -> &str {
 /// The end of the last sentence in `head`, with the spaces behind it that are still in `head`.
 fn last_sentence_end(head: &str, rest: &str) -> Option<usize> {
     head.char_indices().rev().find_map(|(at, character)| {
-        let behind = &rest[at + character.len_utf8()..];
-        let after = behind.trim_start_matches(['"', '\'', ')', '”', '’', '»', '」', '』', '）']);
-        let is_end = match character {
-            '。' | '！' | '？' | '｡' => true,
-            '.' | '!' | '?' | '…' => after.starts_with(char::is_whitespace),
-            _ => false,
-        };
+        let after = behind_sentence(character, &rest[at + character.len_utf8()..])?;
         let end = rest.len() - after.trim_start().len();
         let end = if end <= head.len() { end } else { rest.len() - after.len() };
-        (is_end && end <= head.len()).then_some(end)
+        (end <= head.len()).then_some(end)
     })
 }
