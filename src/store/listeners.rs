@@ -1,4 +1,4 @@
-//! What learners read: today's podcast, the latest one before it, the audio of one.
+//! What learners read: today's podcast, the latest one before it, the audio of one and its words.
 //!
 //! Each is one statement over `daily_podcast_one_per_day` or the primary key, so its cost does not
 //! grow with the table. [`visit`] is [`today`] for a token whose owner is not known yet. Nothing here writes, but for the secret that signs temporary addresses,
@@ -271,6 +271,45 @@ pub async fn audio(reads: &Reads, id: i64, expired: NaiveDate) -> Result<Option<
         spool_ref: row.spool_ref,
         sha256: row.audio_sha256,
     }))
+}
+
+/// What is known of what is said in a podcast, and whose it is.
+#[derive(Debug, Clone)]
+pub struct Speech {
+    /// The learner it was made for.
+    pub user_id: i64,
+    /// Its words.
+    pub script: String,
+    /// BCP 47 primary tag.
+    pub language: Option<String>,
+    /// Length in whole seconds.
+    pub duration_seconds: Option<i32>,
+    /// How the script was cut for who spoke it; null when that is not known.
+    pub chunk_plan: serde_json::Value,
+    /// What was measured of the speech; null for nothing.
+    pub measured: serde_json::Value,
+}
+
+/// Reads what is said in a podcast that can be heard; `None` when there is none after the date
+/// `expired`. One that was replaced is found, as by [`audio`].
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn speech(reads: &Reads, id: i64, expired: NaiveDate) -> Result<Option<Speech>, Error> {
+    let ask = || {
+        sqlx::query_as!(
+            Speech,
+            r#"/* speech */
+            select user_id, script_text as "script!", language, duration_seconds,
+                   coalesce(chunk_plan, 'null') as "chunk_plan!", coalesce(metadata->'speech', 'null') as "measured!"
+            from dailycast.daily_podcast
+            where id = $1 and date > $2 and script_text is not null
+              and status in ('pending_upload', 'completed', 'completed_with_fallback')"#,
+            id,
+            expired,
+        )
+    };
+    Ok(reads.rows("speech", ask).await?.pop())
 }
 
 /// The secret that signs temporary addresses, the same for every process on this database.

@@ -11,3 +11,4 @@ mod server;
 mod support;
 mod today;
 mod tokens;
+mod transcript;
