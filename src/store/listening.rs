@@ -184,7 +184,7 @@ pub enum Shared {
 pub async fn shared(reads: &Reads, hash: &LinkHash) -> Result<Shared, Error> {
     let ask = || {
         sqlx::query!(
-            r#"/* shared_episode */
+            r#"/* shared_link */
             select case when p.is_active then p.id end as "id?"
             from dailycast.listening l join dailycast.daily_podcast p on p.id = l.podcast_id
             where l.share_hash = $1
@@ -193,7 +193,7 @@ pub async fn shared(reads: &Reads, hash: &LinkHash) -> Result<Shared, Error> {
             hash.as_slice(),
         )
     };
-    Ok(match reads.rows("shared_episode", ask).await?.pop() {
+    Ok(match reads.rows("shared_link", ask).await?.pop() {
         Some(row) => row.id.map_or(Shared::Revoked, Shared::Podcast),
         None => Shared::Unknown,
     })

@@ -83,41 +83,6 @@ pub async fn greeted(reads: &Reads, user_id: i64) -> Result<Greeted, Error> {
     }))
 }
 
-/// What a link to a shared episode leads to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Shared {
-    /// This podcast.
-    Podcast(i64),
-    /// Nothing any more: the link was taken back.
-    Revoked,
-    /// Nothing: there never was such a link.
-    Unknown,
-}
-
-/// Where a link leads, by the hash of its key.
-///
-/// # Errors
-/// [`Error::Database`].
-pub async fn shared(reads: &Reads, hash: [u8; 32]) -> Result<Shared, Error> {
-    let ask = || {
-        sqlx::query!(
-            r#"/* shared_link */
-            select (select podcast_id from dailycast.listening where share_hash = $1) as podcast_id,
-                   exists (select from dailycast.revoked_link where key_hash = $1) as "is_revoked!""#,
-            &hash[..],
-        )
-    };
-    let row = reads.rows("shared_link", ask).await?.pop();
-    Ok(match row {
-        Some(row) => match (row.podcast_id, row.is_revoked) {
-            (Some(id), _) => Shared::Podcast(id),
-            (None, true) => Shared::Revoked,
-            (None, false) => Shared::Unknown,
-        },
-        None => Shared::Unknown,
-    })
-}
-
 /// A shared episode, with nothing of whom it was made for.
 #[derive(Debug, Clone)]
 pub struct SharedEpisode {

@@ -50,7 +50,7 @@ async fn every_update_to_another_status_obeys_the_table() {
     let night = TestNight::new().await;
     for from in Status::ALL {
         for to in Status::ALL.into_iter().filter(|to| *to != from) {
-            night.execute("truncate dailycast.daily_podcast").await;
+            night.execute("truncate dailycast.daily_podcast cascade").await;
             night.execute("alter table dailycast.daily_podcast disable trigger born_by_the_table").await;
             night.execute(&insert(from)).await;
             night.execute("alter table dailycast.daily_podcast enable trigger born_by_the_table").await;
@@ -71,7 +71,7 @@ async fn podcasts_are_born_where_the_machine_says() {
     for status in Status::ALL {
         let refused = is_refused(&night, &insert(status)).await;
         assert_eq!(refused, !BIRTHS.contains(&status), "{status}");
-        night.execute("truncate dailycast.daily_podcast").await;
+        night.execute("truncate dailycast.daily_podcast cascade").await;
     }
 }
 

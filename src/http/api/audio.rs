@@ -124,11 +124,6 @@ pub(in crate::http) async fn serve_own(request: &Request, app: &App, user_id: i6
     serve(request, app, &Wanted { id, listener: Listener::Learner(user_id) }).await
 }
 
-/// Refuses what is no episode of this learner, or can no longer be heard.
-pub(in crate::http) async fn check_own(app: &App, user_id: i64, id: i64) -> Result<()> {
-    find(app, &Wanted { id, listener: Listener::Learner(user_id) }).await.map(|_| ())
-}
-
 async fn serve(request: &Request, app: &App, wanted: &Wanted) -> Result<Response> {
     // Twice, because the upload may end between the look at the row and the look into the spool.
     for _ in 0..2 {

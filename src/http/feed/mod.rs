@@ -63,7 +63,11 @@ where
     E::Endpoint: 'static,
 {
     read(endpoint.into_endpoint().around(|endpoint, request: Request| async move {
-        let answer = endpoint.call(request).await;
+        let app = request.data::<Arc<App>>().ok_or(Refusal::Defect)?;
+        let answer = match app.rates.check_public(&request) {
+            Ok(()) => endpoint.call(request).await,
+            Err(refusal) => Err(refusal.into()),
+        };
         let mut response = answer.map_or_else(shell::refused, IntoResponse::into_response);
         let headers = response.headers_mut();
         headers.insert(ROBOTS.0, ROBOTS.1);
@@ -158,8 +162,7 @@ async fn said(
     kind: &'static str,
     form: impl Fn(&Transcript) -> String,
 ) -> Result<Response> {
-    audio::check_own(app, feed.user_id, id).await?;
-    let text = form(&transcript::of(app, id).await?);
+    let text = form(&transcript::of_learner(app, id, feed.user_id).await?);
     Ok(sent(request, text, kind, None))
 }
 

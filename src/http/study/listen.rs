@@ -20,15 +20,11 @@ use super::{
     refused,
 };
 use crate::{
-    http::{
-        App,
-        api::audio,
-        conditional,
-        error::Refusal,
-        signing,
-        transcript::{self, Transcript},
+    http::{App, api::audio, conditional, error::Refusal, signing, transcript},
+    store::{
+        listening::{self, Shared},
+        study::{self, SharedEpisode},
     },
-    store::study::{self, Shared, SharedEpisode},
 };
 
 /// Digits of a key.
@@ -38,11 +34,12 @@ const KEY_DIGITS: usize = 40;
 ///
 /// # Errors
 /// [`Refusal::Gone`], [`Refusal::NotFound`], or [`Refusal::Away`] when nobody can tell.
-async fn podcast(app: &App, key: &str) -> Result<i64, Refusal> {
+async fn podcast(app: &App, request: &Request, key: &str) -> Result<i64, Refusal> {
+    app.rates.check_public(request)?;
     if key.len() != KEY_DIGITS || !key.bytes().all(|digit| digit.is_ascii_hexdigit()) {
         return Err(Refusal::NotFound);
     }
-    let shared = study::shared(&app.reads, signing::link_hash("share", key)).await;
+    let shared = listening::shared(&app.reads, &signing::link_hash("share", key)).await;
     match shared.map_err(|error| Refusal::database(&error))? {
         Shared::Podcast(id) => Ok(id),
         Shared::Revoked => Err(Refusal::Gone("This link was taken back.")),
@@ -50,8 +47,8 @@ async fn podcast(app: &App, key: &str) -> Result<i64, Refusal> {
     }
 }
 
-async fn find(app: &App, key: &str) -> Result<SharedEpisode, Refusal> {
-    let id = podcast(app, key).await?;
+async fn find(app: &App, request: &Request, key: &str) -> Result<SharedEpisode, Refusal> {
+    let id = podcast(app, request, key).await?;
     let episode = study::shared_episode(&app.reads, id, app.expired(app.clock.now())).await;
     episode.map_err(|error| Refusal::database(&error))?.ok_or(Refusal::NotFound)
 }
@@ -59,7 +56,7 @@ async fn find(app: &App, key: &str) -> Result<SharedEpisode, Refusal> {
 #[handler]
 pub(super) async fn page(request: &Request, Data(app): Data<&Arc<App>>, Path(key): Path<String>) -> Response {
     let language = Language::of(request, &[]);
-    let mut response = match find(app, &key).await {
+    let mut response = match find(app, request, &key).await {
         Ok(episode) => {
             let data = context! {
                 source => format!("/listen/{key}/episode.json"),
@@ -87,7 +84,7 @@ fn guard(response: &mut Response) {
 
 #[handler]
 pub(super) async fn told(request: &Request, Data(app): Data<&Arc<App>>, Path(key): Path<String>) -> Result<Response> {
-    let episode = find(app, &key).await?;
+    let episode = find(app, request, &key).await?;
     let prefix = &app.settings.public_url;
     let duration = episode.duration_seconds;
     let body = json!({
@@ -114,7 +111,7 @@ pub(super) async fn told(request: &Request, Data(app): Data<&Arc<App>>, Path(key
 
 #[handler]
 pub(super) async fn play(request: &Request, Data(app): Data<&Arc<App>>, Path(key): Path<String>) -> Result<Response> {
-    let id = podcast(app, &key).await?;
+    let id = podcast(app, request, &key).await?;
     let mut response = audio::serve_any(request, app, id).await?;
     guard(&mut response);
     Ok(response)
@@ -126,8 +123,8 @@ pub(super) async fn transcript_json(
     Data(app): Data<&Arc<App>>,
     Path(key): Path<String>,
 ) -> Result<Response> {
-    let said = said(app, &key).await?;
-    Ok(text(request, transcript::JSON, said.json()))
+    let said = transcript::of(app, podcast(app, request, &key).await?).await?;
+    Ok(guarded(transcript::answer(request, transcript::JSON, said.json())))
 }
 
 #[handler]
@@ -136,16 +133,11 @@ pub(super) async fn transcript_vtt(
     Data(app): Data<&Arc<App>>,
     Path(key): Path<String>,
 ) -> Result<Response> {
-    let said = said(app, &key).await?;
-    Ok(text(request, transcript::VTT, said.vtt()))
+    let said = transcript::of(app, podcast(app, request, &key).await?).await?;
+    Ok(guarded(transcript::answer(request, transcript::VTT, said.vtt())))
 }
 
-async fn said(app: &App, key: &str) -> Result<Transcript, Refusal> {
-    transcript::of(app, podcast(app, key).await?).await
-}
-
-fn text(request: &Request, kind: &'static str, words: String) -> Response {
-    let mut response = transcript::answer(request, kind, words);
+fn guarded(mut response: Response) -> Response {
     guard(&mut response);
     response
 }
