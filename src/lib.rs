@@ -13,8 +13,9 @@
 //!    each fenced by its token, each with its artefacts, event line, calls and job.
 //! 5. **Rescue** ([`worker::heartbeat`], [`worker::sweeper`], [`store::workers`]). A dead worker's
 //!    podcasts become due again; what no job would move gets one.
-//! 6. **Listen** ([`http`]). The row of today answers the learner; the audio comes from the object
-//!    store, or from the spool while its upload waits.
+//! 6. **Listen** ([`http`], [`store::today`]). The row of today answers the learner, on the study page, in
+//!    another page and in a feed; the audio comes from the object store, or from the spool while its
+//!    upload waits.
 //! 7. **Go** ([`worker::keeper`], [`store::retention`], [`store::erasure`]). After its days, or with
 //!    its learner, a podcast goes, and everything that hangs on it.
 //!
@@ -33,7 +34,7 @@
 //! | [`worker`] | the engine: queue on apalis, executor, heartbeat, scheduler, sweep, the fleet's gate | `store`, `step`, `alert` |
 //! | [`explain`] | where a podcast stands, why, and what would help, in words | `machine` |
 //! | [`ops`] | what an operator sees and does, for pages, command line and JSON alike | `worker`, `store`, `explain` |
-//! | [`http`] | the API and the pages; `routes.rs` has every address | `ops`, `store`, `provider` |
+//! | [`http`] | the API, the feeds, learners' and operators' pages; `routes.rs` has every address | `ops`, `store`, `provider` |
 //! | [`local`] | what makes one machine enough: Postgres, S3 server, sample academy | nothing |
 //! | [`config`] | settings | nothing |
 //! | [`telemetry`] | log lines and metrics: what is in them, and how they are written | `config`, `machine` |
@@ -62,6 +63,10 @@
 //! | spool | where audio waits for its upload |
 //! | night | all podcasts of one date |
 //! | pause, skip | nothing new is begun anywhere; no night starts by itself on a date |
+//! | episode | a podcast as its learner meets it: once there is something to hear |
+//! | transcript, paragraph, pause | what is said when; the parts that a script has; the silence between them |
+//! | mark | what a learner does with an episode: the place to go on, a like |
+//! | share, feed, link key | an episode for others, all for a podcast app; what opens the one or the other |
 //! | requeue | an operator's wish that a podcast go on |
 //! | stuck | not finished, and nothing will move it |
 //! | prune | deleting what is older than the retention |
