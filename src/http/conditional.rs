@@ -17,12 +17,12 @@ pub(super) fn is_known(request: &Request, tag: &str) -> bool {
         .any(|known| known.trim() == "*" || opaque(known) == wanted)
 }
 
-/// True when nothing changed since the time that the caller names, to the second. Whoever brings tags
-/// is answered by those.
+/// True when the caller names the very time of the last change, to the second: what was taken away
+/// may set it back. Whoever brings tags is answered by those.
 pub(super) fn is_unchanged(request: &Request, changed_at: DateTime<Utc>) -> bool {
     let since = request.header(header::IF_MODIFIED_SINCE).and_then(|date| httpdate::parse_http_date(date).ok());
     let since = since.map(|since| DateTime::<Utc>::from(since).timestamp());
-    !request.headers().contains_key(header::IF_NONE_MATCH) && since.is_some_and(|since| changed_at.timestamp() <= since)
+    !request.headers().contains_key(header::IF_NONE_MATCH) && since == Some(changed_at.timestamp())
 }
 
 /// True when a range may be served: there is no `If-Range`, or it names this strong tag.

@@ -25,6 +25,8 @@ const SHARE: usize = 8;
 /// Those who wait for answers of one kind.
 pub(super) struct Gather<Q, A> {
     state: Arc<Mutex<State<Q, A>>>,
+    /// Their statement.
+    name: &'static str,
     /// Statements under way at a time.
     most: usize,
 }
@@ -35,10 +37,10 @@ struct State<Q, A> {
 }
 
 impl<Q: Send + 'static, A: Send + 'static> Gather<Q, A> {
-    /// With at most so many statements at a time.
-    pub fn new(most: u32) -> Self {
+    /// With at most so many statements of this name at a time.
+    pub fn new(name: &'static str, most: u32) -> Self {
         let state = State { waiting: VecDeque::new(), askers: 0 };
-        Self { state: Arc::new(Mutex::new(state)), most: usize::try_from(most).unwrap_or(1).max(1) }
+        Self { state: Arc::new(Mutex::new(state)), name, most: usize::try_from(most).unwrap_or(1).max(1) }
     }
 
     /// The answer to a question. `ask` takes many, and answers each in their order.
@@ -61,7 +63,7 @@ impl<Q: Send + 'static, A: Send + 'static> Gather<Q, A> {
         if sets_out {
             tokio::spawn(run(Asker { state: self.state.clone(), is_back: false }, ask));
         }
-        receiver.await.unwrap_or_else(|_| Err(Error::in_statement("gather")(sqlx::Error::WorkerCrashed)))
+        receiver.await.unwrap_or_else(|_| Err(Error::in_statement(self.name)(sqlx::Error::WorkerCrashed)))
     }
 }
 
@@ -112,11 +114,15 @@ impl<Q, A> Asker<Q, A> {
     }
 }
 
-/// Should an asker fall, another one may set out in its place.
+/// Should an asker fall, who waits is told so at once, and another one may set out in its place.
 impl<Q, A> Drop for Asker<Q, A> {
     fn drop(&mut self) {
         if !self.is_back {
-            lock(&self.state).askers -= 1;
+            let mut state = lock(&self.state);
+            state.askers -= 1;
+            if state.askers == 0 {
+                state.waiting.clear();
+            }
         }
     }
 }

@@ -42,16 +42,24 @@ pub async fn keep_position(reads: &Reads, own: Own, position_ms: i32) -> Result<
         sqlx::query!(
             r#"/* keep_position */
             with own as (
-                select id, duration_seconds, set_config('synchronous_commit', 'off', true)
+                select id, least($4, duration_seconds * 1000) as position_ms,
+                       set_config('synchronous_commit', 'off', true)
                 from dailycast.daily_podcast
                 where id = $1 and user_id = $2 and date > $3 and is_active
                   and status in ('pending_upload', 'completed', 'completed_with_fallback')
-                for key share
+            ), moved as (
+                -- nearly always, and without a lock on the podcast
+                update dailycast.listening l set position_ms = own.position_ms, heard_at = now()
+                from own where l.podcast_id = own.id
+                returning l.position_ms
+            ), begun as (
+                insert into dailycast.listening (podcast_id, position_ms, heard_at)
+                select id, position_ms, now() from own where not exists (select from moved)
+                on conflict (podcast_id) do update
+                set position_ms = excluded.position_ms, heard_at = excluded.heard_at
+                returning position_ms
             )
-            insert into dailycast.listening (podcast_id, position_ms, heard_at)
-            select id, least($4, duration_seconds * 1000), now() from own
-            on conflict (podcast_id) do update set position_ms = excluded.position_ms, heard_at = excluded.heard_at
-            returning position_ms"#,
+            select position_ms as "position_ms!" from moved union all select position_ms from begun"#,
             own.id,
             own.user_id,
             own.expired,

@@ -58,8 +58,8 @@ macro_rules! row_of {
 
 /// Those who ask, known or by their token.
 pub(super) struct Askers {
-    known: Gather<Question<i64>, Today>,
-    bearers: Gather<Question<String>, Option<Visit>>,
+    known: Gather<Question<i64>, Result<Today, Error>>,
+    bearers: Gather<Question<String>, Result<Option<Visit>, Error>>,
 }
 
 struct Question<W> {
@@ -85,7 +85,7 @@ impl<W> Columns<W> {
 impl Askers {
     /// With at most so many statements at a time.
     pub fn new(most: u32) -> Self {
-        Self { known: Gather::new(most), bearers: Gather::new(most) }
+        Self { known: Gather::new("today", most), bearers: Gather::new("visit", most) }
     }
 }
 
@@ -101,7 +101,7 @@ pub async fn of_learner(reads: &Reads, user_id: i64, date: NaiveDate, expired: N
         let reads = others.clone();
         async move { known(&reads, Columns::of(questions)).await }
     };
-    reads.in_time("today", reads.askers().known.answer(question, ask)).await
+    reads.in_time("today", reads.askers().known.answer(question, ask)).await?
 }
 
 /// Who the token `key` belongs to, and what they find on `date` after `expired`, in one round trip;
@@ -116,12 +116,12 @@ pub async fn of_bearer(reads: &Reads, key: &str, date: NaiveDate, expired: Naive
         let reads = others.clone();
         async move { bearers(&reads, Columns::of(questions)).await }
     };
-    reads.in_time("visit", reads.askers().bearers.answer(question, ask)).await
+    reads.in_time("visit", reads.askers().bearers.answer(question, ask)).await?
 }
 
-/// Each row names the question that it answers. What a planner knows of a list of questions is
+/// Each row names the question that it answers; one that cannot be read is that learner's alone. What a planner knows of a list of questions is
 /// nothing, so `limit` leaves it no other way than one look into an index for each.
-async fn known(reads: &Reads, asked: Columns<i64>) -> Result<Vec<Today>, Error> {
+async fn known(reads: &Reads, asked: Columns<i64>) -> Result<Vec<Result<Today, Error>>, Error> {
     let ask = || {
         sqlx::query!(
             r#"/* today */
@@ -146,17 +146,20 @@ async fn known(reads: &Reads, asked: Columns<i64>) -> Result<Vec<Today>, Error> 
             &asked.expired,
         )
     };
-    let mut found: Vec<Today> = asked.who.iter().map(|_| Today::default()).collect();
+    let mut found: Vec<Result<Today, Error>> = asked.who.iter().map(|_| Ok(Today::default())).collect();
     for row in reads.rows("today", ask).await? {
         let (place, row) = (place(row.n), row_of!(row));
-        if let (Some(today), Some(date)) = (found.get_mut(place), asked.dates.get(place)) {
-            today.add(row, *date)?;
+        let (Some(found), Some(date)) = (found.get_mut(place), asked.dates.get(place)) else { continue };
+        if let Ok(today) = found
+            && let Err(error) = today.add(row, *date)
+        {
+            *found = Err(error);
         }
     }
     Ok(found)
 }
 
-async fn bearers(reads: &Reads, asked: Columns<String>) -> Result<Vec<Option<Visit>>, Error> {
+async fn bearers(reads: &Reads, asked: Columns<String>) -> Result<Vec<Result<Option<Visit>, Error>>, Error> {
     let ask = || {
         sqlx::query!(
             r#"/* visit */
@@ -190,14 +193,18 @@ async fn bearers(reads: &Reads, asked: Columns<String>) -> Result<Vec<Option<Vis
             &asked.expired,
         )
     };
-    let mut found: Vec<Option<Visit>> = asked.who.iter().map(|_| None).collect();
+    let mut found: Vec<Result<Option<Visit>, Error>> = asked.who.iter().map(|_| Ok(None)).collect();
     for row in reads.rows("visit", ask).await? {
         let place = place(row.n);
         let (Some(key), Some(date)) = (asked.who.get(place), asked.dates.get(place)) else { continue };
         // MySQL, behind a foreign table, takes capitals and small letters for the same.
         let Some(found) = found.get_mut(place).filter(|_| row.key == *key) else { continue };
         let visit = Visit { user_id: row.user_id, is_active: row.is_active, today: Today::default() };
-        found.get_or_insert(visit).today.add(row_of!(row), *date)?;
+        if let Ok(known) = found
+            && let Err(error) = known.get_or_insert(visit).today.add(row_of!(row), *date)
+        {
+            *found = Err(error);
+        }
     }
     Ok(found)
 }

@@ -74,6 +74,7 @@ async fn two_workers_share_a_night() {
     ground.assert_all_is_well(100).await;
     let (planned, told) = ground.chunks().await;
     assert_eq!(told, planned);
-    let lines = ground.count("podcast_event", "true").await;
+    // On a machine that keeps a worker waiting, one may be taken for dead, which does nothing twice.
+    let lines = ground.count("podcast_event", "event not in ('rescued', 'attempt_failed')").await;
     assert_eq!(lines, 500, "five lines each: enqueued, and one for each of four moves");
 }

@@ -189,7 +189,7 @@ async fn the_statements_read_by_index_however_large_the_table() {
         (writing, "keep_like", "bigint, bigint, date, boolean", "77, 7, '2026-10-15', true"),
         (writing, "share_episode", "bigint, bigint, date, bytea, bytea, bytea", "77, 7, '2026-10-15', 'a', 'b', ''"),
         (writing, "unshare_episode", "bigint, bigint", "77, 7"),
-        (writing, "shared_episode", "bytea", "'a'"),
+        (writing, "shared_link", "bytea", "'a'"),
         (asking, "may_generate", "bigint, integer", "7, 24"),
     ] {
         let (_, rest) = source.split_once(&format!("r#\"/* {name} */")).unwrap();

@@ -9,7 +9,7 @@ use dailycast::{
     machine::{Event, FailureKind, Script, Status},
     podcast::{Artefacts, Call, Failure, Outcome, Podcast, StepResult},
     provider::{
-        object_store::{MemoryStore, ObjectStore, StoredObject},
+        object_store::{MemoryStore, ObjectStore, Reading, StoredObject},
         spool::{DiskSpool, Spool},
     },
     step::upload,
@@ -37,6 +37,10 @@ impl ObjectStore for Down {
 
     async fn sign(&self, _: &str, _: DateTime<Utc>, _: DateTime<Utc>) -> Result<String, Failure> {
         Err(Failure::new(FailureKind::KeyRefused, "no"))
+    }
+
+    async fn read(&self, _: &str, _: std::ops::Range<usize>) -> Result<Reading, Failure> {
+        Err(Failure::new(FailureKind::StorageUnavailable, "no"))
     }
 
     async fn delete_below(&self, _: &str) -> Result<u64, Failure> {

@@ -8,12 +8,12 @@
 //! refuse it, and podcast apps ask so for length and type before they trust an address. So we tell
 //! what the store would: its tag, and the length that we know.
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use poem::{
-    FromRequest, Request, RequestBody, Response, Result, handler,
+    Body, FromRequest, Request, RequestBody, Response, ResponseBuilder, Result, handler,
     http::{Method, StatusCode, header},
     web::Data,
 };
@@ -74,6 +74,8 @@ enum Listener {
     Learner(i64),
     /// Whoever has the address, to this episode.
     Bearer,
+    /// Whoever follows a link, to this episode: not told whose it is.
+    Follower,
 }
 
 /// What was asked for: the episode, by someone who may ask.
@@ -119,6 +121,11 @@ pub(in crate::http) async fn serve_any(request: &Request, app: &App, id: i64) ->
     serve(request, app, &Wanted { id, listener: Listener::Bearer }).await
 }
 
+/// The audio of a shared episode. It goes through here, for the store's address names the learner.
+pub(in crate::http) async fn serve_shared(request: &Request, app: &App, id: i64) -> Result<Response> {
+    serve(request, app, &Wanted { id, listener: Listener::Follower }).await
+}
+
 /// The audio of an episode for its own learner, who was let in by other means.
 pub(in crate::http) async fn serve_own(request: &Request, app: &App, user_id: i64, id: i64) -> Result<Response> {
     serve(request, app, &Wanted { id, listener: Listener::Learner(user_id) }).await
@@ -128,14 +135,17 @@ async fn serve(request: &Request, app: &App, wanted: &Wanted) -> Result<Response
     // Twice, because the upload may end between the look at the row and the look into the spool.
     for _ in 0..2 {
         let audio = find(app, wanted).await?;
-        match (audio.status, audio.object_key.as_deref(), audio.spool_ref) {
+        match (audio.status, audio.object_key.as_deref(), audio.spool_ref.as_deref()) {
             (Status::Completed | Status::CompletedWithFallback, Some(key), _) => {
-                return stored(request, app, key, audio.etag.as_deref(), audio.bytes).await;
+                return match wanted.listener {
+                    Listener::Follower => passed(request, app, key, &audio).await,
+                    _ => stored(request, app, key, audio.etag.as_deref(), audio.bytes).await,
+                };
             }
             (Status::PendingUpload, _, Some(spool_ref)) => {
                 let words = "The audio is not available for a moment.";
                 let bytes =
-                    app.spool.episode(&spool_ref).await.map_err(|failure| Refusal::neighbour(&failure, words))?;
+                    app.spool.episode(spool_ref).await.map_err(|failure| Refusal::neighbour(&failure, words))?;
                 if let Some(bytes) = bytes {
                     return Ok(played(request, bytes, audio.sha256.as_deref()));
                 }
@@ -151,7 +161,7 @@ async fn find(app: &App, wanted: &Wanted) -> Result<Audio> {
     let audio = listeners::audio(&app.reads, wanted.id, expired).await.map_err(|error| Refusal::database(&error))?;
     let may_listen = |audio: &Audio| match wanted.listener {
         Listener::Learner(user_id) => audio.user_id == user_id,
-        Listener::Bearer => true,
+        Listener::Bearer | Listener::Follower => true,
     };
     Ok(audio.filter(may_listen).ok_or(Refusal::NotFound)?)
 }
@@ -193,26 +203,52 @@ async fn redirect(app: &App, key: &str) -> Result<Response> {
 
 /// The bytes, or the part of them that is asked for.
 fn played(request: &Request, mp3: Bytes, sha256: Option<&str>) -> Response {
+    match parted(request, mp3.len(), sha256) {
+        Ok((response, part)) => response.body(mp3.slice(part)),
+        Err(known) => *known,
+    }
+}
+
+/// The same of what the store has, fetched while it is sent.
+async fn passed(request: &Request, app: &App, key: &str, audio: &Audio) -> Result<Response> {
+    let length = audio.bytes.and_then(|bytes| usize::try_from(bytes).ok()).ok_or(Refusal::NoAudio)?;
+    let (response, part) = match parted(request, length, audio.sha256.as_deref()) {
+        Ok(parted) => parted,
+        Err(known) => return Ok(*known),
+    };
+    if request.method() == Method::HEAD || part.is_empty() {
+        return Ok(response.finish());
+    }
+    let words = "The store of episodes is not available for a moment.";
+    let bytes = app.store.read(key, part).await.map_err(|failure| Refusal::neighbour(&failure, words))?;
+    Ok(response.body(Body::from_async_read(bytes)))
+}
+
+/// The head of an answer with the bytes that are asked for, of so many; or that the caller has them.
+fn parted(
+    request: &Request,
+    length: usize,
+    sha256: Option<&str>,
+) -> Result<(ResponseBuilder, Range<usize>), Box<Response>> {
     let tag = format!("\"{}\"", sha256.unwrap_or_default());
     let response = Response::builder().header(header::ACCEPT_RANGES, "bytes").header(header::CACHE_CONTROL, KEEP);
     let response = if sha256.is_some() { response.header(header::ETAG, &tag) } else { response };
     if sha256.is_some() && conditional::is_known(request, &tag) {
-        return response.status(StatusCode::NOT_MODIFIED).finish();
+        return Err(Box::new(response.status(StatusCode::NOT_MODIFIED).finish()));
     }
-    let length = mp3.len();
     // Parts are for `GET` alone.
     let range = request.header(header::RANGE).filter(|_| request.method() == Method::GET);
     let range = range.filter(|_| conditional::range_holds(request, &tag));
-    let (response, mp3) = match range::asked(range, length) {
-        Asked::Whole => (response, mp3),
+    let (response, part) = match range::asked(range, length) {
+        Asked::Whole => (response, 0..length),
         Asked::Part(part) => {
             let place = format!("bytes {}-{}/{length}", part.start, part.end - 1);
-            (response.status(StatusCode::PARTIAL_CONTENT).header(header::CONTENT_RANGE, place), mp3.slice(part))
+            (response.status(StatusCode::PARTIAL_CONTENT).header(header::CONTENT_RANGE, place), part)
         }
         Asked::Nowhere => {
             let place = format!("bytes */{length}");
-            (response.status(StatusCode::RANGE_NOT_SATISFIABLE).header(header::CONTENT_RANGE, place), Bytes::new())
+            (response.status(StatusCode::RANGE_NOT_SATISFIABLE).header(header::CONTENT_RANGE, place), 0..0)
         }
     };
-    response.content_type("audio/mpeg").header(header::CONTENT_LENGTH, mp3.len()).body(mp3)
+    Ok((response.content_type("audio/mpeg").header(header::CONTENT_LENGTH, part.len()), part))
 }

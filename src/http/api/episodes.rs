@@ -32,6 +32,8 @@ pub(in crate::http) async fn list(request: &Request, Data(app): Data<&Arc<App>>)
     let user_id = auth::learner(app, request).await?;
     let (limit, before) = asked(request.uri().query().unwrap_or_default())?;
     let now = app.clock.now();
+    // No episode is there before its day has begun.
+    let before = app.today(now).succ_opt().map_or(before, |tomorrow| before.min(tomorrow));
     // One more, to know whether there is a next page.
     let found = listeners::episodes(&app.reads, user_id, before, app.expired(now), i64::from(limit) + 1).await;
     let mut found = found.map_err(|error| Refusal::database(&error))?;

@@ -50,6 +50,9 @@ pub(in crate::http) async fn generate(request: &Request, Data(app): Data<&Arc<Ap
         let asked = generation::ask(&app.reads, user_id, date, deadline_at).await;
         is_made = asked.map_err(|error| Refusal::database(&error))?;
     }
+    if is_made {
+        return Err(Refusal::Away("The episode is being made, and cannot be shown this moment.").into());
+    }
     // Nobody came first, and it cannot be made: the academy has closed the account this very moment.
     Err(Refusal::Unauthorized(auth::INACTIVE).into())
 }

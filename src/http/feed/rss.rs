@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     http::Settings,
+    provider::tts::paragraphs,
     store::feeds::{Feed, Item},
 };
 
@@ -31,9 +32,6 @@ const LONGEST_TITLE: usize = 200;
 
 /// Characters of the script that stand for it in a list.
 const EXCERPT: usize = 300;
-
-/// Characters of a paragraph that name it.
-const HEADING: usize = 60;
 
 /// Apps make chapters of a list of times only when there are so many.
 const FEWEST_TIMES: usize = 3;
@@ -185,7 +183,7 @@ fn cut(text: &str, most: usize) -> String {
 
 /// The paragraphs of a script.
 fn paragraphs(script: &str) -> impl Iterator<Item = &str> {
-    script.split("\n\n").map(str::trim).filter(|paragraph| !paragraph.is_empty())
+    paragraphs::paragraphs(script).into_iter().filter_map(|place| script.get(place))
 }
 
 /// Plain text that stands for the episode in a list: what it is about, how it begins, and what is
@@ -202,7 +200,7 @@ fn times(item: &Item, script: &str) -> Option<String> {
     let starts: Vec<u64> = serde_json::from_value(item.starts_ms.clone()?).ok()?;
     let are_all = starts.len() >= FEWEST_TIMES && starts.len() == paragraphs(script).count() && starts.is_sorted();
     let lines = paragraphs(script).zip(&starts).map(|(paragraph, ms)| {
-        let heading = cut(&line(paragraph), HEADING);
+        let heading = paragraphs::heading(paragraph);
         format!("{:02}:{:02} {heading}", ms / 60_000, ms / 1000 % 60)
     });
     are_all.then(|| lines.collect::<Vec<_>>().join("\n"))

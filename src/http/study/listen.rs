@@ -112,7 +112,7 @@ pub(super) async fn told(request: &Request, Data(app): Data<&Arc<App>>, Path(key
 #[handler]
 pub(super) async fn play(request: &Request, Data(app): Data<&Arc<App>>, Path(key): Path<String>) -> Result<Response> {
     let id = podcast(app, request, &key).await?;
-    let mut response = audio::serve_any(request, app, id).await?;
+    let mut response = audio::serve_shared(request, app, id).await?;
     guard(&mut response);
     Ok(response)
 }

@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    ops::Range,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -10,8 +11,8 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 
-use super::{ObjectStore, StoredObject};
-use crate::podcast::Failure;
+use super::{ObjectStore, Reading, StoredObject};
+use crate::{machine::FailureKind, podcast::Failure};
 
 /// Objects in a map; gone with the process.
 #[derive(Debug, Default)]
@@ -58,6 +59,12 @@ impl ObjectStore for MemoryStore {
 
     async fn sign(&self, key: &str, _now: DateTime<Utc>, until: DateTime<Utc>) -> Result<String, Failure> {
         Ok(format!("http://memory.invalid/{key}?expires={}", until.timestamp()))
+    }
+
+    async fn read(&self, key: &str, part: Range<usize>) -> Result<Reading, Failure> {
+        let bytes = self.get(key).filter(|bytes| part.end <= bytes.len());
+        let gone = || Failure::new(FailureKind::StorageUnavailable, "the object is not there");
+        Ok(Box::new(std::io::Cursor::new(bytes.ok_or_else(gone)?.slice(part))))
     }
 
     async fn delete_below(&self, prefix: &str) -> Result<u64, Failure> {

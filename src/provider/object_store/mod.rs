@@ -1,10 +1,11 @@
 //! Where finished episodes are kept.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, ops::Range};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
+use tokio::io::AsyncRead;
 
 use crate::podcast::Failure;
 
@@ -28,6 +29,9 @@ pub struct StoredObject {
     pub url: String,
 }
 
+/// Bytes that are being fetched.
+pub type Reading = Box<dyn AsyncRead + Send + Unpin>;
+
 /// A bucket that keeps episodes.
 #[async_trait]
 pub trait ObjectStore: Send + Sync {
@@ -44,6 +48,12 @@ pub trait ObjectStore: Send + Sync {
     /// # Errors
     /// A [`Failure`] when the credentials cannot sign.
     async fn sign(&self, key: &str, now: DateTime<Utc>, until: DateTime<Utc>) -> Result<String, Failure>;
+
+    /// Bytes of an object, fetched while they are read. What breaks off is an error of the reader.
+    ///
+    /// # Errors
+    /// As [`ObjectStore::put_once`].
+    async fn read(&self, key: &str, part: Range<usize>) -> Result<Reading, Failure>;
 
     /// When every address that is signed now will have ended, because what signs it ends; `None`
     /// when that is not known or never.

@@ -6,7 +6,7 @@
 //! for; the signature covers the body anyway. An address signed with temporary credentials dies
 //! with them, so none is signed for longer.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, ops::Range, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use aws_sdk_s3::{
@@ -28,7 +28,7 @@ use md5::Md5;
 use sha2::{Digest, Sha256};
 use tokio::sync::OnceCell;
 
-use super::{ObjectStore, StoredObject, presign::Presigner};
+use super::{ObjectStore, Reading, StoredObject, presign::Presigner};
 use crate::{machine::FailureKind, podcast::Failure};
 
 /// Browsers may keep an episode as long as a signed address is usually good for.
@@ -232,6 +232,14 @@ impl ObjectStore for S3Store {
         // Whole seconds, as they stand in the address: its start and its length add up to its end.
         let seconds = u64::try_from(end.timestamp() - now.timestamp()).unwrap_or_default();
         Ok(self.presigner().await.map_err(|error| cannot(&error))?.address(key, now, seconds))
+    }
+
+    async fn read(&self, key: &str, part: Range<usize>) -> Result<Reading, Failure> {
+        let last = part.end.saturating_sub(1);
+        let get = self.client.get_object().bucket(&self.settings.bucket).key(key);
+        let got = get.range(format!("bytes={}-{last}", part.start)).send().await;
+        let got = got.map_err(Refusal::from).map_err(Refusal::into_failure)?;
+        Ok(Box::new(got.body.into_async_read()))
     }
 
     fn signs_until(&self) -> Option<DateTime<Utc>> {
