@@ -177,6 +177,8 @@ impl Episode {
 pub struct Audio {
     /// The learner it was made for.
     pub user_id: i64,
+    /// The date it is for.
+    pub date: NaiveDate,
     /// Where the podcast stands.
     pub status: Status,
     /// Key of the object, when it is in the store.
@@ -200,7 +202,7 @@ pub async fn audio(reads: &Reads, id: i64, expired: NaiveDate) -> Result<Option<
     let ask = || {
         sqlx::query!(
             r#"/* audio */
-            select user_id, status, object_key, spool_ref, audio_sha256, audio_bytes, object_etag
+            select user_id, date, status, object_key, spool_ref, audio_sha256, audio_bytes, object_etag
             from dailycast.daily_podcast
             where id = $1 and date > $2"#,
             id,
@@ -211,6 +213,7 @@ pub async fn audio(reads: &Reads, id: i64, expired: NaiveDate) -> Result<Option<
     let Some(row) = row else { return Ok(None) };
     Ok(Some(Audio {
         user_id: row.user_id,
+        date: row.date,
         status: status(id, &row.status)?,
         object_key: row.object_key,
         spool_ref: row.spool_ref,

@@ -34,6 +34,50 @@ async fn a_finished_episode_is_a_redirect_to_the_store() {
     assert_eq!(header(&response, "cache-control"), "no-store");
 }
 
+/// An episode of ten bytes in the store, shared; and the key in its link.
+async fn shared() -> (TestServer, i64, String) {
+    let server = TestServer::start().await;
+    let id = server.podcast(7, "2026-11-22", "completed").await;
+    let share = format!("/api/dailycast/episodes/{id}/share/");
+    let token = format!("Token {TOKEN}");
+    let answer = server.request(Method::POST, &share).header("Authorization", token).send().await.unwrap();
+    let answer: serde_json::Value = answer.json().await.unwrap();
+    let key = answer["url"].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
+    (server, id, key)
+}
+
+#[tokio::test]
+async fn a_shared_episode_is_heard_without_the_stores_address_that_names_the_learner() {
+    let (server, _, key) = shared().await;
+    let path = format!("/listen/{key}/audio");
+    let whole = server.request(Method::GET, &path).send().await.unwrap();
+    assert_eq!((whole.status().as_u16(), header(&whole, "content-length").as_str()), (200, "10"));
+    assert!(whole.headers().get("location").is_none());
+    assert_eq!(whole.text().await.unwrap(), "xxxxxxxxxx");
+    let part = server.request(Method::GET, &path).header("Range", "bytes=4-").send().await.unwrap();
+    assert_eq!((part.status().as_u16(), header(&part, "content-range").as_str()), (206, "bytes 4-9/10"));
+    assert_eq!(part.text().await.unwrap(), "xxxxxx");
+    let head = server.request(Method::HEAD, &path).send().await.unwrap();
+    assert_eq!((head.status().as_u16(), header(&head, "content-length").as_str()), (200, "10"));
+    let behind = server.request(Method::GET, &path).header("Range", "bytes=10-").send().await.unwrap();
+    assert_eq!(behind.status(), 416);
+    server.store.refuses.store(true, Ordering::SeqCst);
+    assert_eq!(server.request(Method::GET, &path).send().await.unwrap().status(), 503);
+}
+
+#[tokio::test]
+async fn an_episode_is_kept_as_a_file_by_an_address_of_its_own() {
+    let (server, _, _) = shared().await;
+    let today = server.today().await;
+    let address = today["podcast"]["download_url"].as_str().unwrap();
+    let file = server.request(Method::GET, address).send().await.unwrap();
+    assert_eq!(file.status(), 200);
+    assert_eq!(header(&file, "content-disposition"), "attachment; filename=\"daily-podcast-2026-11-22.mp3\"");
+    assert_eq!(file.text().await.unwrap(), "xxxxxxxxxx");
+    server.clock.set("2026-11-22T12:00:00Z");
+    assert_eq!(server.request(Method::GET, address).send().await.unwrap().status(), 403);
+}
+
 #[tokio::test]
 async fn a_store_that_cannot_sign_is_a_503_that_says_when_to_come_back() {
     let server = TestServer::start().await;

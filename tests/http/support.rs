@@ -277,7 +277,10 @@ impl TestServer {
         let way = [
             ("script_generated", "script_text = 'Good morning.', language = 'en', ai_model_used = 'template'"),
             ("audio_generating", "tts_provider = 'local', tts_voice_gender = 'female', chunk_plan = '{}'"),
-            ("pending_upload", "spool_ref = 'spool-' || id, duration_seconds = 242, audio_sha256 = 'abc'"),
+            (
+                "pending_upload",
+                "spool_ref = 'spool-' || id, duration_seconds = 242, audio_sha256 = 'abc', audio_bytes = 10",
+            ),
             ("completed", "finished_at = now(), object_key = 'podcasts/x.mp3', audio_url = 's3://b/podcasts/x.mp3'"),
         ];
         if status == "failed" {

@@ -47,6 +47,7 @@ async fn a_finished_podcast_has_every_promised_field() {
             "script": "Good morning.",
             "audio_url": "https://store.example/podcasts/x.mp3?ttl=3600&signature=of-the-store",
             "audio_url_expires_at": "2026-11-22T11:00:00Z",
+            "download_url": today["podcast"]["download_url"],
             "duration": 242,
             "duration_display": "4:02",
             "language": "en",

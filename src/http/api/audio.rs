@@ -11,7 +11,7 @@
 use std::{ops::Range, sync::Arc};
 
 use bytes::Bytes;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use poem::{
     Body, FromRequest, Request, RequestBody, Response, ResponseBuilder, Result, handler,
     http::{Method, StatusCode, header},
@@ -55,10 +55,20 @@ pub(super) async fn address(
             }
         }
     }
+    own_address(app, id, window)
+}
+
+/// Our own address of an episode's audio until the window ends.
+fn own_address(app: &App, id: i64, window: Window) -> String {
     let expires = window.expires.timestamp();
     let signature = app.signing_key.sign(id, expires);
     let prefix = &app.settings.public_url;
     format!("{prefix}/api/dailycast/episodes/{id}/audio?expires={expires}&signature={signature}")
+}
+
+/// The address under which a browser keeps an episode as a file and stays on its page.
+pub(super) fn download_address(app: &App, id: i64, window: Window) -> String {
+    format!("{}&download=yes", own_address(app, id, window))
 }
 
 /// The proof in an address.
@@ -66,6 +76,7 @@ pub(super) async fn address(
 struct Proof {
     expires: Option<String>,
     signature: Option<String>,
+    download: Option<String>,
 }
 
 /// Who may listen.
@@ -82,6 +93,8 @@ enum Listener {
 pub(in crate::http) struct Wanted {
     id: i64,
     listener: Listener,
+    /// As a file to be kept.
+    is_download: bool,
 }
 
 impl<'a> FromRequest<'a> for Wanted {
@@ -90,11 +103,12 @@ impl<'a> FromRequest<'a> for Wanted {
         let wrong = |_| Refusal::Parameter("expires", "The query cannot be read.");
         let proof = request.params::<Proof>().map_err(wrong)?;
         let app = request.data::<Arc<App>>().ok_or(Refusal::Defect)?;
+        let is_download = proof.download.is_some();
         let (expires, signature) = match (proof.expires, proof.signature) {
             (Some(expires), Some(signature)) => (expires, signature),
             (None, None) => {
                 let user_id = auth::learner(app, request).await?;
-                return Ok(Self { id, listener: Listener::Learner(user_id) });
+                return Ok(Self { id, listener: Listener::Learner(user_id), is_download });
             }
             (None, Some(_)) => return Err(Refusal::Parameter("expires", "This field is required.").into()),
             (Some(_), None) => return Err(Refusal::Parameter("signature", "This field is required.").into()),
@@ -107,7 +121,7 @@ impl<'a> FromRequest<'a> for Wanted {
         if app.clock.now().timestamp() >= expires {
             return Err(Refusal::Forbidden("expired", "This address has expired.").into());
         }
-        Ok(Self { id, listener: Listener::Bearer })
+        Ok(Self { id, listener: Listener::Bearer, is_download })
     }
 }
 
@@ -118,36 +132,50 @@ pub(in crate::http) async fn play(request: &Request, wanted: Wanted, Data(app): 
 
 /// The audio of an episode for somebody who may hear every one: an operator.
 pub(in crate::http) async fn serve_any(request: &Request, app: &App, id: i64) -> Result<Response> {
-    serve(request, app, &Wanted { id, listener: Listener::Bearer }).await
+    serve(request, app, &Wanted { id, listener: Listener::Bearer, is_download: false }).await
 }
 
 /// The audio of a shared episode. It goes through here, for the store's address names the learner.
 pub(in crate::http) async fn serve_shared(request: &Request, app: &App, id: i64) -> Result<Response> {
-    serve(request, app, &Wanted { id, listener: Listener::Follower }).await
+    let is_download = request.uri().query().is_some_and(|query| query.starts_with("download="));
+    serve(request, app, &Wanted { id, listener: Listener::Follower, is_download }).await
 }
 
 /// The audio of an episode for its own learner, who was let in by other means.
 pub(in crate::http) async fn serve_own(request: &Request, app: &App, user_id: i64, id: i64) -> Result<Response> {
-    serve(request, app, &Wanted { id, listener: Listener::Learner(user_id) }).await
+    serve(request, app, &Wanted { id, listener: Listener::Learner(user_id), is_download: false }).await
 }
 
 async fn serve(request: &Request, app: &App, wanted: &Wanted) -> Result<Response> {
+    let (mut response, date) = found(request, app, wanted).await?;
+    if wanted.is_download {
+        let name = format!("attachment; filename=\"daily-podcast-{date}.mp3\"");
+        response.headers_mut().extend(name.parse().ok().map(|name| (header::CONTENT_DISPOSITION, name)));
+    }
+    Ok(response)
+}
+
+/// The audio, and of which date it is.
+async fn found(request: &Request, app: &App, wanted: &Wanted) -> Result<(Response, NaiveDate)> {
     // Twice, because the upload may end between the look at the row and the look into the spool.
     for _ in 0..2 {
         let audio = find(app, wanted).await?;
         match (audio.status, audio.object_key.as_deref(), audio.spool_ref.as_deref()) {
             (Status::Completed | Status::CompletedWithFallback, Some(key), _) => {
-                return match wanted.listener {
+                // The store would neither say that it is to be kept, nor hide whose it is.
+                let response = match wanted.listener {
+                    _ if wanted.is_download => passed(request, app, key, &audio).await,
                     Listener::Follower => passed(request, app, key, &audio).await,
                     _ => stored(request, app, key, audio.etag.as_deref(), audio.bytes).await,
                 };
+                return Ok((response?, audio.date));
             }
             (Status::PendingUpload, _, Some(spool_ref)) => {
                 let words = "The audio is not available for a moment.";
                 let bytes =
                     app.spool.episode(spool_ref).await.map_err(|failure| Refusal::neighbour(&failure, words))?;
                 if let Some(bytes) = bytes {
-                    return Ok(played(request, bytes, audio.sha256.as_deref()));
+                    return Ok((played(request, bytes, audio.sha256.as_deref()), audio.date));
                 }
             }
             _ => return Err(Refusal::NoAudio.into()),

@@ -28,6 +28,7 @@ pub(in crate::http) struct Shown {
     pub script: Option<String>,
     audio_url: String,
     audio_url_expires_at: DateTime<Utc>,
+    download_url: String,
     duration: Option<i32>,
     duration_display: Option<String>,
     language: Option<String>,
@@ -47,6 +48,7 @@ pub(in crate::http) async fn shown(app: &App, episode: Episode, now: DateTime<Ut
     Shown {
         audio_url: audio::address(app, episode.id, episode.object_key.as_deref(), now, window).await,
         audio_url_expires_at: window.expires,
+        download_url: audio::download_address(app, episode.id, window),
         duration: episode.duration_seconds,
         duration_display: episode.duration_seconds.map(|seconds| format!("{}:{:02}", seconds / 60, seconds % 60)),
         transcript_url: Some(format!("{prefix}/api/dailycast/episodes/{}/transcript.vtt", episode.id)),

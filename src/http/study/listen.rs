@@ -93,6 +93,7 @@ pub(super) async fn told(request: &Request, Data(app): Data<&Arc<App>>, Path(key
         "topic": episode.topic,
         "script": episode.script,
         "audio_url": format!("{prefix}/listen/{key}/audio"),
+        "download_url": format!("{prefix}/listen/{key}/audio?download=yes"),
         "duration": duration,
         "duration_display": duration.map(|seconds| format!("{}:{:02}", seconds / 60, seconds % 60)),
         "language": episode.language,
