@@ -77,6 +77,7 @@ for line in sys.stdin.buffer:
 #[tokio::test]
 async fn a_japanese_learner_hears_japanese_where_the_voice_is_installed() {
     let folder = Folder::new();
+    std::fs::create_dir_all(&folder.0).unwrap();
     let python = folder.0.join("python");
     std::fs::write(&python, HUM).unwrap();
     std::fs::set_permissions(&python, std::fs::Permissions::from_mode(0o755)).unwrap();
