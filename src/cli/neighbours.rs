@@ -25,7 +25,7 @@ use crate::{
         },
         sign::SigningKey,
         spool::{Spool, disk::DiskSpool},
-        tts::local::{Local, LocalVoices},
+        tts::local::{Local, LocalVoices, NAME},
     },
     store::Store,
     worker::{
@@ -241,7 +241,12 @@ pub fn fleet(config: &Config, store: Store, workflow: &Workflow) -> Arc<Fleet> {
 ///
 /// # Errors
 /// [`Advice`] with exit code 2 when nobody can speak, or keys, store or spool cannot be used.
-pub async fn steps(config: &Config, store: Store, workflow: Workflow, gate: Arc<dyn Gate>) -> anyhow::Result<Steps> {
+pub async fn steps(
+    config: &Config,
+    store: Store,
+    mut workflow: Workflow,
+    gate: Arc<dyn Gate>,
+) -> anyhow::Result<Steps> {
     let speech = &config.providers.local_tts;
     let speakers = speakers::of(config)?;
     if speakers.is_empty() && !speech.enabled {
@@ -256,10 +261,14 @@ pub async fn steps(config: &Config, store: Store, workflow: Workflow, gate: Arc<
     }
     let writers = writers::of(config)?;
     writers::tell_of_models(&writers, &workflow, schedule(config).date(SystemClock.now()));
+    let local = speech.enabled.then(|| Arc::new(local(speech)));
+    if let Some(local) = &local {
+        install(local, &mut workflow);
+    }
     let neighbours = Neighbours {
         writers,
         speakers,
-        local: speech.enabled.then(|| Arc::new(local(speech))),
+        local,
         tone: speech.voice == LocalVoice::Tone,
         spool: spool(config).await?,
         object_store: object_store(config)?,
@@ -271,12 +280,21 @@ pub async fn steps(config: &Config, store: Store, workflow: Workflow, gate: Arc<
 
 /// The offline voice.
 pub(super) fn local(speech: &LocalSpeech) -> Local {
+    let tone = speech.voice == LocalVoice::Tone;
+    let python_ja = || speech.python_ja.clone().or_else(|| installed_voice("voice-ja"));
     Local::new(LocalVoices {
-        python: speech.python.clone().or_else(installed_voice),
+        python: speech.python.clone().or_else(|| installed_voice("voice")),
+        // What beeps must not depend on what a machine happens to have.
+        python_ja: if tone { None } else { python_ja() },
         espeak: Some(speech.espeak.clone()),
-        tone: speech.voice == LocalVoice::Tone,
+        tone,
         ..LocalVoices::default()
     })
+}
+
+/// Lets learners hear the voices that not every machine has, where this one has them.
+pub(super) fn install(local: &Local, workflow: &mut Workflow) {
+    workflow.install_voices(NAME, |language, voice| local.speaks(voice, language));
 }
 
 /// When nights start and end.

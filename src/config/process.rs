@@ -9,11 +9,11 @@ pub fn environment() -> Vec<(String, String)> {
         .collect()
 }
 
-/// The Python that the set-up gave the neural voice, where it is there: below `/var/lib` for root,
-/// in the home of everybody else.
-pub fn installed_voice() -> Option<PathBuf> {
+/// The Python that the set-up gave a neural voice, where it is there: below `/var/lib` for root, in
+/// the home of everybody else. `voice` is the English one, `voice-ja` the Japanese one.
+pub fn installed_voice(name: &str) -> Option<PathBuf> {
     let home = std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/share"));
     let rooms = [Some(PathBuf::from("/var/lib")), home];
-    let mut places = rooms.into_iter().flatten().map(|room| room.join("dailycast/voice/bin/python"));
+    let mut places = rooms.into_iter().flatten().map(|room| room.join("dailycast").join(name).join("bin/python"));
     places.find(|python| python.is_file())
 }

@@ -91,6 +91,8 @@ pub struct LocalSpeech {
     pub enabled: bool,
     /// Python that has the neural voice; `None`: the one that the set-up installed.
     pub python: Option<PathBuf>,
+    /// Python that has the neural Japanese voice; `None`: the one that was installed, if any.
+    pub python_ja: Option<PathBuf>,
     /// The espeak-ng program.
     pub espeak: PathBuf,
     /// Which voice.
@@ -192,9 +194,10 @@ impl LocalSpeech {
     fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let enabled = reader.boolean("enabled");
         let python = reader.optional("python", |text| Ok(PathBuf::from(text)));
+        let python_ja = reader.optional("python_ja", |text| Ok(PathBuf::from(text)));
         let espeak = reader.text("espeak").map(PathBuf::from);
         let voices = [("auto", LocalVoice::Auto), ("tone", LocalVoice::Tone)];
         let voice = reader.parsed("voice", |text| one_of(text, &voices));
-        Some(Self { enabled: enabled?, python: python?, espeak: espeak?, voice: voice? })
+        Some(Self { enabled: enabled?, python: python?, python_ja: python_ja?, espeak: espeak?, voice: voice? })
     }
 }

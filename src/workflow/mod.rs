@@ -195,6 +195,14 @@ impl Workflow {
         self.voices.prefer_engine(provider, engine);
     }
 
+    /// Lets learners hear the voices of `provider` that are `only_if_installed`, where `is_there` says
+    /// so of a language and a voice. Before, [`Workflow::voices`] passes over them.
+    pub fn install_voices(&mut self, provider: &str, is_there: impl Fn(&str, &str) -> bool) {
+        for voice in self.voices.all.iter_mut().filter(|voice| voice.choice.provider == provider) {
+            voice.is_missing &= !is_there(&voice.language.value, &voice.choice.voice);
+        }
+    }
+
     /// Says that nobody bills what this provider does: it is a server of one's own.
     pub fn bill_nothing(&mut self, provider: &str) {
         self.prices.free.insert(provider.to_owned());

@@ -176,6 +176,16 @@ impl<'d> Table<'d> {
         self.string(key, value)
     }
 
+    /// Whether something is so that may be left unsaid.
+    pub(super) fn maybe_boolean(&mut self, key: &'static str) -> Option<bool> {
+        let (line, value) = self.take(key)?;
+        if let DeValue::Boolean(so) = value.get_ref() {
+            return Some(*so);
+        }
+        self.wrong(line, key, "true or false", value.get_ref());
+        None
+    }
+
     /// A string that is one of `known`; empty when it is not.
     pub(super) fn one_of(&mut self, key: &'static str, known: &[&str]) -> At<String> {
         let mut text = self.text(key);

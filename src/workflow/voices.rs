@@ -24,6 +24,8 @@ pub(super) struct Voice {
     pub(super) language: At<String>,
     pub(super) tiers: Vec<String>,
     pub(super) choice: VoiceChoice,
+    /// Not every machine has it, and nobody has said that this one does.
+    pub(super) is_missing: bool,
     pub(super) line: usize,
 }
 
@@ -60,6 +62,7 @@ fn read_voice(table: &mut Table<'_>) -> Voice {
         gender: table.one_of("gender", &GENDERS).value,
     };
     let language = table.text("language");
+    let is_missing = table.maybe_boolean("only_if_installed").unwrap_or_default();
     let mut tiers = Vec::new();
     for At { value, line } in table.texts("tiers") {
         if TIERS.contains(&value.as_str()) {
@@ -69,7 +72,7 @@ fn read_voice(table: &mut Table<'_>) -> Voice {
             table.fault(line, format!("voice {:?} names the unknown tier {value:?}; known are {known}", choice.voice));
         }
     }
-    Voice { language, tiers, choice, line: table.line() }
+    Voice { language, tiers, choice, is_missing, line: table.line() }
 }
 
 impl Voice {
@@ -86,7 +89,11 @@ impl Voice {
 impl Voices {
     /// The voice of `provider` for a tier and language: of the wished gender if there is one.
     pub(super) fn find(&self, provider: &str, tier: &str, language: &str, gender: &str) -> Option<&VoiceChoice> {
-        let mut fit = self.all.iter().filter(|voice| voice.fits(provider, tier, language)).map(|voice| &voice.choice);
+        let mut fit = self
+            .all
+            .iter()
+            .filter(|voice| !voice.is_missing && voice.fits(provider, tier, language))
+            .map(|voice| &voice.choice);
         let first = fit.next()?;
         if first.gender == gender { Some(first) } else { fit.find(|voice| voice.gender == gender).or(Some(first)) }
     }

@@ -38,6 +38,7 @@ async fn a_kill_repeats_at_most_the_chunks_in_flight() {
     fs::set_permissions(&voice, fs::Permissions::from_mode(0o755)).unwrap();
     ground.set("providers.local_tts.voice", "auto");
     ground.set("providers.local_tts.python", "/nowhere");
+    ground.set("providers.local_tts.python_ja", "/nowhere");
     ground.set("providers.local_tts.espeak", voice.to_str().unwrap());
     ground.start_night().await;
     let victim = ground.worker("victim");

@@ -13,7 +13,7 @@ use dailycast::{
     podcast::Failure,
     provider::tts::{
         SpeakRequest, Speaker as _, Spoken,
-        local::{Local, LocalVoices},
+        local::{self, Local, LocalVoices},
         pace,
     },
 };
@@ -29,6 +29,10 @@ const ENGLISH: &str = "Good morning, Sam. This week you answered forty two quest
                        right. Your weakest subject is organic chemistry.\n\nLet us look at one question that you \
                        got wrong. Take a moment to think about it, and then listen to the answer. Tomorrow we go \
                        on with equations, little by little, and without any hurry.";
+
+const JAPANESE: &str = "おはようございます、花子さん。今週は四十二問に答えて、三十一問が正解でした。先週より三問多く、よい調子\
+                        です。\n\n今日は、間違えた問題を一つ見てみましょう。少し考えてから、答えを聞いてください。明日は、方程\
+                        式を少しずつ進めましょう。";
 
 fn request(voice: &str, language: &str, text: &str) -> SpeakRequest {
     let (voice, language) = (voice.to_owned(), language.to_owned());
@@ -86,6 +90,13 @@ done
     fn speaker(&self, timeout: Duration) -> Local {
         let python = Some(self.program.path().to_owned());
         Local::new(LocalVoices { python, espeak: None, timeout, ..voices() })
+    }
+
+    /// Has the Japanese voice alone, and seats enough for more than its one process.
+    fn japanese_speaker(&self) -> Local {
+        let python_ja = Some(self.program.path().to_owned());
+        let processes = NonZeroUsize::new(4).unwrap();
+        Local::new(LocalVoices { python_ja, espeak: None, processes, ..voices() })
     }
 
     /// Process ids, in the order of their starts.
@@ -222,14 +233,36 @@ async fn a_process_that_hangs_is_given_up() {
     gone(fake.processes()[1]).await;
 }
 
+#[tokio::test]
+async fn one_process_speaks_japanese_where_it_is_installed() {
+    let fake = FakePython::new();
+    let local = fake.japanese_speaker();
+    assert!(local.speaks("kokoro", "ja-JP") && !local.speaks("kokoro", "en") && !local.speaks("hibari", "ja"));
+    let (first, second) = (request("kokoro", "ja", JAPANESE), request("kokoro", "ja-JP", JAPANESE));
+    let spoken = futures_util::future::try_join(local.speak(&first), local.speak(&second)).await.unwrap();
+    assert_eq!((spoken.0.billed_characters, fake.starts()), (JAPANESE.chars().count() as u64, 1));
+    assert_eq!(local.speak(&request("kokoro", "en", ENGLISH)).await.unwrap_err().kind, FailureKind::NoVoice);
+}
+
+#[tokio::test]
+async fn without_its_packages_japanese_is_refused() {
+    let python_ja = Some("/bin/false".into());
+    for local in [Local::new(voices()), Local::new(LocalVoices { python_ja, ..voices() })] {
+        let Failure { kind, message, .. } = local.speak(&request("kokoro", "ja", JAPANESE)).await.unwrap_err();
+        assert_eq!(kind, FailureKind::NoVoice);
+        assert!(message.contains("cargo xtask voice ja"), "{message}");
+    }
+    assert!(!Local::new(voices()).speaks("kokoro", "ja"));
+}
+
 #[test]
-fn every_package_of_the_voice_is_pinned_by_hash() {
-    let pinned = include_str!("../../src/provider/tts/local/requirements.txt");
-    assert_eq!(pinned, dailycast::provider::tts::local::REQUIREMENTS);
-    let logical = pinned.replace("\\\n", " ");
-    let lines: Vec<_> = logical.lines().filter(|line| !line.starts_with('#')).collect();
-    assert_eq!(lines.len(), 6);
-    assert!(lines.iter().all(|line| line.contains("==") && line.contains("--hash=sha256:")), "{lines:?}");
+fn every_package_of_the_voices_is_pinned_by_hash() {
+    for (pinned, packages) in [(local::REQUIREMENTS, 6), (local::REQUIREMENTS_JA, 18)] {
+        let logical = pinned.replace("\\\n", " ");
+        let lines: Vec<_> = logical.lines().filter(|line| !line.starts_with('#')).collect();
+        assert_eq!(lines.len(), packages);
+        assert!(lines.iter().all(|line| line.contains("==") && line.contains("--hash=sha256:")), "{lines:?}");
+    }
 }
 
 #[tokio::test]
@@ -241,4 +274,12 @@ async fn hibari_speaks_english() {
     let spoken = local.speak(&request("hibari", "en", ENGLISH)).await.unwrap();
     assert_is_speech(&spoken, ENGLISH);
     assert_eq!(spoken.mp3, local.speak(&request("hibari", "en", ENGLISH)).await.unwrap().mp3);
+}
+
+#[tokio::test]
+#[ignore = "needs the packages of the voice: set DAILYCAST_VOICE_JA_PYTHON to their interpreter"]
+async fn kokoro_speaks_japanese() {
+    let python = std::env::var_os("DAILYCAST_VOICE_JA_PYTHON").expect("DAILYCAST_VOICE_JA_PYTHON is set");
+    let local = Local::new(LocalVoices { python_ja: Some(python.into()), espeak: None, ..voices() });
+    assert_is_speech(&local.speak(&request("kokoro", "ja", JAPANESE)).await.unwrap(), JAPANESE);
 }

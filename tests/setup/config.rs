@@ -77,6 +77,7 @@ fn defaults_are_the_promised_ones() {
     assert_eq!(config.budget.micro_usd_per_night, None);
     assert_eq!(config.providers.openai.base_url, "https://api.openai.com/v1");
     assert_eq!(config.providers.local_tts.voice, LocalVoice::Auto);
+    assert_eq!(config.providers.local_tts.python_ja, None);
 }
 
 #[test]

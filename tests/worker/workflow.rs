@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use chrono::NaiveDate;
 use dailycast::machine::Status;
+use dailycast::provider::tts::local;
 use dailycast::workflow::{Error, Thinking, Violation, Workflow};
 
 /// A directory with files of a definition, gone with its owner.
@@ -120,6 +121,24 @@ fn voices_follow_plan_language_gender_and_what_is_there() {
     assert_eq!(workflow.voices("free", &languages(&["ja"]), None, &["local"]), None);
     assert_eq!(workflow.voices("free", &languages(&["ko"]), None, &all), None);
     assert_eq!(workflow.voices("free", &[], None, &[]), None);
+}
+
+#[test]
+fn a_voice_that_not_every_machine_has_counts_where_it_is_installed() {
+    let languages = ["ja".to_owned(), "en".to_owned()];
+    let heard = |workflow: &Workflow| {
+        let (language, chain) = workflow.voices("free", &languages, None, &["local"]).unwrap();
+        (language, chain[0].voice.clone())
+    };
+    let mut workflow = builtin();
+    workflow.install_voices("local", |_, _| false);
+    workflow.install_voices("polly", |_, _| true);
+    assert_eq!(heard(&workflow), ("en".to_owned(), "hibari".to_owned()));
+    workflow.install_voices("local", |language, voice| (language, voice) == ("ja", local::KOKORO));
+    assert_eq!(heard(&workflow), ("ja".to_owned(), "kokoro".to_owned()));
+    let (_, chain) = workflow.voices("free", &languages, None, &["local", "polly"]).unwrap();
+    assert_eq!(chain.len(), 2, "who is asked first stays so: {chain:?}");
+    assert_eq!(chain[0].provider, "polly");
 }
 
 #[test]
@@ -252,6 +271,7 @@ fn faults_in_plans_are_told() {
 #[test]
 fn faults_in_voices_models_and_prices_are_told() {
     refused("voices.toml", "default_gender = \"female\"", "default_gender = \"any\"", "known are female, male");
+    refused("voices.toml", "only_if_installed = true", "only_if_installed = 1", "true or false");
     refused("voices.toml", "default_language = \"en\"", "default_language = \"ko\"", "\"ko\" has no section");
     refused(
         "voices.toml",

@@ -1,5 +1,5 @@
 //! `cargo xtask demo`, `cargo xtask test`: install what the machine lacks, then hand over to
-//! cargo. `cargo xtask prepare`: write down what the SQL macros need to build without a database.
+//! cargo. `cargo xtask voice ja`: install the voice that nobody gets unasked. `cargo xtask prepare`: write down what the SQL macros need to build without a database.
 //!
 //! Nothing but the standard library, so that it is there in a second. It says on stderr what it
 //! does and leaves stdout to the program that it hands over to. Safe to repeat: what is there is
@@ -19,6 +19,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   demo [OPTION]…     install what is missing, then run `dailycast demo` with these options
   test [FILTER]…     install what is missing, then check the style and run the tests;
                      without a filter also those of the build with traces (otlp)
+  voice ja           install the neural Japanese voice; dailycast finds it by itself
   prepare [--check]  write .sqlx from the database at DATABASE_URL, or see whether it is stale";
 
 /// What went wrong, in words for the person at the terminal.
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
     let done = match command.as_ref().and_then(|command| command.to_str()) {
         Some("demo") => demo(&rest),
         Some("test") => test(&rest),
+        Some("voice") if rest == ["ja"] => voice_ja(),
         Some("prepare") => prepare::run(&rest),
         _ => {
             eprintln!("{USAGE}");
@@ -56,6 +58,11 @@ fn demo(options: &[OsString]) -> Result<(), Problem> {
     let mut run = cargo();
     run.args(["run", "--package", "dailycast", "--bin", "dailycast", "--", "demo"]).args(options);
     Err(format!("cannot run cargo: {}", run.exec()))
+}
+
+fn voice_ja() -> Result<(), Problem> {
+    setup::packages(&setup::TO_SPEAK)?;
+    setup::environment(&root(), &setup::VOICE_JA)
 }
 
 fn test(filters: &[OsString]) -> Result<(), Problem> {

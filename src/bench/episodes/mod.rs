@@ -282,13 +282,20 @@ impl Studio<'_> {
         let Some(offline) = self.offline else {
             return vec![self.judge(&learner, &asked, &SPEAKERS, None).await];
         };
-        let spoken = learner.facts.languages.iter().find(|language| speaks(offline.local, language));
+        let spoken = learner.facts.languages.iter().find(|language| self.speaks(&learner, offline.local, language));
         let spoken = spoken.cloned().unwrap_or_else(|| asked.clone());
         let mut judged = vec![self.judge(&learner, &spoken, &[local::NAME], Some(offline)).await];
         if spoken != asked {
             judged.push(self.judge(&learner, &asked, &SPEAKERS, None).await);
         }
         judged
+    }
+
+    /// True when an offline voice is fit for the language and learners may hear it.
+    fn speaks(&self, learner: &Learner, local: &Local, language: &String) -> bool {
+        let own = std::slice::from_ref(language);
+        let found = self.workflow.voices(&learner.facts.plan, own, None, &[local::NAME]);
+        found.is_some_and(|(_, voices)| voices.iter().any(|choice| local.speaks(&choice.voice, language)))
     }
 
     /// Makes one episode and judges it.
@@ -398,11 +405,6 @@ impl Studio<'_> {
         .run()
         .await
     }
-}
-
-/// True when an offline voice is fit for the language.
-fn speaks(local: &Local, language: &str) -> bool {
-    ["hibari", "espeak"].into_iter().any(|voice| local.speaks(voice, language))
 }
 
 /// The learner's row, as the night makes it.

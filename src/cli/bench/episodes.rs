@@ -23,13 +23,14 @@ const SPOOL_BYTES: u64 = 1 << 30;
 /// # Errors
 /// What it could not do.
 pub async fn run(args: args::BenchEpisodes, context: &Context) -> anyhow::Result<Exit> {
-    let workflow = context.workflow()?;
+    let mut workflow = context.workflow()?;
     let date = SystemClock.now().with_timezone(&context.config.night.time_zone).date_naive();
     let wanted = EpisodesArgs { learners: args.learners, seed: args.seed, date };
     let report = if args.only_text {
         bench::episodes(&workflow, wanted, None, |_| {}).await
     } else {
         let local = neighbours::local(&context.config.providers.local_tts);
+        neighbours::install(&local, &mut workflow);
         let spool = DiskSpool::open(Path::new(AUDIO), SPOOL_BYTES).with_context(|| format!("cannot use {AUDIO}"))?;
         let offline = Offline { local: &local, spool: &spool };
         let report = bench::episodes(&workflow, wanted, Some(offline), |step| eprintln!("{step}")).await;

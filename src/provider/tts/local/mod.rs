@@ -1,19 +1,21 @@
-//! The offline speaker `local`: three voices that need no account and no network.
+//! The offline speaker `local`: four voices that need no account and no network.
 //!
 //! | voice | languages | what it is |
 //! | --- | --- | --- |
 //! | `hibari` | English | neural; Python processes that load the model once and stay |
+//! | `kokoro` | Japanese | neural, slow and only where somebody installed it; one Python process |
 //! | `espeak` | all that `espeak-ng` reads properly | robotic and quick; one process per chunk |
 //! | `tone` | any | beeps instead of speech, as long as the speech would be: for tests and load |
 //!
-//! English falls from `hibari` to `espeak-ng` when the Python environment is missing. Japanese,
-//! Chinese and Korean are refused: `espeak-ng` says "Chinese letter" for what it cannot read.
+//! English falls from `hibari` to `espeak-ng` when the Python environment is missing. Chinese, Korean
+//! and, without `kokoro`, Japanese are refused: `espeak-ng` says "Chinese letter" for what it cannot
+//! read.
 //!
 //! All answer MP3s of 24 kHz, mono, 64 kb/s at −16 LUFS, with their measured loudness in a tag of
 //! the chunk (see [`audio::tag`]).
 
 mod espeak;
-mod hibari;
+mod neural;
 mod tone;
 
 use std::{
@@ -42,8 +44,16 @@ pub const NAME: &str = "local";
 /// Python packages of the voice `hibari`, pinned by hash, for `pip install --require-hashes`.
 pub const REQUIREMENTS: &str = include_str!("requirements.txt");
 
-/// Text per request: some two minutes, so that a crash repeats little and all cores have work.
-const LIMIT_CHARACTERS: usize = 2_000;
+/// Python packages of the voice `kokoro`, in the same way.
+pub const REQUIREMENTS_JA: &str = include_str!("requirements-ja.txt");
+
+/// The voice of [`LocalVoices::python_ja`]. A workflow gives it to learners once it is told that it is
+/// installed.
+pub const KOKORO: &str = neural::KOKORO.name;
+
+/// Text per request: some two minutes, so that a crash repeats little and all cores have work. In
+/// bytes, since a Japanese letter is three of them and takes about as long to say as three of English.
+const LIMIT_BYTES: usize = 2_000;
 
 /// The longest speech that is taken from a process, in seconds: far more than the limit of text
 /// can be.
@@ -54,13 +64,15 @@ const MAX_SECONDS: usize = 900;
 pub struct LocalVoices {
     /// The interpreter of the Python environment that holds [`REQUIREMENTS`].
     pub python: Option<PathBuf>,
+    /// The interpreter of the one that holds [`REQUIREMENTS_JA`].
+    pub python_ja: Option<PathBuf>,
     /// The program `espeak-ng`, by path or by name.
     pub espeak: Option<PathBuf>,
     /// True to let the voice `tone` beep.
     pub tone: bool,
     /// The most chunks that are spoken at once; each may hold a process of some 100 MB.
     pub processes: NonZeroUsize,
-    /// The longest time for one chunk.
+    /// The longest time for one chunk; `kokoro` gets a multiple of it.
     pub timeout: Duration,
 }
 
@@ -69,6 +81,7 @@ impl Default for LocalVoices {
     fn default() -> Self {
         Self {
             python: None,
+            python_ja: None,
             espeak: Some("espeak-ng".into()),
             tone: false,
             processes: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
@@ -168,22 +181,31 @@ struct Raw {
 /// The offline speaker.
 #[derive(Debug)]
 pub struct Local {
-    hibari: Option<hibari::Hibari>,
+    hibari: Option<neural::Neural>,
+    kokoro: Option<neural::Neural>,
     espeak: Option<espeak::Espeak>,
     tone: Option<tone::Tone>,
     /// Who may use a process and a core.
     seats: Arc<Semaphore>,
+    /// Who may use the process of `kokoro`. It uses every core, and those who wait for it must not
+    /// keep the quick voices from speaking.
+    kokoro_seat: Arc<Semaphore>,
 }
 
 impl Local {
     /// A speaker with these voices. Nothing is started before the first request.
     pub fn new(voices: LocalVoices) -> Self {
-        let LocalVoices { python, espeak, tone, processes, timeout } = voices;
+        let LocalVoices { python, python_ja, espeak, tone, processes, timeout } = voices;
+        let neural = |python: Option<PathBuf>, voice| {
+            python.filter(|python| python.is_file()).map(|python| neural::Neural::new(voice, python, timeout))
+        };
         Self {
-            hibari: python.filter(|python| python.is_file()).map(|python| hibari::Hibari::new(python, timeout)),
+            hibari: neural(python, &neural::HIBARI),
+            kokoro: neural(python_ja, &neural::KOKORO),
             espeak: espeak.map(|program| espeak::Espeak::new(program, timeout)),
             tone: tone.then(tone::Tone::default),
             seats: Arc::new(Semaphore::new(processes.get())),
+            kokoro_seat: Arc::new(Semaphore::new(1)),
         }
     }
 
@@ -191,7 +213,8 @@ impl Local {
     /// shows when it speaks.
     pub fn speaks(&self, voice: &str, language: &str) -> bool {
         match voice {
-            "hibari" => is_english(language) && (self.hibari.is_some() || self.espeak.is_some()),
+            "hibari" => is(language, "en") && (self.hibari.is_some() || self.espeak.is_some()),
+            KOKORO => is(language, "ja") && self.kokoro.is_some(),
             "espeak" => self.espeak.is_some() && espeak::reads(language),
             "tone" => self.tone.is_some(),
             _ => false,
@@ -201,7 +224,7 @@ impl Local {
     async fn raw(&self, request: &SpeakRequest) -> Result<Raw, Error> {
         let missing = |mend| Error::NoVoice { voice: request.voice.clone(), language: request.language.clone(), mend };
         match request.voice.as_str() {
-            "hibari" if !is_english(&request.language) => Err(missing("it speaks English only")),
+            "hibari" if !is(&request.language, "en") => Err(missing("it speaks English only")),
             "hibari" => {
                 if let Some(hibari) = &self.hibari
                     && hibari.is_usable().await?
@@ -212,12 +235,19 @@ impl Local {
                 let espeak = self.espeak.as_ref().ok_or_else(|| missing(mend))?;
                 espeak.speak(&request.text, "en").await
             }
+            KOKORO if !is(&request.language, "ja") => Err(missing("it speaks Japanese only")),
+            KOKORO => {
+                let mend = "run `cargo xtask voice ja`, or set providers.local_tts.python_ja to an environment with \
+                            its packages";
+                let kokoro = self.kokoro.as_ref().ok_or_else(|| missing(mend))?;
+                if kokoro.is_usable().await? { kokoro.speak(&request.text).await } else { Err(missing(mend)) }
+            }
             "espeak" if !espeak::reads(&request.language) => Err(missing("espeak-ng cannot read this writing")),
             "espeak" => {
                 let espeak = self.espeak.as_ref().ok_or_else(|| missing("install espeak-ng"))?;
                 espeak.speak(&request.text, &request.language).await
             }
-            _ => Err(missing("the offline voices are hibari, espeak and, where it is allowed, tone")),
+            _ => Err(missing("the offline voices are hibari, kokoro, espeak and, where it is allowed, tone")),
         }
     }
 }
@@ -229,7 +259,7 @@ impl Speaker for Local {
     }
 
     fn limit(&self) -> TextLimit {
-        TextLimit::Characters(LIMIT_CHARACTERS)
+        TextLimit::Bytes(LIMIT_BYTES)
     }
 
     fn sample_rate(&self) -> u32 {
@@ -240,7 +270,8 @@ impl Speaker for Local {
         let mp3 = match &self.tone {
             Some(tone) if request.voice == "tone" => tone.speak(&request.text)?,
             _ => {
-                let seat = Arc::clone(&self.seats).acquire_owned().await;
+                let seats = if request.voice == KOKORO { &self.kokoro_seat } else { &self.seats };
+                let seat = Arc::clone(seats).acquire_owned().await;
                 let seat = seat.map_err(|closed| Error::Broken(closed.to_string()))?;
                 let raw = self.raw(request).await?;
                 // The seat goes along: a caller that stops waiting does not free the core.
@@ -257,8 +288,8 @@ impl Speaker for Local {
     }
 }
 
-fn is_english(language: &str) -> bool {
-    language.split(['-', '_']).next().is_some_and(|primary| primary.eq_ignore_ascii_case("en"))
+fn is(language: &str, wanted: &str) -> bool {
+    language.split(['-', '_']).next().is_some_and(|primary| primary.eq_ignore_ascii_case(wanted))
 }
 
 /// From a voice's samples to its MP3: mastered, encoded, labelled with its loudness.

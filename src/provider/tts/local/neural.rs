@@ -1,7 +1,7 @@
-//! The voice `hibari`: Python processes that load the model once and then answer one request
-//! after the other (`hibari.py` says how they talk). As many as there are seats, started when
-//! wanted. One that failed, was too slow or whose caller went away in the middle is killed, and the
-//! next request starts another. They end by themselves when this program does.
+//! The neural voices, `hibari` and `kokoro`: Python processes that load a model once and then answer
+//! one request after the other (`hibari.py` says how they talk). As many as there are seats, started
+//! when wanted. One that failed, was too slow or whose caller went away in the middle is killed, and
+//! the next request starts another. They end by themselves when this program does.
 
 use std::{
     path::PathBuf,
@@ -20,20 +20,36 @@ use tokio::{
 use super::{Error, MAX_SECONDS, Raw, program, samples};
 use crate::audio::SAMPLE_RATE;
 
-const SCRIPT: &str = include_str!("hibari.py");
+/// English. With its pauses it says some 150 words per minute.
+pub(super) const HIBARI: Voice =
+    Voice { name: "hibari", script: include_str!("hibari.py"), speed: 0.92, lufs: -25.6, patience: 1 };
 
-/// Share of the voice's own pace; with its pauses this is some 150 words per minute.
-const SPEED: f64 = 0.92;
-
-/// Usual loudness in LUFS, measured.
-const VOICE_LUFS: f64 = -25.6;
+/// Japanese. With its pauses it says some 320 letters per minute, and takes longer than that to speak
+/// them where it has one core.
+pub(super) const KOKORO: Voice =
+    Voice { name: "kokoro", script: include_str!("kokoro.py"), speed: 1.1, lufs: -19.8, patience: 5 };
 
 /// The longest line of an answer.
 const MAX_LINE_BYTES: u64 = 16 * 1024;
 
-/// The processes.
+/// What sets a neural voice apart.
 #[derive(Debug)]
-pub(super) struct Hibari {
+pub(super) struct Voice {
+    pub(super) name: &'static str,
+    /// What Python runs.
+    script: &'static str,
+    /// Share of the voice's own pace.
+    speed: f64,
+    /// Usual loudness in LUFS, measured.
+    lufs: f64,
+    /// So many times the usual timeout is waited for a chunk.
+    patience: u32,
+}
+
+/// The processes of a voice.
+#[derive(Debug)]
+pub(super) struct Neural {
+    voice: &'static Voice,
     python: PathBuf,
     timeout: Duration,
     /// Processes that wait for a request; never more than there are seats.
@@ -58,9 +74,9 @@ struct Answer {
     error: Option<String>,
 }
 
-impl Hibari {
-    pub(super) fn new(python: PathBuf, timeout: Duration) -> Self {
-        Self { python, timeout, idle: Mutex::default(), usable: OnceCell::new() }
+impl Neural {
+    pub(super) fn new(voice: &'static Voice, python: PathBuf, timeout: Duration) -> Self {
+        Self { voice, python, timeout: timeout * voice.patience, idle: Mutex::default(), usable: OnceCell::new() }
     }
 
     /// True when Python runs and has the packages. Found out once, by starting a process, because
@@ -74,7 +90,7 @@ impl Hibari {
                 }
                 Err(error @ Error::Timeout { .. }) => Err(error),
                 Err(error) => {
-                    tracing::warn!(voice.name = "hibari", error.message = %error, "English is spoken by espeak-ng");
+                    tracing::warn!(voice.name = self.voice.name, error.message = %error, "this voice cannot be used");
                     Ok(false)
                 }
             }
@@ -82,7 +98,7 @@ impl Hibari {
         self.usable.get_or_try_init(try_out).await.copied()
     }
 
-    /// Speaks an English text.
+    /// Speaks a text in the language of the voice.
     pub(super) async fn speak(&self, text: &str) -> Result<Raw, Error> {
         // One that waited may have died meanwhile, which only shows when it is used.
         if let Some(process) = self.take() {
@@ -111,7 +127,7 @@ impl Hibari {
 
     async fn start(&self) -> Result<Process, Error> {
         let mut child = program(&self.python)
-            .args(["-I", "-c", SCRIPT])
+            .args(["-I", "-c", self.voice.script])
             .stderr(Stdio::null())
             .spawn()
             .map_err(|source| Error::Start { program: self.name(), source })?;
@@ -126,7 +142,7 @@ impl Hibari {
     }
 
     async fn request(&self, mut process: Process, text: &str) -> Result<Raw, Error> {
-        let mut line = serde_json::json!({ "text": text, "speed": SPEED }).to_string();
+        let mut line = serde_json::json!({ "text": text, "speed": self.voice.speed }).to_string();
         line.push('\n');
         process.stdin.write_all(line.as_bytes()).await.map_err(|error| self.ended(error))?;
         process.stdin.flush().await.map_err(|error| self.ended(error))?;
@@ -137,7 +153,7 @@ impl Hibari {
         let mut bytes = vec![0; answer.samples * 2];
         process.stdout.read_exact(&mut bytes).await.map_err(|error| self.ended(error))?;
         self.keep(process);
-        Ok(Raw { samples: samples(&bytes), rate: SAMPLE_RATE, voice_lufs: VOICE_LUFS })
+        Ok(Raw { samples: samples(&bytes), rate: SAMPLE_RATE, voice_lufs: self.voice.lufs })
     }
 
     /// The next line of a process. One that reports an error is not used again.
@@ -161,6 +177,6 @@ impl Hibari {
     }
 
     fn name(&self) -> String {
-        format!("the voice hibari ({})", self.python.display())
+        format!("the voice {} ({})", self.voice.name, self.python.display())
     }
 }
