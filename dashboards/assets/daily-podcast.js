@@ -8,7 +8,8 @@
 // Properties: token, or getToken, a function that may be async. Never an attribute: those end up in
 // pages and logs. Without either the cookie of the study page counts.
 // Methods: play(), pause(). Events, bubbling out of any shadow: podcast:play, podcast:pause,
-// podcast:progress, podcast:like, podcast:share, podcast:error; their detail has id and position.
+// podcast:progress, podcast:like, podcast:share, podcast:ready (it was made while the page was open),
+// podcast:error (its reason: login, gone, away or audio); their detail has id, position and duration.
 // Theming: --podcast-accent, --podcast-on-accent, --podcast-paper, --podcast-ink, --podcast-soft,
 // --podcast-line, --podcast-radius, --podcast-font, and the parts card, art, title, topic, note,
 // play, seek, action, script.
@@ -16,17 +17,20 @@
 // --- Words ----------------------------------------------------------------------------------------
 
 const WORDS = {
-  en: { play: "Play", pause: "Pause", back: "Back 15 seconds", forward: "Forward 15 seconds", seek: "Position", of: "{a} of {b}", speed: "Speed", script: "Script", like: "Like", share: "Share", download: "Download", min: "{n} min", untitled: "Your podcast", at: "Play from {t}", link: "Link to this episode", open: "Anyone with this link can listen to this episode.", copy: "Copy link", copied: "Link copied.", stop: "Stop sharing", stopped: "The link does not work any more.", loading: "Loading your podcast …", making: "Your podcast is being made. It usually takes a few minutes.", ready: "Your new podcast is ready.", tomorrow: "Your next podcast comes tomorrow morning.", make: "Make one now", wait: "You have had one made already. You can ask for the next one from {t}.", late: "Today’s podcast is late. We are sorry. It comes as soon as it is ready.", latest: "Until then, here is your latest one.", login: "Please log in to hear your podcast.", away: "Your podcast cannot be reached right now. Are you offline?", retry: "Try again", gone: "This episode is not here any more.", failed: "That did not work just now. Please try again." },
-  ja: { play: "再生", pause: "一時停止", back: "15秒戻る", forward: "15秒進む", seek: "再生位置", of: "{b}中{a}", speed: "速度", script: "原稿", like: "お気に入り", share: "共有", download: "ダウンロード", min: "{n}分", untitled: "あなたのポッドキャスト", at: "{t}から再生", link: "このエピソードへのリンク", open: "リンクを知っている人は誰でもこのエピソードを聴けます。", copy: "リンクをコピー", copied: "リンクをコピーしました。", stop: "共有をやめる", stopped: "リンクは使えなくなりました。", loading: "ポッドキャストを読み込んでいます…", making: "ポッドキャストを作っています。たいてい数分でできあがります。", ready: "新しいポッドキャストができました。", tomorrow: "次のポッドキャストは明日の朝に届きます。", make: "今すぐ作る", wait: "すでに一つ作りました。次は{t}から作れます。", late: "今日のポッドキャストが遅れています。申し訳ありません。できあがり次第お届けします。", latest: "それまで、最新のエピソードをどうぞ。", login: "ポッドキャストを聴くにはログインしてください。", away: "ただいまポッドキャストに接続できません。オフラインではありませんか？", retry: "もう一度試す", gone: "このエピソードはもうありません。", failed: "うまくいきませんでした。もう一度お試しください。" },
-  es: { play: "Reproducir", pause: "Pausar", back: "Retroceder 15 segundos", forward: "Avanzar 15 segundos", seek: "Posición", of: "{a} de {b}", speed: "Velocidad", script: "Texto", like: "Me gusta", share: "Compartir", download: "Descargar", min: "{n} min", untitled: "Tu pódcast", at: "Reproducir desde {t}", link: "Enlace a este episodio", open: "Cualquiera que tenga este enlace puede escuchar este episodio.", copy: "Copiar enlace", copied: "Enlace copiado.", stop: "Dejar de compartir", stopped: "El enlace ya no funciona.", loading: "Cargando tu pódcast …", making: "Tu pódcast se está preparando. Suele tardar unos minutos.", ready: "Tu nuevo pódcast está listo.", tomorrow: "Tu próximo pódcast llega mañana por la mañana.", make: "Crear uno ahora", wait: "Ya has pedido uno. Puedes pedir el siguiente a partir del {t}.", late: "El pódcast de hoy se retrasa. Lo sentimos. Llegará en cuanto esté listo.", latest: "Mientras tanto, aquí tienes el más reciente.", login: "Inicia sesión para escuchar tu pódcast.", away: "No podemos acceder a tu pódcast ahora mismo. ¿Tienes conexión?", retry: "Reintentar", gone: "Este episodio ya no está disponible.", failed: "Ahora mismo no ha funcionado. Inténtalo de nuevo." },
-  fr: { play: "Lire", pause: "Mettre en pause", back: "Reculer de 15 secondes", forward: "Avancer de 15 secondes", seek: "Position", of: "{a} sur {b}", speed: "Vitesse", script: "Texte", like: "J’aime", share: "Partager", download: "Télécharger", min: "{n} min", untitled: "Votre podcast", at: "Lire à partir de {t}", link: "Lien vers cet épisode", open: "Toute personne qui a ce lien peut écouter cet épisode.", copy: "Copier le lien", copied: "Lien copié.", stop: "Ne plus partager", stopped: "Le lien ne fonctionne plus.", loading: "Chargement de votre podcast …", making: "Votre podcast est en préparation. Cela prend en général quelques minutes.", ready: "Votre nouveau podcast est prêt.", tomorrow: "Votre prochain podcast arrive demain matin.", make: "En créer un maintenant", wait: "Vous en avez déjà demandé un. Vous pourrez demander le suivant à partir du {t}.", late: "Le podcast du jour a du retard, veuillez nous excuser. Il arrive dès qu’il est prêt.", latest: "En attendant, voici le plus récent.", login: "Connectez-vous pour écouter votre podcast.", away: "Votre podcast est injoignable pour le moment. Êtes-vous hors ligne ?", retry: "Réessayer", gone: "Cet épisode n’est plus disponible.", failed: "Cela n’a pas fonctionné. Réessayez." },
-  de: { play: "Abspielen", pause: "Anhalten", back: "15 Sekunden zurück", forward: "15 Sekunden vor", seek: "Stelle", of: "{a} von {b}", speed: "Tempo", script: "Text", like: "Gefällt mir", share: "Teilen", download: "Herunterladen", min: "{n} Min.", untitled: "Dein Podcast", at: "Ab {t} abspielen", link: "Link zu dieser Folge", open: "Wer diesen Link hat, kann diese Folge hören.", copy: "Link kopieren", copied: "Link kopiert.", stop: "Nicht mehr teilen", stopped: "Der Link gilt nicht mehr.", loading: "Dein Podcast wird geladen …", making: "Dein Podcast wird gerade gemacht. Das dauert meist ein paar Minuten.", ready: "Dein neuer Podcast ist fertig.", tomorrow: "Dein nächster Podcast kommt morgen früh.", make: "Jetzt einen machen", wait: "Du hast schon einen machen lassen. Den nächsten gibt es ab {t}.", late: "Der Podcast von heute verspätet sich. Das tut uns leid. Er kommt, sobald er fertig ist.", latest: "Bis dahin: deine neueste Folge.", login: "Melde dich an, um deinen Podcast zu hören.", away: "Dein Podcast ist gerade nicht erreichbar. Bist du offline?", retry: "Noch einmal versuchen", gone: "Diese Folge ist nicht mehr da.", failed: "Das hat gerade nicht geklappt. Bitte versuche es noch einmal." },
+  en: { play: "Play", pause: "Pause", back: "Back 15 seconds", forward: "Forward 15 seconds", seek: "Position", of: "{a} of {b}", speed: "Speed", script: "Script", like: "Like", share: "Share", download: "Download", min: "{n} min", untitled: "Your podcast", at: "Play from {t}", link: "Link to this episode", open: "Anyone with the link can listen to this episode and read its script. Both may say your name and how you did.", create: "Make a link", copy: "Copy link", copied: "Link copied.", stop: "Stop sharing", stopped: "The link does not work any more.", loading: "Loading your podcast …", making: "Your podcast is being made. It usually takes a few minutes.", ready: "Your new podcast is ready.", tomorrow: "Your next podcast comes tomorrow morning.", make: "Make one now", wait: "You have had one made already. You can ask for the next one from {t}.", late: "Today’s podcast is late. We are sorry. It comes as soon as it is ready.", latest: "Until then, here is your latest one.", login: "Please log in to hear your podcast.", away: "Your podcast cannot be reached right now. Are you offline?", retry: "Try again", gone: "This episode is not here any more.", failed: "That did not work just now. Please try again." },
+  ja: { play: "再生", pause: "一時停止", back: "15秒戻る", forward: "15秒進む", seek: "再生位置", of: "{b}中{a}", speed: "速度", script: "原稿", like: "お気に入り", share: "共有", download: "ダウンロード", min: "{n}分", untitled: "あなたのポッドキャスト", at: "{t}から再生", link: "このエピソードへのリンク", open: "リンクを知っている人は誰でもこのエピソードを聴き、原稿を読めます。あなたの名前や成績が含まれることがあります。", create: "リンクを作る", copy: "リンクをコピー", copied: "リンクをコピーしました。", stop: "共有をやめる", stopped: "リンクは使えなくなりました。", loading: "ポッドキャストを読み込んでいます…", making: "ポッドキャストを作っています。たいてい数分でできあがります。", ready: "新しいポッドキャストができました。", tomorrow: "次のポッドキャストは明日の朝に届きます。", make: "今すぐ作る", wait: "すでに一つ作りました。次は{t}から作れます。", late: "今日のポッドキャストが遅れています。申し訳ありません。できあがり次第お届けします。", latest: "それまで、最新のエピソードをどうぞ。", login: "ポッドキャストを聴くにはログインしてください。", away: "ただいまポッドキャストに接続できません。オフラインではありませんか？", retry: "もう一度試す", gone: "このエピソードはもうありません。", failed: "うまくいきませんでした。もう一度お試しください。" },
+  es: { play: "Reproducir", pause: "Pausar", back: "Retroceder 15 segundos", forward: "Avanzar 15 segundos", seek: "Posición", of: "{a} de {b}", speed: "Velocidad", script: "Texto", like: "Me gusta", share: "Compartir", download: "Descargar", min: "{n} min", untitled: "Tu pódcast", at: "Reproducir desde {t}", link: "Enlace a este episodio", open: "Cualquiera que tenga el enlace puede escuchar este episodio y leer su texto. Pueden decir tu nombre y tus resultados.", create: "Crear enlace", copy: "Copiar enlace", copied: "Enlace copiado.", stop: "Dejar de compartir", stopped: "El enlace ya no funciona.", loading: "Cargando tu pódcast …", making: "Tu pódcast se está preparando. Suele tardar unos minutos.", ready: "Tu nuevo pódcast está listo.", tomorrow: "Tu próximo pódcast llega mañana por la mañana.", make: "Crear uno ahora", wait: "Ya has pedido uno. Puedes pedir el siguiente a partir del {t}.", late: "El pódcast de hoy se retrasa. Lo sentimos. Llegará en cuanto esté listo.", latest: "Mientras tanto, aquí tienes el más reciente.", login: "Inicia sesión para escuchar tu pódcast.", away: "No podemos acceder a tu pódcast ahora mismo. ¿Tienes conexión?", retry: "Reintentar", gone: "Este episodio ya no está disponible.", failed: "Ahora mismo no ha funcionado. Inténtalo de nuevo." },
+  fr: { play: "Lire", pause: "Mettre en pause", back: "Reculer de 15 secondes", forward: "Avancer de 15 secondes", seek: "Position", of: "{a} sur {b}", speed: "Vitesse", script: "Texte", like: "J’aime", share: "Partager", download: "Télécharger", min: "{n} min", untitled: "Votre podcast", at: "Lire à partir de {t}", link: "Lien vers cet épisode", open: "Toute personne qui a le lien peut écouter cet épisode et lire son texte. Votre nom et vos résultats peuvent y figurer.", create: "Créer un lien", copy: "Copier le lien", copied: "Lien copié.", stop: "Ne plus partager", stopped: "Le lien ne fonctionne plus.", loading: "Chargement de votre podcast …", making: "Votre podcast est en préparation. Cela prend en général quelques minutes.", ready: "Votre nouveau podcast est prêt.", tomorrow: "Votre prochain podcast arrive demain matin.", make: "En créer un maintenant", wait: "Vous en avez déjà demandé un. Vous pourrez demander le suivant à partir du {t}.", late: "Le podcast du jour a du retard, veuillez nous excuser. Il arrive dès qu’il est prêt.", latest: "En attendant, voici le plus récent.", login: "Connectez-vous pour écouter votre podcast.", away: "Votre podcast est injoignable pour le moment. Êtes-vous hors ligne ?", retry: "Réessayer", gone: "Cet épisode n’est plus disponible.", failed: "Cela n’a pas fonctionné. Réessayez." },
+  de: { play: "Abspielen", pause: "Anhalten", back: "15 Sekunden zurück", forward: "15 Sekunden vor", seek: "Stelle", of: "{a} von {b}", speed: "Tempo", script: "Text", like: "Gefällt mir", share: "Teilen", download: "Herunterladen", min: "{n} Min.", untitled: "Dein Podcast", at: "Ab {t} abspielen", link: "Link zu dieser Folge", open: "Wer den Link hat, kann diese Folge hören und ihren Text lesen. Beides kann deinen Namen und deine Ergebnisse nennen.", create: "Link erstellen", copy: "Link kopieren", copied: "Link kopiert.", stop: "Nicht mehr teilen", stopped: "Der Link gilt nicht mehr.", loading: "Dein Podcast wird geladen …", making: "Dein Podcast wird gerade gemacht. Das dauert meist ein paar Minuten.", ready: "Dein neuer Podcast ist fertig.", tomorrow: "Dein nächster Podcast kommt morgen früh.", make: "Jetzt einen machen", wait: "Du hast schon einen machen lassen. Den nächsten gibt es ab {t}.", late: "Der Podcast von heute verspätet sich. Das tut uns leid. Er kommt, sobald er fertig ist.", latest: "Bis dahin: deine neueste Folge.", login: "Melde dich an, um deinen Podcast zu hören.", away: "Dein Podcast ist gerade nicht erreichbar. Bist du offline?", retry: "Noch einmal versuchen", gone: "Diese Folge ist nicht mehr da.", failed: "Das hat gerade nicht geklappt. Bitte versuche es noch einmal." },
 };
 
 // --- Look -----------------------------------------------------------------------------------------
 
 const STYLE = `
-:host { --a: var(--podcast-accent, light-dark(#4650c8, #a5adff)); --on: var(--podcast-on-accent, light-dark(#fff, #14152a)); --paper: var(--podcast-paper, light-dark(#fff, #1b1d27)); --ink: var(--podcast-ink, light-dark(#1b1c24, #eeeff5)); --soft: var(--podcast-soft, light-dark(#5c5d69, #a4a8ba)); --line: var(--podcast-line, light-dark(#e4e2da, #313545)); --tint: color-mix(in oklab, var(--a) 10%, var(--paper)); display: block; container-type: inline-size; color-scheme: light dark; font-family: var(--podcast-font, inherit); line-height: 1.5; text-align: start; }
+:host { --a: var(--podcast-accent, light-dark(#4650c8, #a5adff)); --on: var(--podcast-on-accent, light-dark(#fff, #14152a)); --paper: var(--podcast-paper, light-dark(#fff, #1b1d27)); --ink: var(--podcast-ink, light-dark(#1b1c24, #eeeff5)); --soft: var(--podcast-soft, light-dark(#5c5d69, #a4a8ba)); --line: var(--podcast-line, light-dark(#e4e2da, #313545)); --tile: light-dark(#4650c8, #4a54c8); --tint: color-mix(in oklab, var(--a) 10%, var(--paper)); display: block; container-type: inline-size; color-scheme: light dark; font-family: var(--podcast-font, inherit); line-height: 1.5; text-align: start; }
+@supports (color: oklch(from light-dark(red, red) max(l, .5) c h)) {
+  :host { --a: light-dark(var(--podcast-accent, #4650c8), oklch(from var(--podcast-accent, #a5adff) max(l, .75) c h)); --tile: oklch(from var(--a) .48 c h); }
+}
 :host([hidden]), [hidden] { display: none !important; }
 :host([theme="light"]) { color-scheme: light; }
 :host([theme="dark"]) { color-scheme: dark; }
@@ -46,7 +50,7 @@ svg { width: 1.25em; height: 1.25em; flex: none; fill: none; stroke: currentColo
 .busy:not(.alone) .note p::before { content: ""; display: inline-block; width: .6rem; height: .6rem; margin-inline-end: .7rem; border-radius: 50%; background: var(--a); }
 .head { display: grid; grid-template-columns: minmax(0, 1fr); gap: 1.25rem; align-items: center; }
 .words { display: grid; gap: .45rem; }
-.art { display: none; place-items: center; aspect-ratio: 1; border-radius: 24px; color: #fff; background: linear-gradient(145deg, color-mix(in oklab, light-dark(#4650c8, #4a54c8), #fff 12%), light-dark(#2e3796, #2a3185)); }
+.art { display: none; place-items: center; aspect-ratio: 1; border-radius: 24px; color: #fff; background: linear-gradient(145deg, color-mix(in oklab, var(--tile), #fff 12%), color-mix(in oklab, var(--tile), #000 30%)); }
 .art i { display: block; width: 7%; height: var(--h); margin-inline: 2.5%; border-radius: 9px; background: currentColor; transform-origin: center; }
 .art div { display: flex; justify-content: center; align-items: center; width: 62%; height: 56%; }
 .art i:nth-child(1), .art i:nth-child(7) { --h: 18%; } .art i:nth-child(2), .art i:nth-child(6) { --h: 42%; } .art i:nth-child(3) { --h: 88%; } .art i:nth-child(4) { --h: 60%; } .art i:nth-child(5) { --h: 100%; }
@@ -85,7 +89,7 @@ label.pill { padding-inline-end: .6rem; } select { border: 0; background: none; 
 .script li[aria-current] { background: var(--tint); }
 .script button { align-self: start; min-height: 1.75rem; padding: 0 .3rem; border: 0; border-radius: 8px; background: none; color: var(--soft); font-size: .875rem; font-variant-numeric: tabular-nums; text-align: start; } .script [aria-current] button { color: var(--a); font-weight: 650; }
 .script p { max-width: 68ch; text-wrap: pretty; }
-.quiet { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
+.live { color: var(--soft); font-size: .9375rem; } .live:empty { position: absolute; }
 @container (min-width: 40rem) { .head { grid-template-columns: clamp(8rem, 20cqi, 11rem) minmax(0, 1fr); gap: clamp(1.5rem, 4cqi, 2.25rem); } .art { display: grid; } .deck { grid-template-columns: auto minmax(0, 1fr); gap: 1.5rem; align-items: center; } .deck .trio { order: -1; margin-inline-start: -.5rem; } .seek { padding-top: 1.4rem; } }
 @container (max-width: 24rem) { .script li { grid-template-columns: minmax(0, 1fr); gap: 0; padding-inline: .6rem; } .script button { padding: 0; } .pill { padding-inline: .8rem; } }
 @keyframes breathe { 50% { opacity: .35; } }
@@ -114,12 +118,12 @@ const MARKUP = `
     <button type="button" class="pill" part="action" data-ui="script" aria-expanded="false">${icon('<path d="M5 6h14M5 10.500h14M5 15h9M5 19.500h6"/>')}<span></span></button>
     <button type="button" class="pill" part="action" data-ui="like" aria-pressed="false">${icon('<path d="M12 20s-7.500-4.600-7.500-10A4.300 4.300 0 0 1 12 7.400 4.300 4.300 0 0 1 19.500 10c0 5.400-7.500 10-7.500 10z"/>')}<span></span></button>
     <button type="button" class="pill" part="action" data-ui="share" aria-expanded="false">${icon('<path d="M12 15V4M8 7.500 12 3.500l4 4M6 11.500H5v9h14v-9h-1"/>')}<span></span></button>
-    <a class="pill" part="action" data-ui="download">${icon('<path d="M12 4v11M8 11.500l4 4 4-4M5 20h14"/>')}<span></span></a>
+    <a class="pill" part="action" data-ui="download" target="_blank" rel="noopener">${icon('<path d="M12 4v11M8 11.500l4 4 4-4M5 20h14"/>')}<span></span></a>
     <label class="pill" part="action"><span data-ui="speedname"></span><select data-ui="speed"></select></label>
   </div>
   <div class="panel" data-ui="sharing" hidden><p data-ui="open"></p><div class="row"><input readonly data-ui="link"><button type="button" class="pill main" data-ui="copy"></button><button type="button" class="pill" data-ui="stop"></button></div></div>
   <div class="script" part="script" role="region" tabindex="0" data-ui="text" hidden></div>
-  <p class="quiet" role="status" data-ui="live"></p>
+  <p class="live" role="status" data-ui="live"></p>
   <audio preload="none" data-ui="audio"></audio>
 </article>`;
 
@@ -129,6 +133,7 @@ const SPEEDS = [0.75, 0.9, 1, 1.1, 1.25, 1.5, 1.75, 2];
 const JUMP = 15;
 const SAVE_EVERY_MS = 10_000;
 const OVER_S = 3;
+const TOKEN_MS = 1_000;
 const UNDER_WAY = ["pending", "script_generated", "audio_generating"];
 const HOME = import.meta.url.startsWith("http") ? new URL(import.meta.url).origin : "";
 const Base = globalThis.HTMLElement ?? class {};
@@ -162,15 +167,17 @@ export class DailyPodcast extends Base {
   #turn = 0;           // of several loads the last one counts
   #timer = 0;
   #wait = 0;           // ms until the next poll
+  #due = false;        // a poll fell due while nobody looked
   #tag = null;
   #asked = 0;
   #state = "loading";
   #note = null;        // { word, values, act }: what is told, and the button beside it
-  #episode = null;
+  #episode = null;     // as it was told, with a key: its id, or the address that it is from
   #next = null;        // a new one that came while another one played
   #pending = null;     // where to begin, in seconds, before the audio is there
-  #saved = 0;
-  #sent = null;
+  #moved = false;      // heard or sought here since it is shown: else there is nothing to save
+  #saved = 0;          // the place that the server has
+  #sent = null;        // the place that is on its way there
   #savedAt = 0;
   #second = -1;
   #wish = false;       // play as soon as there is something
@@ -243,7 +250,7 @@ export class DailyPodcast extends Base {
     if (!this.#episode || this.#stale) { this.#wish = true; return; }
     this.#wish = false;
     this.#free = false;
-    if (Date.parse(this.#episode.audio_url_expires_at) < Date.now()) await this.#renew().catch(() => {});
+    if (this.#isExpired) await this.#renew().then(() => this.#source(), () => {});
     if (!audio.hasAttribute("src")) this.#source();
     await audio.play().catch((error) => { if (error.name === "NotAllowedError") this.#paint(); });
   }
@@ -259,14 +266,22 @@ export class DailyPodcast extends Base {
     return new URL(path.startsWith("/") ? base + path : path, document.baseURI).href;
   }
 
-  async #ask(path, { headers, ...options } = {}) {
-    const token = this.#own ? this.#token ?? (await this.#getToken?.()) : null;
-    this.#headers = token ? { Authorization: `Token ${token}` } : {};
-    const credentials = token || !this.#own ? "omit" : "include";
+  // In a hurry, when the page goes, it is by the token of the last request.
+  async #ask(path, { headers, ...options } = {}, isHurried = false, isAgain = false) {
+    if (!isHurried) {
+      const token = this.#own ? this.#token ?? (await this.#getToken?.()) : null;
+      this.#headers = token ? { Authorization: `Token ${token}` } : {};
+    }
+    const credentials = this.#headers.Authorization || !this.#own ? "omit" : "include";
     const answer = await fetch(this.#address(path), { cache: "no-store", credentials, ...options, headers: { ...this.#headers, ...headers } });
+    // A token of now, where the last one has just ended.
+    if (answer.status === 401 && this.#getToken && !this.#token && !isHurried && !isAgain) return this.#ask(path, { headers, ...options }, false, true);
     if (!answer.ok && answer.status !== 304) throw new Refused(answer.status, await answer.json().catch(() => ({})));
     return answer;
   }
+
+  // In a page of another origin the cookie does not count: its token comes in a moment.
+  get #isEarly() { return this.#own && !this.#token && !this.#getToken && new URL(this.#address("/")).origin !== location.origin; }
 
   // One load for all that is set in one go.
   #again() {
@@ -274,11 +289,14 @@ export class DailyPodcast extends Base {
     const turn = ++this.#turn;
     this.#tag = null;
     this.#stale = true;
-    queueMicrotask(() => { if (turn === this.#turn && this.#life) this.#load(); });
+    const load = () => { if (turn === this.#turn && this.#life) this.#load(); };
+    if (this.#isEarly) setTimeout(load, TOKEN_MS);
+    else queueMicrotask(load);
   }
 
   async #load() {
     clearTimeout(this.#timer);
+    this.#due = false;
     const turn = ++this.#turn;
     this.#asked = Date.now();
     try {
@@ -312,15 +330,17 @@ export class DailyPodcast extends Base {
     this.#state = podcast ? "ready" : UNDER_WAY.includes(status) ? "making" : status === "coming tomorrow" ? "tomorrow" : "late";
     if (was !== this.#state) this.#wait = 0;
     const episode = podcast ?? latest;
-    const isOther = this.#episode && episode && this.#key(episode) !== this.#key(this.#episode);
+    if (episode) episode.key ??= episode.id ?? this.getAttribute("src");
+    const isOther = this.#episode && episode && episode.key !== this.#episode.key;
+    if (podcast && ["making", "late", "tomorrow"].includes(was)) this.#emit("ready", { id: podcast.id });
     if (podcast && isOther && was !== "ready" && !this.#ui.audio.paused) {
       this.#next = episode;
       return this.#tell("ready", { act: "play" });
     }
     if (podcast) this.#tell(null);
     else this.#tell(this.#state, { act: this.#state === "tomorrow" ? "make" : null });
-    if (podcast && was === "making") this.#say("ready");
     this.#show(episode ?? null);
+    if (podcast && was === "making") this.#say("ready");
   }
 
   #fail(error) {
@@ -337,38 +357,50 @@ export class DailyPodcast extends Base {
     const [first, most] = { making: [3_000, 60_000], late: [60_000, 300_000], away: [10_000, 120_000] }[this.#state] ?? [];
     if (!first || !this.#life) return;
     this.#wait = Math.min(this.#wait ? this.#wait * 1.5 : first, most);
-    this.#timer = setTimeout(() => { if (!document.hidden) this.#load(); }, this.#wait);
+    this.#timer = setTimeout(() => { if (document.hidden) this.#due = true; else this.#load(); }, this.#wait);
   }
 
   // The page is looked at again: perhaps it is another day.
   #seen() {
     if (document.hidden) return this.#save(true);
     const isOld = Date.now() - this.#asked > 60_000;
-    if (isOld && this.#ui.audio.paused && this.#own && !this.hasAttribute("episode")) this.#load();
+    const mayChange = this.#ui.audio.paused && this.#own && !this.hasAttribute("episode");
+    if (this.#due || (isOld && mayChange)) this.#load();
   }
+
+  get #isExpired() { return Date.parse(this.#episode.audio_url_expires_at) < Date.now(); }
 
   // A fresh address of the same episode.
   async #renew() {
-    const id = this.#episode.id;
-    const path = this.#own ? `/api/dailycast/episodes/${id}/` : this.getAttribute("src");
-    const fresh = await (await this.#ask(path)).json();
-    if (this.#episode?.id !== id) return;
-    this.#pending = this.#now;
+    const { id, key } = this.#episode;
+    const fresh = await (await this.#ask(id ? `/api/dailycast/episodes/${id}/` : key)).json();
+    if (this.#episode?.key !== key) throw new Error("another one");
     this.#episode = { ...this.#episode, audio_url: fresh.audio_url, audio_url_expires_at: fresh.audio_url_expires_at };
-    this.#source();
+    this.#describe();
+  }
+
+  // An address that has ended leads to a page of the store's.
+  #download(event) {
+    if (!this.#isExpired) return;
+    event.preventDefault();
+    this.#renew().then(() => open(this.#episode.audio_url, "_blank", "noopener"), (error) => this.#refuse(error));
   }
 
   async #make() {
     try {
       const answer = await this.#ask("/api/dailycast/generate/", { method: "POST" });
       const body = await answer.json();
+      // Something else is wanted meanwhile.
+      if (this.#stale) return;
+      // What is asked already was asked before this.
+      this.#turn += 1;
       this.#settle(answer.status === 202 ? { status: "pending", latest: this.#episode } : body);
       this.#tag = null;
       clearTimeout(this.#timer);
       this.#poll();
     } catch (error) {
       const next = new Date(error.body?.next_available_at);
-      if (error.status !== 429 || Number.isNaN(+next)) return this.#say("failed", true);
+      if (error.status !== 429 || Number.isNaN(+next)) return this.#refuse(error);
       const t = next.toLocaleString(this.#region, { weekday: "long", hour: "numeric", minute: "2-digit" });
       this.#tell("wait", { values: { t } });
     }
@@ -386,8 +418,6 @@ export class DailyPodcast extends Base {
 
   get #words() { return WORDS[this.#lang]; }
 
-  #key(episode) { return episode.id ?? this.getAttribute("src"); }
-
   // All words again, in the language of now.
   #speak() {
     const [words, ui] = [this.#words, this.#ui];
@@ -399,7 +429,7 @@ export class DailyPodcast extends Base {
     ui.text.ariaLabel = words.script;
     ui.link.ariaLabel = words.link;
     ui.open.textContent = words.open;
-    ui.copy.textContent = words.copy;
+    this.#linked(ui.link.value);
     ui.stop.textContent = words.stop;
     for (const item of ui.text.querySelectorAll("button")) item.ariaLabel = fill(words.at, { t: item.textContent });
     this.#notice();
@@ -428,18 +458,22 @@ export class DailyPodcast extends Base {
     ui.act.textContent = note.act ? words[note.act] : "";
   }
 
-  // A word for those who do not see; for those who see as well, when `isShown`.
-  #say(word, isShown = false) {
-    this.#ui.live.textContent = "";
-    this.#ui.live.textContent = this.#words[word] ?? word;
-    if (isShown) this.#tell(word);
+  // A word about what was just done, until something else is.
+  #say(word) { this.#ui.live.textContent = word && this.#words[word]; }
+
+  // What was asked for is refused. Who is not known any more can log in.
+  #refuse(error) {
+    if (error?.status !== 401) return this.#say("failed");
+    this.#tell("login", { act: "retry" });
+    this.#emit("error", { reason: "login" });
   }
 
   #show(episode) {
     const ui = this.#ui;
-    const isSame = episode && this.#episode && this.#key(episode) === this.#key(this.#episode);
+    const isSame = episode && episode.key === this.#episode?.key;
     if (!isSame) {
-      if (this.#episode) this.#save();
+      this.#say("");
+      this.#save(true);
       ui.audio.removeAttribute("src");
       ui.audio.load();
       this.#episode = episode;
@@ -450,10 +484,10 @@ export class DailyPodcast extends Base {
       ui.script.ariaExpanded = ui.share.ariaExpanded = "false";
       this.#next = null;
       if (episode) this.#pending = this.#start(episode);
-    } else if (ui.audio.paused && !ui.audio.hasAttribute("src")) {
-      this.#episode = episode;
     } else {
-      this.#episode = { ...episode, audio_url: this.#episode.audio_url, audio_url_expires_at: this.#episode.audio_url_expires_at };
+      const { audio_url, audio_url_expires_at } = ui.audio.hasAttribute("src") ? this.#episode : episode;
+      this.#episode = { ...episode, audio_url, audio_url_expires_at };
+      this.#catchUp();
     }
     ui.head.hidden = ui.deck.hidden = ui.actions.hidden = !episode;
     ui.like.hidden = ui.share.hidden = !this.#own;
@@ -506,61 +540,91 @@ export class DailyPodcast extends Base {
   // Where to begin: where this browser stopped, unless another device was heard since.
   #start(episode) {
     const told = episode.position ?? 0;
-    const own = kept.get(this.#key(episode));
-    const at = own && Math.abs(own.base - told) < 1 ? own.at : told;
+    const own = kept.get(episode.key);
+    const isOwn = own && Math.abs(own.base - told) < 1;
+    const at = isOwn ? own.at : told;
     this.#saved = told;
     this.#sent = null;
+    this.#moved = false;
+    if (isOwn && this.#own) this.#send(episode, at);
     return episode.duration && at > episode.duration - OVER_S ? 0 : at;
+  }
+
+  // Goes to where another device stopped since, unless it is this one that was heard last.
+  #catchUp() {
+    const told = this.#episode.position ?? 0;
+    const isNews = this.#asked > this.#savedAt && this.#sent === null && Math.abs(told - this.#saved) >= 0.5;
+    if (isNews && this.#ui.audio.paused) this.#go(this.#start(this.#episode));
   }
 
   #source() {
     const { audio, speed } = this.#ui;
+    this.#pending = this.#now;
     audio.src = this.#episode.audio_url;
     audio.defaultPlaybackRate = audio.playbackRate = Number(speed.value);
     audio.preservesPitch = true;
     if (this.#pending) audio.currentTime = this.#pending;
   }
 
-  #seek(to) {
+  #go(at) {
     const { audio } = this.#ui;
-    const at = Math.max(0, Math.min(to, this.#duration || Infinity));
     if (audio.readyState > 0) audio.currentTime = at;
     else this.#pending = at;
     this.#paint();
   }
 
-  #save(isLeaving = false) {
-    const episode = this.#episode;
-    if (!episode || this.#next === episode) return;
+  #seek(to) {
+    this.#moved = true;
+    this.#go(Math.max(0, Math.min(to, this.#duration || Infinity)));
+  }
+
+  // Keeps the place, here and on the server: one at a time, unless it is the last one.
+  #save(isLast = false) {
     const at = Math.round(this.#now * 10) / 10;
     this.#savedAt = Date.now();
-    if (Math.abs(at - this.#saved) < 0.5 || at === this.#sent) return;
+    if (!this.#episode || !this.#moved || Math.abs(at - this.#saved) < 0.5 || at === this.#sent) return;
+    kept.set(this.#episode.key, { at, base: this.#saved });
+    if (this.#own && (isLast || this.#sent === null)) this.#send(this.#episode, at, isLast);
+  }
+
+  async #send({ id, key }, at, isLast = false) {
+    const isHere = () => this.#episode?.key === key;
+    const path = `/api/dailycast/episodes/${id}/position/`;
+    const options = { method: "PUT", keepalive: isLast, body: JSON.stringify({ position: at }) };
     this.#sent = at;
-    const [key, base] = [this.#key(episode), this.#saved];
-    kept.set(key, { at, base });
-    if (!this.#own) return;
-    const path = `/api/dailycast/episodes/${episode.id}/position/`;
-    const options = { method: "PUT", keepalive: isLeaving, body: JSON.stringify({ position: at }) };
-    const headers = { "Content-Type": "application/json" };
-    if (isLeaving) {
-      const credentials = this.#headers.Authorization ? "omit" : "include";
-      fetch(this.#address(path), { ...options, credentials, headers: { ...this.#headers, ...headers } }).catch(() => {});
+    try {
+      await this.#ask(path, { ...options, headers: { "Content-Type": "application/json" } }, isLast);
+    } catch (error) {
+      if (!isHere()) return;
+      if (this.#sent === at) this.#sent = null;
+      if (error.status !== 401) return;
+      // What plays goes on; the place is kept here until somebody logs in.
+      if (this.#ui.audio.paused) this.#refuse(error);
+      else this.#tell("login", { act: "retry" });
       return;
     }
-    this.#ask(path, { ...options, headers }).then(() => { if (this.#episode === episode) this.#saved = at; kept.set(key, null); }, () => { this.#sent = null; });
+    const newer = kept.get(key)?.at ?? at;
+    kept.set(key, newer === at ? null : { at: newer, base: at });
+    if (!isHere()) return;
+    this.#saved = at;
+    this.#savedAt = Date.now();
+    if (this.#sent === at) this.#sent = null;
+    if (this.#sent === null && newer !== at) this.#save();
   }
 
   async #broken() {
     const { audio } = this.#ui;
     if (!audio.hasAttribute("src") || !this.#episode) return;
-    const at = this.#now;
+    const [at, { key }] = [this.#now, this.#episode];
     try {
       if (this.#renewed) throw new Error("twice");
       this.#renewed = true;
       this.#pending = at;
       await this.#renew();
+      this.#source();
       await audio.play().catch(() => {});
     } catch {
+      if (this.#episode?.key !== key) return;
       this.#pending = at;
       audio.removeAttribute("src");
       audio.load();
@@ -598,9 +662,9 @@ export class DailyPodcast extends Base {
     this.#free = false;
     const episode = this.#episode;
     if (text.hidden || text.childElementCount) return this.#follow(true);
-    const path = this.#own ? `/api/dailycast/episodes/${episode.id}/transcript.json` : new URL("transcript.json", this.#address(this.getAttribute("src"))).href;
+    const path = episode.id ? `/api/dailycast/episodes/${episode.id}/transcript.json` : new URL("transcript.json", this.#address(episode.key)).href;
     const told = await this.#ask(path).then((answer) => answer.json()).catch(() => null);
-    if (this.#episode?.id !== episode.id || text.childElementCount) return;
+    if (this.#episode?.key !== episode.key || text.childElementCount) return;
     this.#times = told?.paragraphs?.length ? told.paragraphs : null;
     const paragraphs = this.#times ?? (episode.script ?? "").split(/\n\s*\n/).filter((one) => one.trim()).map((one) => ({ text: one.trim() }));
     const list = document.createElement("ol");
@@ -650,36 +714,52 @@ export class DailyPodcast extends Base {
     try {
       await this.#ask(`/api/dailycast/episodes/${episode.id}/like/`, { method: liked ? "PUT" : "DELETE" });
       this.#emit("like", { liked });
-    } catch {
+    } catch (error) {
       set(!liked);
-      this.#say("failed");
+      this.#refuse(error);
     }
   }
 
+  // Nothing is shared before it is said what that means.
   async #share() {
-    const { sharing, share, link } = this.#ui;
-    if (!sharing.hidden) { sharing.hidden = true; share.ariaExpanded = "false"; return; }
+    const { sharing, share } = this.#ui;
+    sharing.hidden = !sharing.hidden;
+    share.ariaExpanded = String(!sharing.hidden);
+    if (sharing.hidden) return;
+    this.#linked("");
+    if (this.#episode.shared) await this.#link();
+  }
+
+  #linked(url) {
+    const [{ link, stop, copy }, words] = [this.#ui, this.#words];
+    link.value = url;
+    link.hidden = stop.hidden = !url;
+    copy.textContent = url ? words.copy : words.create;
+  }
+
+  async #link() {
+    const episode = this.#episode;
     try {
-      const answer = await this.#ask(`/api/dailycast/episodes/${this.#episode.id}/share/`, { method: "POST" });
+      const answer = await this.#ask(`/api/dailycast/episodes/${episode.id}/share/`, { method: "POST" });
       const { url } = await answer.json();
+      if (this.#episode?.key !== episode.key) return;
       this.#episode.shared = true;
-      link.value = url;
-      sharing.hidden = false;
-      share.ariaExpanded = "true";
+      this.#linked(url);
       this.#emit("share", { shared: true, url });
-      if (navigator.share) await navigator.share({ title: this.#ui.title.textContent, url }).catch(() => {});
-      else await this.#copy();
-    } catch {
-      this.#say("failed");
+    } catch (error) {
+      this.#refuse(error);
     }
   }
 
   async #copy() {
-    this.#ui.link.select();
-    await navigator.clipboard?.writeText(this.#ui.link.value).then(() => {
-      this.#say("copied");
-      this.#ui.copy.textContent = this.#words.copied;
-    }, () => {});
+    const { link, title } = this.#ui;
+    if (!link.value) {
+      await this.#link();
+      if (link.value && navigator.share) return navigator.share({ title: title.textContent, url: link.value }).catch(() => {});
+    }
+    if (!link.value) return;
+    link.select();
+    await navigator.clipboard?.writeText(link.value).then(() => this.#say("copied"), () => {});
   }
 
   async #unshare() {
@@ -688,12 +768,11 @@ export class DailyPodcast extends Base {
       this.#episode.shared = false;
       this.#ui.sharing.hidden = true;
       this.#ui.share.ariaExpanded = "false";
-      this.#ui.copy.textContent = this.#words.copy;
       this.#ui.share.focus();
       this.#say("stopped");
       this.#emit("share", { shared: false });
-    } catch {
-      this.#say("failed");
+    } catch (error) {
+      this.#refuse(error);
     }
   }
 
@@ -715,8 +794,8 @@ export class DailyPodcast extends Base {
       kept.set("speed", Number(speed.value));
       this.#place();
     });
-    const acts = { play: () => this.#toggle(), back: () => this.#seek(this.#now - JUMP), forward: () => this.#seek(this.#now + JUMP), script: () => this.#read(), like: () => this.#like(), share: () => this.#share(), copy: () => this.#copy(), stop: () => this.#unshare(), act: () => this.#act() };
-    for (const [name, act] of Object.entries(acts)) this.#ui[name].addEventListener("click", act);
+    const acts = { play: () => this.#toggle(), back: () => this.#seek(this.#now - JUMP), forward: () => this.#seek(this.#now + JUMP), script: () => this.#read(), like: () => this.#like(), share: () => this.#share(), copy: () => this.#copy(), stop: () => this.#unshare(), act: () => this.#act(), download: (event) => this.#download(event) };
+    for (const [name, act] of Object.entries(acts)) this.#ui[name].addEventListener("click", (event) => { this.#say(""); act(event); });
     seek.addEventListener("input", () => this.#seek(Number(seek.value)));
     link.addEventListener("focus", () => link.select());
     root.addEventListener("keydown", (event) => this.#press(event));
@@ -747,7 +826,7 @@ export class DailyPodcast extends Base {
       this.#paint();
       this.#emit("play");
     });
-    audio.addEventListener("playing", () => { this.#renewed = false; this.#place(); });
+    audio.addEventListener("playing", () => { this.#moved = true; this.#renewed = false; this.#place(); });
     audio.addEventListener("seeked", () => { this.#place(); this.#paint(); });
     audio.addEventListener("pause", () => { this.#paint(); this.#save(); this.#emit("pause"); });
     audio.addEventListener("error", () => this.#broken());
@@ -762,7 +841,7 @@ export class DailyPodcast extends Base {
   }
 
   #act() {
-    const act = this.#note?.act;
+    const { act, word } = this.#note ?? {};
     if (act === "make") return this.#make();
     if (act === "play" && this.#next) {
       const next = this.#next;
@@ -772,7 +851,7 @@ export class DailyPodcast extends Base {
     }
     this.#tell(this.#episode ? null : "loading");
     this.#wait = 0;
-    if (this.#state === "ready" && this.#episode) return this.play();
+    if (word !== "login" && this.#state === "ready" && this.#episode) return this.play();
     this.#load();
   }
 

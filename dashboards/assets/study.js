@@ -3,16 +3,18 @@
 const player = document.querySelector("daily-podcast");
 
 // A session that has ended begins again at the log-in, and leads back here.
-player?.addEventListener("podcast:error", (event) => {
-  if (event.detail.reason === "login") location.assign(`/study/login?next=${encodeURIComponent(location.pathname + location.search)}`);
+const logIn = () => location.assign(`/study/login?next=${encodeURIComponent(location.pathname + location.search)}`);
+player.addEventListener("podcast:error", (event) => {
+  if (event.detail.reason === "login") logIn();
 });
 
 // --- Episodes -----------------------------------------------------------------------------------
 
-const links = [...document.querySelectorAll("#episodes a")];
+const list = document.querySelector("[aria-labelledby=earlier]");
+const links = () => [...list.querySelectorAll("a")];
 
 const show = (link) => {
-  for (const other of links) {
+  for (const other of links()) {
     if (other === link) other.setAttribute("aria-current", "true");
     else other.removeAttribute("aria-current");
   }
@@ -20,19 +22,27 @@ const show = (link) => {
   else player.removeAttribute("episode");
 };
 
-for (const link of links) {
-  link.addEventListener("click", (event) => {
-    if (event.metaKey || event.ctrlKey || event.shiftKey || event.button) return;
-    event.preventDefault();
-    history.pushState(null, "", link.href);
-    show(link);
-    player.scrollIntoView({ block: "nearest", behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth" });
-    player.play();
-    player.focus({ preventScroll: true });
-  });
-}
+list.addEventListener("click", (event) => {
+  const link = event.target.closest("a");
+  if (!link || event.metaKey || event.ctrlKey || event.shiftKey || event.button) return;
+  event.preventDefault();
+  history.pushState(null, "", link.href);
+  show(link);
+  player.scrollIntoView({ block: "nearest", behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth" });
+  player.play();
+  player.focus({ preventScroll: true });
+});
 
-addEventListener("popstate", () => show(links.find((link) => link.href === location.href)));
+addEventListener("popstate", () => show(links().find((link) => link.href === location.href)));
+
+// One that was made while the page was open is in the list of a page of now.
+player.addEventListener("podcast:ready", async () => {
+  const answer = await fetch(location.href).catch(() => null);
+  if (!answer?.ok) return;
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const fresh = page.querySelector("[aria-labelledby=earlier]");
+  if (fresh) list.replaceChildren(...fresh.children);
+});
 
 // --- The feed -----------------------------------------------------------------------------------
 
@@ -46,6 +56,7 @@ if (feed) {
   const ask = async (path, method, words) => {
     try {
       const answer = await fetch(path, { method });
+      if (answer.status === 401) { logIn(); return false; }
       if (!answer.ok) throw new Error(answer.status);
       const { url } = await answer.json();
       address.value = url;

@@ -88,6 +88,16 @@ class Guest {
     }, from);
   }
 
+  // Another tab is looked at, or this one again, as much later as is said.
+  async turn(isAway, laterMs = 0) {
+    await this.page.evaluate(([hidden, later]) => {
+      const { now } = Date;
+      Date.now = () => now() + later;
+      Object.defineProperty(document, "hidden", { configurable: true, value: hidden });
+      document.dispatchEvent(new Event("visibilitychange"));
+    }, [isAway, laterMs]);
+  }
+
   // What must hold on each page, at each size that people have, in both themes.
   async lookAround(what) {
     const size = this.page.viewportSize();

@@ -72,6 +72,10 @@ async function byKeys(guest, assert) {
 async function share(guest, arrive, assert) {
   await guest.part("share").click();
   await guest.part("sharing").waitFor();
+  await guest.look("before sharing");
+  assert.ok(await guest.part("link").isHidden(), "nothing is shared before it is said what that means");
+  await guest.part("copy").click();
+  await guest.part("link").waitFor();
   const link = await guest.part("link").inputValue();
   await guest.look("sharing");
   const friend = await arrive({ locale: "fr-FR" });
@@ -81,6 +85,15 @@ async function share(guest, arrive, assert) {
   assert.ok(await friend.part("like").isHidden() && await friend.part("share").isHidden(), "a friend likes nothing in another's name");
   await friend.part("play").click();
   await friend.plays(1);
+  // The same player for another episode plays that one, from its beginning.
+  const other = { title: "Another one", date: "2026-01-01", audio_url: `${link}/audio?other` };
+  await friend.page.route("**/other.json", (route) => route.fulfill({ json: other }));
+  await friend.page.evaluate(() => document.querySelector("daily-podcast").setAttribute("src", "/listen/other.json"));
+  await friend.page.waitForFunction(() => document.querySelector("daily-podcast").shadowRoot.querySelector("[part=title]").textContent === "Another one");
+  assert.equal(await friend.part("seek").inputValue(), "0");
+  await friend.part("play").click();
+  await friend.plays(0);
+  assert.equal(await friend.part("audio").getAttribute("src"), other.audio_url);
   friend.isContent("the friend");
 
   await guest.part("stop").click();
@@ -89,6 +102,29 @@ async function share(guest, arrive, assert) {
   assert.equal(gone.status(), 410);
   friend.complaints = friend.complaints.filter((line) => !line.includes("410"));
   await friend.look("taken back");
+}
+
+// What was heard to its end begins anew, and counts as heard until somebody plays it again.
+async function hearToTheEnd(guest, assert) {
+  const { page } = guest;
+  await guest.part("play").click();
+  await guest.plays(0);
+  const end = await guest.audio("duration");
+  const saved = page.waitForResponse((answer) => answer.url().includes("/position/") && answer.request().postDataJSON().position > end - 1);
+  await guest.part("seek").fill(String(Math.floor(end) - 1));
+  assert.equal((await saved).status(), 200);
+
+  const isHeard = async () => (await page.locator("#episodes .mark").allTextContents()).includes("Heard");
+  const places = [];
+  page.on("request", (request) => { if (request.url().includes("/position/")) places.push(request.postData()); });
+  for (const look of ["first", "second"]) {
+    await page.reload();
+    await guest.part("play").waitFor();
+    assert.equal(await guest.part("seek").inputValue(), "0", `${look} look`);
+    assert.equal(await isHeard(), true, `${look} look`);
+    await guest.turn(true);
+  }
+  assert.deepEqual(places, [], "nobody played anything");
 }
 
 module.exports = async ({ arrive, assert, env }) => {
@@ -111,6 +147,11 @@ module.exports = async ({ arrive, assert, env }) => {
   near(assert, Number(await train.part("seek").inputValue()), away, 2.5, "a page that goes keeps the place");
   train.isContent("the train");
 
+  // A page that was left open learns of it, too, and does not save its older place.
+  await sofa.turn(true);
+  await sofa.turn(false, 61_000);
+  await sofa.page.waitForFunction((at) => Math.abs(document.querySelector("daily-podcast").shadowRoot.querySelector("[part=seek]").value - at) < 2.5, away);
+
   await sofa.page.reload();
   await sofa.part("play").waitFor();
   near(assert, Number(await sofa.part("seek").inputValue()), away, 2.5, "the other device is ahead");
@@ -130,5 +171,6 @@ module.exports = async ({ arrive, assert, env }) => {
   await sofa.part("play").waitFor();
   assert.equal(await like(), "true");
   await share(sofa, arrive, assert);
+  await hearToTheEnd(sofa, assert);
   sofa.isContent("the end");
 };

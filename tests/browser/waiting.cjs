@@ -27,10 +27,23 @@ module.exports = async ({ arrive, assert, env }) => {
 
   const tomorrow = await sees(env.TOMORROW, "comes tomorrow");
   await tomorrow.lookAround("tomorrow");
+  // Counts the waits of the player that are over.
+  await tomorrow.page.evaluate(() => {
+    const wait = window.setTimeout;
+    window.over = 0;
+    window.setTimeout = (act, ms) => wait(() => { act(); if (ms >= 3000) window.over += 1; }, ms);
+  });
   const asked = tomorrow.page.waitForResponse((answer) => answer.url().includes("/generate/"));
   await tomorrow.part("act").click();
   assert.equal((await asked).status(), 202);
   await said(tomorrow, "is being made");
+  // Who looks at another tab while it is time to ask is told on the way back.
+  await tomorrow.turn(true);
+  const before = await tomorrow.page.evaluate(() => window.over);
+  await tomorrow.page.waitForFunction((count) => window.over > count, before);
+  const told = tomorrow.page.waitForResponse((answer) => answer.url().includes("/today/"));
+  await tomorrow.turn(false);
+  assert.equal((await told).ok(), true);
   tomorrow.isContent("tomorrow");
 
   // A session that ends while the page is open leads to the log-in, and back.
