@@ -24,7 +24,7 @@ use crate::audio::SAMPLE_RATE;
 pub(super) const HIBARI: Voice =
     Voice { name: "hibari", script: include_str!("hibari.py"), speed: 0.92, lufs: -25.6, patience: 1 };
 
-/// Japanese. With its pauses it says some 320 letters per minute, and takes longer than that to speak
+/// Japanese. With its pauses it says some 340 letters per minute, and takes longer than that to speak
 /// them where it has one core.
 pub(super) const KOKORO: Voice =
     Voice { name: "kokoro", script: include_str!("kokoro.py"), speed: 1.1, lufs: -19.8, patience: 5 };
