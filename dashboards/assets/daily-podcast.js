@@ -118,7 +118,7 @@ const MARKUP = `
     <button type="button" class="pill" part="action" data-ui="script" aria-expanded="false">${icon('<path d="M5 6h14M5 10.500h14M5 15h9M5 19.500h6"/>')}<span></span></button>
     <button type="button" class="pill" part="action" data-ui="like" aria-pressed="false">${icon('<path d="M12 20s-7.500-4.600-7.500-10A4.300 4.300 0 0 1 12 7.400 4.300 4.300 0 0 1 19.500 10c0 5.400-7.500 10-7.500 10z"/>')}<span></span></button>
     <button type="button" class="pill" part="action" data-ui="share" aria-expanded="false">${icon('<path d="M12 15V4M8 7.500 12 3.500l4 4M6 11.500H5v9h14v-9h-1"/>')}<span></span></button>
-    <a class="pill" part="action" data-ui="download" target="_blank" rel="noopener">${icon('<path d="M12 4v11M8 11.500l4 4 4-4M5 20h14"/>')}<span></span></a>
+    <a class="pill" part="action" data-ui="download">${icon('<path d="M12 4v11M8 11.500l4 4 4-4M5 20h14"/>')}<span></span></a>
     <label class="pill" part="action"><span data-ui="speedname"></span><select data-ui="speed"></select></label>
   </div>
   <div class="panel" data-ui="sharing" hidden><p data-ui="open"></p><div class="row"><input readonly data-ui="link"><button type="button" class="pill main" data-ui="copy"></button><button type="button" class="pill" data-ui="stop"></button></div></div>
@@ -375,15 +375,16 @@ export class DailyPodcast extends Base {
     const { id, key } = this.#episode;
     const fresh = await (await this.#ask(id ? `/api/dailycast/episodes/${id}/` : key)).json();
     if (this.#episode?.key !== key) throw new Error("another one");
-    this.#episode = { ...this.#episode, audio_url: fresh.audio_url, audio_url_expires_at: fresh.audio_url_expires_at };
+    const { audio_url, audio_url_expires_at, download_url } = fresh;
+    this.#episode = { ...this.#episode, audio_url, audio_url_expires_at, download_url };
     this.#describe();
   }
 
-  // An address that has ended leads to a page of the store's.
+  // An address that has ended would lead to an error, away from this page.
   #download(event) {
     if (!this.#isExpired) return;
     event.preventDefault();
-    this.#renew().then(() => open(this.#episode.audio_url, "_blank", "noopener"), (error) => this.#refuse(error));
+    this.#renew().then(() => location.assign(this.#episode.download_url), (error) => this.#refuse(error));
   }
 
   async #make() {
@@ -509,7 +510,7 @@ export class DailyPodcast extends Base {
     ui.topic.hidden = !episode.topic || episode.topic === episode.title;
     for (const part of [ui.title, ui.topic, ui.text]) part.lang = episode.language ?? "";
     ui.like.ariaPressed = String(Boolean(episode.liked));
-    ui.download.href = episode.audio_url;
+    ui.download.href = episode.download_url;
     ui.download.download = `podcast-${episode.date}.mp3`;
   }
 
