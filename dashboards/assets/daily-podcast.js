@@ -380,7 +380,7 @@ export class DailyPodcast extends Base {
     this.#describe();
   }
 
-  // An address that has ended would lead to an error, away from this page.
+  // An address that has ended leads to a page of the store's.
   #download(event) {
     if (!this.#isExpired) return;
     event.preventDefault();
@@ -511,7 +511,6 @@ export class DailyPodcast extends Base {
     for (const part of [ui.title, ui.topic, ui.text]) part.lang = episode.language ?? "";
     ui.like.ariaPressed = String(Boolean(episode.liked));
     ui.download.href = episode.download_url;
-    ui.download.download = `podcast-${episode.date}.mp3`;
   }
 
   get #duration() {
