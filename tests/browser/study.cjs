@@ -104,6 +104,20 @@ async function share(guest, arrive, assert) {
   await friend.look("taken back");
 }
 
+// The file is kept, also when its address has ended meanwhile, and the page stays.
+async function download(guest, assert) {
+  const { page } = guest;
+  for (const laterMs of [0, 24 * 60 * 60 * 1000]) {
+    await guest.turn(false, laterMs);
+    const file = page.waitForEvent("download");
+    await guest.part("download").click();
+    assert.match((await file).suggestedFilename(), /\.mp3$/);
+    assert.equal(new URL(page.url()).pathname, "/study/dashboard");
+  }
+  await page.reload();
+  await guest.part("play").waitFor();
+}
+
 // What was heard to its end begins anew, and counts as heard until somebody plays it again.
 async function hearToTheEnd(guest, assert) {
   const { page } = guest;
@@ -171,6 +185,7 @@ module.exports = async ({ arrive, assert, env }) => {
   await sofa.part("play").waitFor();
   assert.equal(await like(), "true");
   await share(sofa, arrive, assert);
+  await download(sofa, assert);
   await hearToTheEnd(sofa, assert);
   sofa.isContent("the end");
 };
