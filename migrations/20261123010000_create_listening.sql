@@ -39,3 +39,8 @@ create table dailycast.generation (
     user_id bigint primary key,
     asked_at timestamptz not null default now()
 );
+
+-- Learners' sessions are many, and live long: those that have ended, and those of one learner, are
+-- found by these.
+create index session_expires_at on dailycast.session (expires_at);
+create index session_user_id on dailycast.session (user_id);

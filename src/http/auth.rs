@@ -2,7 +2,8 @@
 //! without such a header, the session of somebody who logged in at the study page.
 //!
 //! The header is `Authorization: Token <40 hex>`, the scheme in any case. The words of the refusals
-//! are the academy's, because its client shows them. A header of another scheme is as good as none.
+//! are the academy's, because its client shows them. A header of another scheme is as good as none: a
+//! browser sends one along when a proxy in front of us asked for a password.
 //! What was found out about a token counts for a short time: see `tokens.rs`.
 
 use poem::{Request, http::header};
@@ -25,11 +26,25 @@ pub(super) const NOT_PROVIDED: &str = "Authentication credentials were not provi
 /// The academy's words for an account that was closed.
 pub(super) const INACTIVE: &str = "User inactive or deleted.";
 
+/// The words of a header, its scheme first.
+fn words(header: Option<&[u8]>) -> impl Iterator<Item = &[u8]> {
+    header.unwrap_or_default().split(u8::is_ascii_whitespace).filter(|word| !word.is_empty())
+}
+
+/// True for the scheme of the academy's tokens.
+fn is_ours(scheme: &[u8]) -> bool {
+    scheme.eq_ignore_ascii_case(b"token")
+}
+
+/// The header of a request that may hold a token.
+fn authorization(request: &Request) -> Option<&[u8]> {
+    request.headers().get(header::AUTHORIZATION).map(|value| value.as_bytes())
+}
+
 /// The token in a header, or the academy's words about it.
 fn token(header: Option<&[u8]>) -> Result<&str, &'static str> {
-    let mut words = header.unwrap_or_default().split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
-    let is_ours = words.next().is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"token"));
-    if !is_ours {
+    let mut words = words(header);
+    if !words.next().is_some_and(is_ours) {
         return Err(NOT_PROVIDED);
     }
     let Some(token) = words.next() else {
@@ -58,8 +73,8 @@ pub(super) enum Caller<'a> {
 /// [`Refusal::Unauthorized`] when there is none that could be one, [`Refusal::Forbidden`] when a page
 /// of somebody else would change something with a session, [`Refusal::TooMany`].
 pub(super) async fn caller<'a>(app: &'a App, request: &'a Request) -> Result<Caller<'a>, Refusal> {
-    let has_header = request.headers().contains_key(header::AUTHORIZATION);
-    if let Some(key) = session::key(app, request).filter(|_| !has_header) {
+    let brings_token = words(authorization(request)).next().is_some_and(is_ours);
+    if let Some(key) = session::key(app, request).filter(|_| !brings_token) {
         if !request.method().is_safe() {
             site::check_site(app, request)?;
         }
@@ -82,10 +97,11 @@ async fn holder(app: &App, key: &str) -> Result<i64, Refusal> {
     match look(app, &session::proof(key)).await? {
         Seen::Known(user_id) => app.rates.check_learner(user_id).map(|()| user_id),
         Seen::Unknown(look_up) => {
-            let owner = sessions::learner(&app.reads, &session::hash(key)).await;
+            let owner = sessions::learner(&app.reads, &session::hash(key), session::FRESH).await;
             let owner = owner.map_err(|error| Refusal::database(&error))?;
-            let (user_id, is_active) = owner.ok_or(Refusal::Unauthorized(NOT_PROVIDED))?;
-            let_in(app, look_up, user_id, is_active)
+            let owner = owner.ok_or(Refusal::Unauthorized(NOT_PROVIDED))?;
+            let look_up = if owner.is_ageing { look_up.ageing() } else { look_up };
+            let_in(app, look_up, owner.user_id, owner.is_active)
         }
     }
 }
@@ -95,8 +111,7 @@ async fn holder(app: &App, key: &str) -> Result<i64, Refusal> {
 /// # Errors
 /// [`Refusal::Unauthorized`].
 pub(super) fn brought(request: &Request) -> Result<&str, Refusal> {
-    let header = request.headers().get(header::AUTHORIZATION).map(|value| value.as_bytes());
-    let token = token(header).map_err(Refusal::Unauthorized)?;
+    let token = token(authorization(request)).map_err(Refusal::Unauthorized)?;
     if is_plausible(token) { Ok(token) } else { Err(unknown()) }
 }
 

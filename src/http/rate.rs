@@ -93,12 +93,21 @@ impl Rates {
         self.check(Who::Public(neighbourhood(site::client(request))))
     }
 
+    /// Counts somebody who is not known. A page that makes an answer of that refusal has to ask this;
+    /// for those that do not, [`Rates::refused`] does.
+    ///
+    /// # Errors
+    /// [`Refusal::TooMany`].
+    pub(super) fn check_stranger(&self, client: IpAddr) -> Result<(), Refusal> {
+        self.check(Who::Stranger(neighbourhood(client)))
+    }
+
     /// Counts what was refused for want of a good token, and makes "too many" of it when it is.
     pub(super) fn refused(&self, client: IpAddr, error: poem::Error) -> poem::Error {
         if !error.is::<Refusal>() || error.status() != StatusCode::UNAUTHORIZED {
             return error;
         }
-        let Err(refusal) = self.check(Who::Stranger(neighbourhood(client))) else { return error };
+        let Err(refusal) = self.check_stranger(client) else { return error };
         let mut too_many = poem::Error::from(refusal);
         if let Some(pattern) = error.data::<PathPattern>() {
             too_many.set_data(pattern.clone());

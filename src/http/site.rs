@@ -78,9 +78,11 @@ pub(super) fn client(request: &Request) -> IpAddr {
         IpAddr::V4(address) => address.is_loopback() || address.is_private(),
         IpAddr::V6(address) => address.is_loopback() || address.is_unique_local(),
     };
-    let forwarded = request.header("x-forwarded-for").filter(|_| is_near);
-    // The last one is what the proxy itself saw.
-    forwarded.and_then(|all| all.rsplit(',').next()?.trim().parse().ok()).unwrap_or(peer)
+    // The last one is what the proxy itself saw. Some proxies write it into a line of its own, below
+    // what the client sent.
+    let forwarded = request.headers().get_all("x-forwarded-for").iter().next_back().filter(|_| is_near);
+    let last = forwarded.and_then(|all| all.to_str().ok()?.rsplit(',').next()?.trim().parse().ok());
+    last.unwrap_or(peer)
 }
 
 /// The value of a cookie.

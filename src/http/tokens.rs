@@ -48,6 +48,7 @@ struct Known {
 #[derive(Clone, Copy)]
 struct Owner {
     user_id: i64,
+    is_ageing: bool,
     asked_at: DateTime<Utc>,
 }
 
@@ -59,14 +60,15 @@ impl Owner {
 }
 
 impl Known {
-    fn owner(&self, key: &Key, now: DateTime<Utc>) -> Option<i64> {
+    fn owner(&self, key: &Key, now: DateTime<Utc>) -> Option<Owner> {
         let owner = self.young.get(key).or_else(|| self.old.get(key))?;
-        owner.counts_at(now).then_some(owner.user_id)
+        owner.counts_at(now).then_some(*owner)
     }
 
     fn insert(&mut self, key: Key, owner: Owner) {
-        let is_over =
-            self.began_at.is_none_or(|began| !Owner { user_id: 0, asked_at: began }.counts_at(owner.asked_at));
+        let is_over = self
+            .began_at
+            .is_none_or(|began| !Owner { user_id: 0, is_ageing: false, asked_at: began }.counts_at(owner.asked_at));
         if is_over || self.young.len() >= MOST {
             self.old = std::mem::take(&mut self.young);
             self.began_at = Some(owner.asked_at);
@@ -87,14 +89,21 @@ pub(super) enum Seen<'a> {
 pub(super) struct LookUp<'a> {
     tokens: &'a Tokens,
     key: Key,
+    is_ageing: bool,
     asked_at: DateTime<Utc>,
     _gate: tokio::sync::MutexGuard<'a, ()>,
 }
 
 impl LookUp<'_> {
+    /// What is looked up is a session that its use should prolong.
+    pub fn ageing(self) -> Self {
+        Self { is_ageing: true, ..self }
+    }
+
     /// The token is good, and this learner's.
     pub fn found(self, user_id: i64) {
-        self.tokens.known().insert(self.key, Owner { user_id, asked_at: self.asked_at });
+        let owner = Owner { user_id, is_ageing: self.is_ageing, asked_at: self.asked_at };
+        self.tokens.known().insert(self.key, owner);
     }
 }
 
@@ -110,17 +119,22 @@ impl Tokens {
     pub(super) async fn look(&self, token: &str, now: impl Fn() -> DateTime<Utc>) -> Option<Seen<'_>> {
         let key: Key = Sha256::digest(token).into();
         let known = self.known().owner(&key, now());
-        if let Some(user_id) = known {
-            return Some(Seen::Known(user_id));
+        if let Some(owner) = known {
+            return Some(Seen::Known(owner.user_id));
         }
         let place = usize::from(u16::from_le_bytes([key[0], key[1]])) % self.gates.len();
         let gate = tokio::time::timeout(WAIT, self.gates[place].lock()).await.ok()?;
         let asked_at = now();
         let known = self.known().owner(&key, asked_at);
         Some(match known {
-            Some(user_id) => Seen::Known(user_id),
-            None => Seen::Unknown(LookUp { tokens: self, key, asked_at, _gate: gate }),
+            Some(owner) => Seen::Known(owner.user_id),
+            None => Seen::Unknown(LookUp { tokens: self, key, is_ageing: false, asked_at, _gate: gate }),
         })
+    }
+
+    /// True for a session that its use should prolong, as far as is remembered.
+    pub(super) fn is_ageing(&self, token: &str, now: DateTime<Utc>) -> bool {
+        self.known().owner(&Sha256::digest(token).into(), now).is_some_and(|owner| owner.is_ageing)
     }
 
     /// Forgets whoever logged out.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
-use crate::store::{self, PgPool, sessions};
+use crate::store::{self, PgPool, Reads, academy::TokenOwner, sessions};
 
 /// How long a link waits to be used.
 pub const LIFE: Duration = Duration::from_secs(30 * 60);
@@ -28,7 +28,8 @@ impl Entrance {
         }
     }
 
-    fn hash(self, key: &str) -> sessions::KeyHash {
+    /// What is kept of a link's key.
+    pub fn hash(self, key: &str) -> sessions::KeyHash {
         Sha256::digest(format!("{} {key}", self.path())).into()
     }
 }
@@ -49,10 +50,10 @@ pub async fn add(
     Ok(format!("{}?once={key}", entrance.path()))
 }
 
-/// Uses a link up; `None` when it lets nobody in.
+/// Whom a link lets in; `None` for nobody. It is used up when the session begins.
 ///
 /// # Errors
 /// When the database cannot tell.
-pub async fn enter(pool: &PgPool, entrance: Entrance, key: &str) -> Result<Option<i64>, store::Error> {
-    sessions::use_entrance(pool, &entrance.hash(key)).await
+pub async fn guest(reads: &Reads, entrance: Entrance, key: &str) -> Result<Option<TokenOwner>, store::Error> {
+    sessions::guest(reads, &entrance.hash(key)).await
 }

@@ -2,8 +2,8 @@
 //!
 //! # Who has left
 //!
-//! The leader walks over the learners who have podcasts, page by page, and asks the academy for
-//! each. Who is not there is *missed*. Being missed proves little: the academy may be restoring a
+//! The leader walks over the learners who have podcasts, a feed, a log-in or an episode that was
+//! asked for, page by page, and asks the academy for each. Who is not there is *missed*. Being missed proves little: the academy may be restoring a
 //! backup, or its view may be broken. So nobody is erased who was not missed at [`LOOKS`] looks an
 //! hour apart or more, over [`PATIENCE_HOURS`] hours at least, and is found again at none of
 //! them. And nobody is while the view shows no learner at all, or while more are missed at once
@@ -58,7 +58,7 @@ const MOST_MISSED: i64 = 10_000;
 /// What a page of the walk met.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Look {
-    /// Learners who have podcasts.
+    /// Learners of whom something is kept.
     pub seen: i64,
     /// Of those, who is not in the academy.
     pub missing: i64,
@@ -66,7 +66,7 @@ pub struct Look {
     pub is_last: bool,
 }
 
-/// Asks the academy for the next `size` learners who have podcasts, and notes who is missing and
+/// Asks the academy for the next `size` learners of whom something is kept, and notes who is missing and
 /// who is found again. Of two who look at once, one counts.
 ///
 /// # Errors
@@ -78,22 +78,24 @@ pub async fn look(pool: &PgPool, size: i32) -> Result<Look, Error> {
         with recursive place as (
             select after_user_id from dailycast.erasure_walk
         ), page (user_id, n) as (
-            (select p.user_id, 1 from dailycast.daily_podcast p
-             where p.is_active and p.user_id > (select after_user_id from place) order by p.user_id limit 1)
+            select after_user_id, 0 from place
             union all
             -- from one learner to the next, past all the dates of each
             select following.user_id, page.n + 1
             from page cross join lateral (
-                select p.user_id from dailycast.daily_podcast p
-                where p.is_active and p.user_id > page.user_id order by p.user_id limit 1
+                select least(
+                    (select min(user_id) from dailycast.daily_podcast where is_active and user_id > page.user_id),
+                    (select min(user_id) from dailycast.feed where user_id > page.user_id),
+                    (select min(user_id) from dailycast.session where user_id > page.user_id),
+                    (select min(user_id) from dailycast.generation where user_id > page.user_id)) as user_id
             ) following
-            where page.n < $1
+            where page.n < $1 and following.user_id is not null
         ), looked as (
             -- one by one: a page of learners must never make Postgres read all of the academy
             select page.user_id, learner.there is not null as is_there
             from page left join lateral (
                 select true as there from learner l where l.user_id = page.user_id limit 1
-            ) learner on true
+            ) learner on true where page.n > 0
         ), walked as (
             update dailycast.erasure_walk w
             set after_user_id = case when total.seen = $1 then total.last else 0 end,
@@ -126,7 +128,7 @@ pub async fn look(pool: &PgPool, size: i32) -> Result<Look, Error> {
 /// How many are missed, and of how many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Census {
-    /// Learners who have podcasts, as the last whole walk met them.
+    /// Learners of whom something is kept, as the last whole walk met them.
     pub known: i64,
     /// Learners who were missed at their last look and are not confirmed.
     pub missing: i64,
@@ -143,7 +145,7 @@ impl Census {
     }
 }
 
-/// Counts. Who was missed once and not looked for again in `days` days has no podcast any more, and
+/// Counts. Who was missed once and not looked for again in `days` days has left nothing any more, and
 /// is forgotten.
 ///
 /// # Errors

@@ -113,17 +113,11 @@ pub async fn episodes(
     rows.into_iter().filter_map(|row| Episode::of(row).transpose()).collect()
 }
 
-/// One episode that can be heard, of a date after `expired`, and that was not replaced; with `user_id` only
-/// when it is this learner's.
+/// One episode of a learner that can be heard, of a date after `expired`, and that was not replaced.
 ///
 /// # Errors
 /// [`Error::Database`]; [`Error::Unreadable`] for a status of a newer version.
-pub async fn episode(
-    reads: &Reads,
-    id: i64,
-    user_id: Option<i64>,
-    expired: NaiveDate,
-) -> Result<Option<Episode>, Error> {
+pub async fn episode(reads: &Reads, id: i64, user_id: i64, expired: NaiveDate) -> Result<Option<Episode>, Error> {
     let ask = || {
         sqlx::query_as!(
             Row,
@@ -133,7 +127,7 @@ pub async fn episode(
                    updated_at as "updated_at?", position_ms as "position_ms?",
                    liked_at is not null as is_liked, share_hash is not null as is_shared
             from dailycast.daily_podcast left join dailycast.listening on podcast_id = id
-            where id = $1 and ($2::bigint is null or user_id = $2) and is_active and date > $3
+            where id = $1 and user_id = $2 and is_active and date > $3
               and status in ('pending_upload', 'completed', 'completed_with_fallback')"#,
             id,
             user_id,
@@ -195,7 +189,7 @@ pub struct Audio {
 /// `expired`. One that was replaced is still found, so that whoever listens to it may go on.
 ///
 /// # Errors
-/// As [`today`].
+/// [`Error::Database`]; [`Error::Unreadable`] for a status of a newer version.
 pub async fn audio(reads: &Reads, id: i64, expired: NaiveDate) -> Result<Option<Audio>, Error> {
     let ask = || {
         sqlx::query!(

@@ -86,8 +86,6 @@ pub async fn greeted(reads: &Reads, user_id: i64) -> Result<Greeted, Error> {
 /// A shared episode, with nothing of whom it was made for.
 #[derive(Debug, Clone)]
 pub struct SharedEpisode {
-    /// The row's key.
-    pub id: i64,
     /// The date it is for.
     pub date: NaiveDate,
     /// Its title.
@@ -111,7 +109,7 @@ pub async fn shared_episode(reads: &Reads, id: i64, expired: NaiveDate) -> Resul
         sqlx::query_as!(
             SharedEpisode,
             r#"/* episode_by_link */
-            select id, date, title, topic, script_text as script, language, duration_seconds
+            select date, title, topic, script_text as script, language, duration_seconds
             from dailycast.daily_podcast
             where id = $1 and date > $2 and status in ('pending_upload', 'completed', 'completed_with_fallback')"#,
             id,

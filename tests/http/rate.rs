@@ -73,6 +73,21 @@ async fn bad_tokens_are_counted_by_address() {
     assert_eq!(statuses(&server, &unknown, "2001:db8:0:1::1", 1).await, [401]);
 }
 
+/// A proxy may write what it saw into a line of its own; the one above is what the client made up.
+#[tokio::test]
+async fn the_last_line_tells_where_somebody_is() {
+    let server = limited(2).await;
+    let mut all = Vec::new();
+    for made_up in 1..=3 {
+        let request = server.request(Method::GET, TODAY).header("X-Forwarded-For", format!("198.51.100.{made_up}"));
+        let request = request.header("X-Forwarded-For", "203.0.113.9, 192.0.2.1");
+        all.push(request.send().await.unwrap().status().as_u16());
+    }
+    assert_eq!(all, [401, 401, 429]);
+    assert_eq!(statuses(&server, "nonsense", "192.0.2.1", 1).await, [429]);
+    assert_eq!(statuses(&server, "nonsense", "198.51.100.1", 1).await, [401]);
+}
+
 #[tokio::test]
 async fn nought_is_no_limit() {
     let server = limited(0).await;

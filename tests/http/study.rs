@@ -88,13 +88,16 @@ async fn who_is_not_logged_in_is_sent_to_the_log_in_and_back() {
         ("/study/dashboard", "/study/login"),
         ("/study/dashboard/", "/study/login"),
         ("/study/dashboard?episode=3", "/study/login?next=%2Fstudy%2Fdashboard%3Fepisode%3D3"),
+        ("/study/dashboard/?episode=3", "/study/login?next=%2Fstudy%2Fdashboard%2F%3Fepisode%3D3"),
     ] {
         let answer = get(&server, path, "").await;
         assert_eq!((answer.status().as_u16(), header(&answer, "location").as_str()), (303, location), "{path}");
     }
     for (next, leads_to) in [
         ("/study/dashboard?episode=3", "/study/dashboard?episode=3"),
+        ("/study/dashboard/?episode=3", "/study/dashboard/?episode=3"),
         ("/study/dashboardx", "/study/dashboard"),
+        ("/study/dashboard//evil.example", "/study/dashboard"),
         ("/ops", "/study/dashboard"),
         ("//evil.example/study/dashboard", "/study/dashboard"),
         ("/study/dashboard?\r\nSet-Cookie: a=b", "/study/dashboard"),
@@ -126,10 +129,134 @@ async fn who_is_refused_reads_why_in_his_language() {
     let foreign = foreign.body(format!("token={TOKEN}")).send().await.unwrap();
     assert_eq!((foreign.status().as_u16(), foreign.headers().get("set-cookie")), (403, None));
     assert_eq!(log_in(&server, FOREIGN, "").await.status(), 303, "who gets in is not counted");
-    for _ in 0..10 {
-        log_in(&server, INACTIVE, "").await;
+}
+
+/// A browser sends what a proxy's log-in asked for with each request, wherever it goes.
+#[tokio::test]
+async fn a_header_that_is_meant_for_a_proxy_takes_no_session_away() {
+    let server = TestServer::start().await;
+    let cookie = cookie(&server, TOKEN).await;
+    for (authorization, status) in [
+        ("Basic bWFyaW86c2VjcmV0", 200),
+        ("Bearer 0123456789abcdef0123456789abcdef01234567", 200),
+        ("", 200),
+        ("Token", 401),
+        ("token 0000000000000000000000000000000000000000", 401),
+    ] {
+        let request = server.request(Method::GET, "/api/dailycast/today/").header("Cookie", &cookie);
+        let answer = request.header("Authorization", authorization).send().await.unwrap();
+        assert_eq!(answer.status(), status, "{authorization:?}");
     }
-    assert_eq!(log_in(&server, TOKEN, "").await.status(), 429);
+    let page = server.request(Method::GET, "/study/dashboard").header("Cookie", &cookie);
+    assert_eq!(page.header("Authorization", "Basic bWFyaW86c2VjcmV0").send().await.unwrap().status(), 200);
+}
+
+async fn limited(per_minute: u32) -> TestServer {
+    TestServer::start_with(|settings| settings.rate_per_minute = per_minute, None).await
+}
+
+#[tokio::test]
+async fn strangers_are_counted_where_they_get_a_page() {
+    let server = limited(3).await;
+    let first = cookie(&server, TOKEN).await;
+    let stranger = |n: u8| format!("study_session={}", hex::encode([n; 32]));
+    assert_eq!(status(&server, "/study/dashboard", &stranger(1)).await, 303);
+    assert_eq!(status(&server, "/study/login", &stranger(2)).await, 200);
+    let request = server.request(Method::GET, "/study/dashboard").header("Authorization", "Token abc");
+    assert_eq!(request.send().await.unwrap().status(), 303);
+    for path in ["/study/dashboard", "/study/login", "/api/dailycast/today/"] {
+        let answer = get(&server, path, &stranger(3)).await;
+        assert_eq!((answer.status().as_u16(), header(&answer, "retry-after").as_str()), (429, "20"), "{path}");
+    }
+    assert_eq!(status(&server, "/study/dashboard", &first).await, 200, "who is known does not pay for them");
+    assert_eq!(status(&server, "/study/login", "").await, 200, "nor who has yet to log in");
+    assert_eq!(status(&server, "/study/dashboard", "").await, 303);
+}
+
+#[tokio::test]
+async fn who_logs_in_all_the_time_has_to_wait() {
+    let server = limited(3).await;
+    for _ in 0..3 {
+        assert_eq!(log_in(&server, TOKEN, "").await.status(), 303);
+    }
+    let link = entrance::add(&server.db, Entrance::Study, [1; 32], 7, entrance::LIFE).await.unwrap();
+    for answer in [log_in(&server, TOKEN, "").await, get(&server, &link, "").await] {
+        assert_eq!((answer.status().as_u16(), header(&answer, "retry-after").as_str()), (429, "20"));
+    }
+    assert_eq!(log_in(&server, FOREIGN, "").await.status(), 303, "another one at the same address");
+    server.clock.set("2026-11-22T10:00:20Z");
+    assert_eq!(status(&server, &link, "").await, 303, "the link was not used up");
+}
+
+#[tokio::test]
+async fn of_many_sessions_of_one_learner_the_oldest_end() {
+    let server = TestServer::start().await;
+    let other = cookie(&server, FOREIGN).await;
+    let mut cookies = Vec::new();
+    for _ in 0..22 {
+        cookies.push(cookie(&server, TOKEN).await);
+    }
+    let kept: i64 = sqlx::query_scalar("select count(*) from dailycast.session where user_id = 7")
+        .fetch_one(&server.db)
+        .await
+        .unwrap();
+    assert_eq!(kept, 20);
+    for (place, status_then) in [(0, 401), (1, 401), (2, 200), (21, 200)] {
+        assert_eq!(status(&server, "/api/dailycast/today/", &cookies[place]).await, status_then, "{place}");
+    }
+    assert_eq!(status(&server, "/api/dailycast/today/", &other).await, 200);
+}
+
+/// Ten refused ones within a minute, from one address. A school may have but one.
+#[tokio::test]
+async fn tries_at_the_learners_door_and_at_the_operators_are_counted_apart() {
+    let server = TestServer::start().await;
+    let knock = async |token: &str| {
+        let request = server.request(Method::POST, "/ops/login").header("Sec-Fetch-Site", "same-origin");
+        let form = request.header("Content-Type", "application/x-www-form-urlencoded").body(format!("token={token}"));
+        form.send().await.unwrap().status().as_u16()
+    };
+    for _ in 0..10 {
+        assert_eq!(log_in(&server, INACTIVE, "").await.status(), 401);
+    }
+    let refused = log_in(&server, TOKEN, "").await;
+    assert_eq!((refused.status().as_u16(), header(&refused, "retry-after").as_str()), (429, "61"));
+    for _ in 0..10 {
+        assert_eq!(knock(INACTIVE).await, 401, "operators are not locked out");
+    }
+    server.clock.set("2026-11-22T10:00:59Z");
+    assert_eq!(knock(INACTIVE).await, 429);
+    server.clock.set("2026-11-22T10:01:00Z");
+    for _ in 0..10 {
+        assert_eq!(knock(INACTIVE).await, 401);
+    }
+    assert_eq!(log_in(&server, TOKEN, "").await.status(), 303);
+    assert_eq!(knock(INACTIVE).await, 429, "a learner who got in is no operator who did");
+}
+
+/// So that nobody has to ask for another link because something was away for a moment.
+#[tokio::test]
+async fn a_link_is_used_up_only_by_who_gets_in() {
+    let server = TestServer::start().await;
+    let link = entrance::add(&server.db, Entrance::Study, [1; 32], 7, entrance::LIFE).await.unwrap();
+    let away = "alter table academy.learner rename to moved";
+    let back = "alter table academy.moved rename to learner";
+    run(&server, away).await;
+    let refused = get(&server, &link, "").await;
+    assert_eq!((refused.status().as_u16(), header(&refused, "retry-after").as_str()), (503, "5"));
+    run(&server, back).await;
+    run(&server, "alter table dailycast.session rename to moved").await;
+    assert_eq!(status(&server, &link, "").await, 503);
+    run(&server, "alter table dailycast.moved rename to session").await;
+    let (one, two) = tokio::join!(status(&server, &link, ""), status(&server, &link, ""));
+    let mut statuses = [one, two];
+    statuses.sort_unstable();
+    assert_eq!(statuses, [303, 401], "of two who come at once one gets in");
+
+    let closed = entrance::add(&server.db, Entrance::Study, [2; 32], 9, entrance::LIFE).await.unwrap();
+    let answer = get(&server, &closed, "").await;
+    assert_eq!((answer.status().as_u16(), header(&answer, "set-cookie").as_str()), (401, ""));
+    assert!(answer.text().await.unwrap().contains("was closed"));
 }
 
 #[tokio::test]

@@ -79,6 +79,25 @@ async fn who_is_missed_often_and_long_enough_has_left() {
     assert_eq!(walk(&night).await.missing, 0, "who is confirmed is no longer missed");
 }
 
+/// Their podcasts went with time, or there never were any.
+#[tokio::test]
+async fn who_left_a_feed_or_a_session_and_no_podcast_is_missed_too() {
+    let night = night(20).await;
+    night
+        .execute(
+            "insert into dailycast.feed (user_id, seed, key_hash) values (2, 'a', 'a'), (801, 'b', 'b');
+             insert into dailycast.generation (user_id) values (802), (3);
+             insert into dailycast.session (key_hash, user_id, expires_at)
+             values ('a', 800, now() + interval '1 day'), ('b', 800, now() + interval '1 day'), ('c', 2, now())",
+        )
+        .await;
+    assert_eq!(walk(&night).await, Census { known: 23, missing: 3, shows_somebody: true });
+    let (missed, _) = erasure::list(night.pool(), 9).await.unwrap();
+    let mut missed: Vec<i64> = missed.iter().map(|one| one.user_id).collect();
+    missed.sort_unstable();
+    assert_eq!(missed, [800, 801, 802]);
+}
+
 #[tokio::test]
 async fn days_with_too_few_looks_prove_nothing() {
     let night = night(20).await;

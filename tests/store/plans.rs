@@ -170,6 +170,12 @@ async fn the_past_and_who_left_are_found_by_index_in_the_common_pool() {
              )
              select dailycast.arm_jobs(array_agg(id), array_agg(now()), 0) from made;
              update dailycast.daily_podcast set status = 'failed', error_kind = 'internal', finished_at = now();
+             insert into dailycast.feed (user_id, seed, key_hash)
+             select user_id, sha256(user_id::text::bytea), sha256(user_id::text::bytea) from academy.learner;
+             insert into dailycast.generation (user_id) select user_id from academy.learner;
+             insert into dailycast.session (key_hash, user_id, expires_at)
+             select sha256(user_id::text::bytea), user_id, now() + interval '30 days' from academy.learner;
+             analyze dailycast.feed; analyze dailycast.generation; analyze dailycast.session;
              analyze dailycast.daily_podcast; analyze dailycast.podcast_event; analyze dailycast.provider_call;
              analyze apalis.jobs; analyze academy.learner",
         )
@@ -180,9 +186,29 @@ async fn the_past_and_who_left_are_found_by_index_in_the_common_pool() {
         statements.map(|name| (name, night.pool())).into_iter().chain([("prune_jobs", night.store.hot())])
     {
         let plan = plan(pool, name).await;
-        for table in ["daily_podcast", "podcast_event", "provider_call", "jobs", "learner"] {
+        let tables = ["daily_podcast", "podcast_event", "provider_call", "jobs", "learner"];
+        for table in tables.into_iter().chain(["feed", "generation", "session"]) {
             assert!(!plan.contains(&format!("Seq Scan on {table}")), "{name} reads all of {table}:\n{plan}");
         }
+    }
+}
+
+/// Those of learners last for a month, so there are very many.
+#[tokio::test]
+async fn sessions_are_found_by_index_also_to_end_the_oldest() {
+    let night = TestNight::new().await;
+    night
+        .execute(
+            "insert into dailycast.session (key_hash, user_id, expires_at)
+             select sha256(n::text::bytea), n / 2, now() + make_interval(hours => n % 720 + 1)
+             from generate_series(1, 20000) n;
+             analyze dailycast.session",
+        )
+        .await;
+    let statements = ["begin_session", "session_learner", "prolong_session", "end_login", "prune_desk"];
+    for name in statements.into_iter().chain(["erase_listening"]) {
+        let plan = plan(night.pool(), name).await;
+        assert!(!plan.contains("Seq Scan on session"), "{name} reads all sessions:\n{plan}");
     }
 }
 

@@ -59,7 +59,7 @@ pub(in crate::http) async fn list(request: &Request, Data(app): Data<&Arc<App>>)
 #[handler]
 pub(in crate::http) async fn one(request: &Request, Data(app): Data<&Arc<App>>) -> Result<Response> {
     let own = episode::own(app, request).await?;
-    let found = listeners::episode(&app.reads, own.id, Some(own.user_id), own.expired).await;
+    let found = listeners::episode(&app.reads, own.id, own.user_id, own.expired).await;
     let found = found.map_err(|error| Refusal::database(&error))?.ok_or(Refusal::NotFound)?;
     let now = app.clock.now();
     let window = app.window(now);

@@ -1,4 +1,5 @@
-//! What the door remembers: whom it let in lately, and who tries to log in too often.
+//! What the door remembers: whom it let in lately, and who tries to log in too often. The learners'
+//! log-in counts its tries here too, apart: whatever happens there keeps no operator out.
 //!
 //! As with learners' tokens (`http/tokens.rs`) an answer of the academy counts for a short time, from
 //! before it was asked, and only good news is kept, by hashes. So a page that keeps itself up to date
@@ -13,7 +14,7 @@ use std::{
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::ops::actor::Actor;
+use crate::ops::{actor::Actor, entrance::Entrance};
 
 /// How long an answer counts.
 const LIFE: TimeDelta = TimeDelta::seconds(10);
@@ -51,13 +52,18 @@ pub(super) struct Known {
 #[derive(Debug)]
 pub struct Door {
     people: Mutex<HashMap<Key, Known>>,
-    tries: Mutex<HashMap<IpAddr, Tries>>,
+    ops: Clients,
+    study: Clients,
     streams: Arc<Semaphore>,
 }
 
+/// Who tried to log in lately.
+type Clients = Mutex<HashMap<IpAddr, Tries>>;
+
 impl Default for Door {
     fn default() -> Self {
-        Self { people: Mutex::default(), tries: Mutex::default(), streams: Arc::new(Semaphore::new(MOST_STREAMS)) }
+        let streams = Arc::new(Semaphore::new(MOST_STREAMS));
+        Self { people: Mutex::default(), ops: Mutex::default(), study: Mutex::default(), streams }
     }
 }
 
@@ -105,12 +111,24 @@ impl Door {
         locked(&self.people).remove(key);
     }
 
-    /// Counts a try to log in.
+    fn clients(&self, entrance: Entrance) -> MutexGuard<'_, HashMap<IpAddr, Tries>> {
+        locked(match entrance {
+            Entrance::Ops => &self.ops,
+            Entrance::Study => &self.study,
+        })
+    }
+
+    /// Counts a try to log in at one of the two sides.
     ///
     /// # Errors
     /// The seconds after which the client may try again.
-    pub(in crate::http) fn try_to_log_in(&self, client: IpAddr, now: DateTime<Utc>) -> Result<(), u64> {
-        let mut clients = locked(&self.tries);
+    pub(in crate::http) fn try_to_log_in(
+        &self,
+        entrance: Entrance,
+        client: IpAddr,
+        now: DateTime<Utc>,
+    ) -> Result<(), u64> {
+        let mut clients = self.clients(entrance);
         if clients.len() >= MOST_CLIENTS {
             clients.retain(|_, tries| counts(tries.since, SPELL, now));
         }
@@ -130,9 +148,9 @@ impl Door {
         Ok(())
     }
 
-    /// The client got in: its tries do not count.
-    pub(in crate::http) fn got_in(&self, client: IpAddr) {
-        locked(&self.tries).remove(&network(client));
+    /// The client got in: its tries at that side do not count.
+    pub(in crate::http) fn got_in(&self, entrance: Entrance, client: IpAddr) {
+        self.clients(entrance).remove(&network(client));
     }
 }
 

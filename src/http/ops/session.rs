@@ -27,8 +27,8 @@ use crate::{
         entrance::{self, Entrance},
     },
     store::{
-        self, academy,
-        sessions::{self, KeyHash},
+        self,
+        sessions::{self, KeyHash, LogIn},
     },
 };
 
@@ -135,17 +135,16 @@ async fn arrive(app: &App, request: &Request) -> Result<Response, Refused> {
 async fn by_link(app: &App, request: &Request, key: &str, next: &str) -> Result<Response, Refusal> {
     let database = |error: store::Error| Refusal::database(&error);
     let client = site::client(request);
-    app.door.try_to_log_in(client, app.clock.now()).map_err(|seconds| Refusal::TooMany(TOO_OFTEN, seconds))?;
-    let pool = app.desk.store.desk();
-    let user_id = entrance::enter(pool, Entrance::Ops, key).await.map_err(database)?;
-    let Some(user_id) = user_id else {
+    let tried = app.door.try_to_log_in(Entrance::Ops, client, app.clock.now());
+    tried.map_err(|seconds| Refusal::TooMany(TOO_OFTEN, seconds))?;
+    let guest = entrance::guest(&app.reads, Entrance::Ops, key).await.map_err(database)?;
+    let Some(guest) = guest else {
         tracing::warn!(client = %client, "a log-in by link was refused: it was used, is too old, or never was");
         return Err(Refusal::Unauthorized(SPENT));
     };
-    let account = academy::account(pool, user_id).await.map_err(|error| Refusal::database(&error))?;
-    let account = account.filter(|account| account.is_active);
-    let actor = account.and_then(|account| Actor::staff(account.user_id, account.is_staff, account.is_superuser));
-    let_in(app, request, &actor.ok_or(door::NOT_STAFF)?, "by a link", next).await
+    let actor = Actor::staff(guest.user_id, guest.is_staff, guest.is_superuser).filter(|_| guest.is_active);
+    let link = Entrance::Ops.hash(key);
+    let_in(app, request, &actor.ok_or(door::NOT_STAFF)?, Some(&link), next).await
 }
 
 /// Somebody brings a token.
@@ -155,9 +154,10 @@ async fn knock(app: &App, request: &Request, body: RequestBody) -> Result<Respon
     let refused = |refusal| Refused { refusal, next: next.clone() };
     site::check_site(app, request).map_err(refused)?;
     let client = site::client(request);
-    app.door.try_to_log_in(client, app.clock.now()).map_err(|seconds| refused(Refusal::TooMany(TOO_OFTEN, seconds)))?;
+    let tried = app.door.try_to_log_in(Entrance::Ops, client, app.clock.now());
+    tried.map_err(|seconds| refused(Refusal::TooMany(TOO_OFTEN, seconds)))?;
     match by_token(app, sent.get("token").unwrap_or_default()).await {
-        Ok(actor) => let_in(app, request, &actor, "by token", &next).await.map_err(refused),
+        Ok(actor) => let_in(app, request, &actor, None, &next).await.map_err(refused),
         Err(refusal) => {
             tracing::warn!(client = %client, reason = %refusal, "a log-in by token was refused");
             Err(refused(refusal))
@@ -185,16 +185,26 @@ async fn by_token(app: &App, text: &str) -> Result<Actor, Refusal> {
     })
 }
 
-/// Begins the session of somebody who may come in.
-async fn let_in(app: &App, request: &Request, actor: &Actor, how: &str, next: &str) -> Result<Response, Refusal> {
+/// Begins the session of somebody who may come in, by a link or by token.
+async fn let_in(
+    app: &App,
+    request: &Request,
+    actor: &Actor,
+    link: Option<&KeyHash>,
+    next: &str,
+) -> Result<Response, Refusal> {
     let database = |error: store::Error| Refusal::database(&error);
     let pool = app.desk.store.desk();
     let key = hex::encode(rand::rng().random::<[u8; 32]>());
     let user_id = actor.user_id.ok_or(Refusal::Defect)?;
+    let how = if link.is_some() { "by a link" } else { "by token" };
     // Before, so that nobody is in of whom no line tells.
     audit::record(pool, actor, "log_in", &actor.name, how).await.map_err(database)?;
-    sessions::begin(pool, &hash(&key), user_id, LIFE).await.map_err(database)?;
-    app.door.got_in(site::client(request));
+    let log_in = LogIn { key: &hash(&key), user_id, life: LIFE, link };
+    if !sessions::begin(pool, log_in).await.map_err(database)? {
+        return Err(Refusal::Unauthorized(SPENT));
+    }
+    app.door.got_in(Entrance::Ops, site::client(request));
     let mut response = go_to(next);
     response.headers_mut().extend(site::set_cookie(&cookie(app, &key)));
     Ok(response)

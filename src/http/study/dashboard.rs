@@ -25,7 +25,10 @@ const REST_MS: i32 = 10_000;
 pub(super) async fn show(request: &Request, Data(app): Data<&Arc<App>>) -> Response {
     match look(app, request).await {
         Ok(page) => page,
-        Err(Refusal::Unauthorized(_)) => session::to_log_in(request),
+        Err(Refusal::Unauthorized(_)) => match session::check_stranger(app, request) {
+            Ok(()) => session::to_log_in(request),
+            Err(refusal) => refused(request, &refusal),
+        },
         Err(refusal) => refused(request, &refusal),
     }
 }

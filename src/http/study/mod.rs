@@ -5,7 +5,7 @@
 //! language. The component itself (`dashboards/assets/daily-podcast.js`) asks the API like any other
 //! page would.
 
-use poem::{EndpointExt as _, Request, Response, Route};
+use poem::{EndpointExt as _, Request, Response, Route, http::header};
 
 use super::{
     error::Refusal,
@@ -36,21 +36,23 @@ pub(super) fn routes(routes: Route) -> Route {
 
 /// A refusal as a page, where a person reads it.
 fn refused(request: &Request, refusal: &Refusal) -> Response {
-    use poem::error::ResponseError as _;
-
-    let (what, keep) = match refusal {
-        Refusal::Gone(_) => ("gone", None),
-        Refusal::NotFound => ("missing", None),
-        Refusal::TooMany(_, seconds) => ("busy", Some(*seconds)),
-        _ => ("away", Some(RETRY_AFTER)),
+    let what = match refusal {
+        Refusal::Gone(_) => "gone",
+        Refusal::NotFound => "missing",
+        Refusal::TooMany(..) => "busy",
+        _ => "away",
     };
-    let mut response = pages::message(pages::Language::of(request, &[]), what);
-    response.set_status(refusal.status());
-    if let Some(seconds) = keep {
-        response.headers_mut().insert(poem::http::header::RETRY_AFTER, seconds.into());
-    }
-    response
+    as_refused(pages::message(pages::Language::of(request, &[]), what), refusal)
 }
 
-/// When somebody who reads a page may try again, in seconds.
-const RETRY_AFTER: u64 = 5;
+/// Gives a page the status of a refusal, and says when to ask again.
+fn as_refused(mut page: Response, refusal: &Refusal) -> Response {
+    use poem::error::ResponseError as _;
+
+    let answer = refusal.as_response();
+    page.set_status(answer.status());
+    if let Some(seconds) = answer.headers().get(header::RETRY_AFTER) {
+        page.headers_mut().insert(header::RETRY_AFTER, seconds.clone());
+    }
+    page
+}

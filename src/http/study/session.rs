@@ -14,13 +14,16 @@ use poem::{
 use rand::RngExt as _;
 use sha2::{Digest, Sha256};
 
-use super::pages::{self, Language};
+use super::{
+    as_refused,
+    pages::{self, Language},
+};
 use crate::{
     http::{App, auth, error::Refusal, site},
     ops::entrance::{self, Entrance},
     store::{
         self, academy,
-        sessions::{self, KeyHash},
+        sessions::{self, KeyHash, LogIn},
     },
 };
 
@@ -28,10 +31,13 @@ use crate::{
 const LIFE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// With less than this left of it, use of the page prolongs it: so it is written about once a day.
-const FRESH: Duration = Duration::from_secs(29 * 24 * 60 * 60);
+pub(in crate::http) const FRESH: Duration = Duration::from_secs(29 * 24 * 60 * 60);
 
 /// Where a log-in leads that asks for nothing.
 pub(super) const HOME: &str = "/study/dashboard";
+
+/// For a link that lets nobody in.
+const SPENT: Refusal = Refusal::Unauthorized("This link was used already, or is too old.");
 
 /// The largest form that is read, in bytes.
 const LARGEST_FORM: usize = 4096;
@@ -64,12 +70,11 @@ fn cookie(app: &App, key: &str) -> String {
     format!("{name}={key}; Path=/; Max-Age={life}; HttpOnly; SameSite=Lax{secure}")
 }
 
-/// Why nobody is let in: a word of the pages' vocabulary, and the answer's status.
-struct Why(&'static str, StatusCode);
+/// Why nobody is let in: a word of the pages' vocabulary, and what the answer is of.
+struct Why(&'static str, Refusal);
 
 impl From<Refusal> for Why {
     fn from(refusal: Refusal) -> Self {
-        use poem::error::ResponseError as _;
         let word = match refusal {
             Refusal::Unauthorized(auth::INACTIVE) => "why_closed",
             Refusal::Unauthorized(_) => "why_unknown",
@@ -77,7 +82,7 @@ impl From<Refusal> for Why {
             Refusal::TooMany(..) => "why_too_often",
             _ => "why_away",
         };
-        Self(word, refusal.status())
+        Self(word, refusal)
     }
 }
 
@@ -89,7 +94,9 @@ impl From<store::Error> for Why {
 
 /// A path of the learners' pages, to which a log-in may lead.
 pub(super) fn within(path: &str) -> Option<&str> {
-    let rest = path.strip_prefix("/study/dashboard")?;
+    let rest = path.strip_prefix(HOME)?;
+    // Every address answers with a slash at its end, too.
+    let rest = rest.strip_prefix('/').unwrap_or(rest);
     let is_plain = rest.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
     ((rest.is_empty() || rest.starts_with('?')) && is_plain).then_some(path)
 }
@@ -110,33 +117,47 @@ pub(super) fn log_in() -> impl Endpoint<Output = Response> {
             by_token(&app, &request, sent("token").unwrap_or_default(), next).await
         } else if let Some(key) = sent("once").filter(|_| *request.method() == Method::GET) {
             by_link(&app, &request, key, next).await
-        } else if auth::learner(&app, &request).await.is_ok() {
-            Ok(go_to(next))
         } else {
-            Ok(pages::log_in(Language::of(&request, &[]), "", next))
+            arrive(&app, &request, next).await
         };
-        Ok::<_, poem::Error>(answer.unwrap_or_else(|Why(word, status)| {
-            let mut page = pages::log_in(Language::of(&request, &[]), word, next);
-            page.set_status(status);
-            page
-        }))
+        let language = Language::of(&request, &[]);
+        Ok::<_, poem::Error>(
+            answer.unwrap_or_else(|Why(word, refusal)| as_refused(pages::log_in(language, word, next), &refusal)),
+        )
     })
+}
+
+/// Counts somebody who is not known, where a page makes an answer of that. Who brings nothing to be
+/// known by costs nothing, and at a school many do.
+///
+/// # Errors
+/// [`Refusal::TooMany`].
+pub(super) fn check_stranger(app: &App, request: &Request) -> Result<(), Refusal> {
+    let brings_proof = key(app, request).is_some() || request.headers().contains_key(header::AUTHORIZATION);
+    if brings_proof { app.rates.check_stranger(site::client(request)) } else { Ok(()) }
+}
+
+/// Who is in goes on; everybody else sees the form.
+async fn arrive(app: &App, request: &Request, next: &str) -> Result<Response, Why> {
+    match auth::learner(app, request).await {
+        Ok(_) => return Ok(go_to(next)),
+        Err(Refusal::Unauthorized(_)) => check_stranger(app, request)?,
+        Err(_) => {}
+    }
+    Ok(pages::log_in(Language::of(request, &[]), "", next))
 }
 
 async fn by_link(app: &App, request: &Request, key: &str, next: &str) -> Result<Response, Why> {
     if request.headers().contains_key("sec-purpose") {
-        return Err(Why("why_away", StatusCode::SERVICE_UNAVAILABLE));
+        return Err(Refusal::Away("A link is used only when somebody follows it.").into());
     }
     try_once(app, request)?;
-    let pool = app.desk.store.desk();
-    let Some(user_id) = entrance::enter(pool, Entrance::Study, key).await? else {
-        return Err(Why("why_spent", StatusCode::UNAUTHORIZED));
-    };
-    let account = academy::account(pool, user_id).await.map_err(|error| Refusal::database(&error))?;
-    if account.is_none_or(|account| !account.is_active) {
-        return Err(Why("why_closed", StatusCode::UNAUTHORIZED));
+    let guest = entrance::guest(&app.reads, Entrance::Study, key).await?;
+    let guest = guest.ok_or(Why("why_spent", SPENT))?;
+    if !guest.is_active {
+        return Err(Refusal::Unauthorized(auth::INACTIVE).into());
     }
-    let_in(app, request, user_id, next).await
+    let_in(app, request, guest.user_id, Some(&Entrance::Study.hash(key)), next).await
 }
 
 async fn by_token(app: &App, request: &Request, text: &str, next: &str) -> Result<Response, Why> {
@@ -147,38 +168,51 @@ async fn by_token(app: &App, request: &Request, text: &str, next: &str) -> Resul
     let token = token.get(..6).filter(|scheme| scheme.eq_ignore_ascii_case("token ")).map_or(token, |_| &token[6..]);
     let token = token.trim();
     if !auth::is_plausible(token) {
-        return Err(Why("why_no_token", StatusCode::BAD_REQUEST));
+        return Err(Why("why_no_token", Refusal::Parameter("token", "This is no token of the academy.")));
     }
     let owner = academy::learner_by_token(&app.reads, token).await.map_err(|error| Refusal::database(&error))?;
     let owner = owner.ok_or_else(auth::unknown)?;
     if !owner.is_active {
         return Err(Refusal::Unauthorized(auth::INACTIVE).into());
     }
-    let_in(app, request, owner.user_id, next).await
+    let_in(app, request, owner.user_id, None, next).await
 }
 
-/// Counts a try, together with those at the operators' door.
-fn try_once(app: &App, request: &Request) -> Result<(), Why> {
-    let tried = app.door.try_to_log_in(site::client(request), app.clock.now());
-    tried.map_err(|_| Why("why_too_often", StatusCode::TOO_MANY_REQUESTS))
+/// Counts a try.
+fn try_once(app: &App, request: &Request) -> Result<(), Refusal> {
+    let tried = app.door.try_to_log_in(Entrance::Study, site::client(request), app.clock.now());
+    tried.map_err(|seconds| Refusal::TooMany("Too many log-ins were refused.", seconds))
 }
 
-/// Begins the session of somebody who may come in.
-async fn let_in(app: &App, request: &Request, user_id: i64, next: &str) -> Result<Response, Why> {
+/// Begins the session of somebody who may come in, by a link or by token. It is one more request of
+/// the learner: who logs in all the time has to wait.
+async fn let_in(
+    app: &App,
+    request: &Request,
+    user_id: i64,
+    link: Option<&KeyHash>,
+    next: &str,
+) -> Result<Response, Why> {
+    app.rates.check_learner(user_id)?;
     let key = hex::encode(rand::rng().random::<[u8; 32]>());
-    sessions::begin(app.desk.store.desk(), &hash(&key), user_id, LIFE).await?;
-    app.door.got_in(site::client(request));
+    let log_in = LogIn { key: &hash(&key), user_id, life: LIFE, link };
+    if !sessions::begin(&app.reads, log_in).await? {
+        return Err(Why("why_spent", SPENT));
+    }
+    app.door.got_in(Entrance::Study, site::client(request));
     let mut response = go_to(next);
     response.headers_mut().extend(site::set_cookie(&cookie(app, &key)));
     Ok(response)
 }
 
-/// Prolongs the session of a request if it is ageing; the cookie that says so.
+/// Prolongs the session of a request that was let in, if it is ageing; the cookie that says so.
 pub(super) async fn prolong(app: &App, request: &Request) -> Option<String> {
-    let key = key(app, request)?;
-    let prolonged = sessions::prolong_ageing(app.desk.store.desk(), &hash(key), LIFE, FRESH).await;
+    let key = key(app, request).filter(|key| app.tokens.is_ageing(&proof(key), app.clock.now()))?;
+    let prolonged = sessions::prolong(&app.reads, &hash(key), LIFE).await;
     // A session that cannot be prolonged now will be at the next visit.
-    prolonged.is_ok_and(|prolonged| prolonged).then(|| cookie(app, key))
+    prolonged.ok().filter(|is_prolonged| *is_prolonged)?;
+    app.tokens.forget(&proof(key));
+    Some(cookie(app, key))
 }
 
 /// `POST /study/logout`.
@@ -187,7 +221,7 @@ pub(super) fn log_out() -> impl Endpoint<Output = Response> {
         let app = request.data::<Arc<App>>().ok_or(Refusal::Defect)?.clone();
         site::check_site(&app, &request)?;
         if let Some(key) = key(&app, &request) {
-            let ended = sessions::end(app.desk.store.desk(), &hash(key)).await;
+            let ended = sessions::end(&app.reads, &hash(key)).await;
             ended.map_err(|error| Refusal::database(&error))?;
             app.tokens.forget(&proof(key));
         }
@@ -200,7 +234,7 @@ pub(super) fn log_out() -> impl Endpoint<Output = Response> {
 /// Sends a browser to the log-in, which sends it back.
 pub(super) fn to_log_in(request: &Request) -> Response {
     let wanted = request.original_uri().path_and_query().map_or("", |wanted| wanted.as_str());
-    let wanted = within(wanted).filter(|wanted| *wanted != HOME);
+    let wanted = within(wanted).filter(|wanted| wanted.trim_end_matches('/') != HOME);
     let query = wanted.and_then(|wanted| serde_urlencoded::to_string([("next", wanted)]).ok());
     go_to(&query.map_or("/study/login".to_owned(), |query| format!("/study/login?{query}")))
 }
