@@ -205,8 +205,7 @@ async fn sessions_are_found_by_index_also_to_end_the_oldest() {
              analyze dailycast.session",
         )
         .await;
-    let statements =
-        ["begin_session", "session_holder", "session_learner", "prolong_session", "end_login", "prune_desk"];
+    let statements = ["begin_session", "session_learner", "prolong_session", "end_login", "prune_desk"];
     for name in statements.into_iter().chain(["erase_listening"]) {
         let plan = plan(night.pool(), name).await;
         assert!(!plan.contains("Seq Scan on session"), "{name} reads all sessions:\n{plan}");
