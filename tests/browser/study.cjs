@@ -100,7 +100,7 @@ async function share(guest, arrive, assert) {
   await guest.part("sharing").waitFor({ state: "hidden" });
   const gone = await friend.page.goto(link);
   assert.equal(gone.status(), 410);
-  friend.complaints = friend.complaints.filter((line) => !line.includes("410"));
+  friend.expects(410);
   await friend.look("taken back");
 }
 
