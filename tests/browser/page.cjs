@@ -31,7 +31,8 @@ class Guest {
     const guest = new Guest();
     guest.base = process.env.BASE;
     guest.complaints = [];
-    guest.expected = [];
+    // A page that is left before its stream has begun says that it could not be fetched.
+    guest.expected = ["htmx:error: Failed to fetch"];
     guest.context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
     guest.page = await guest.context.newPage();
     guest.page.setDefaultTimeout(PATIENCE);

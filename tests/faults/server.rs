@@ -133,7 +133,8 @@ async fn a_server_without_room_is_waited_for() {
     ground.until_busy(&worker).await;
     server.fill_the_disk();
     until("the log has no room", async || {
-        let line = "select pg_logical_emit_message(true, 'fill', repeat('x', 1000000))";
+        // So much at once that no checkpoint makes room for it meanwhile.
+        let line = "select pg_logical_emit_message(true, 'fill', repeat('x', 1000000)) from generate_series(1, 100)";
         // A server that goes down does not say so.
         matches!(server.execute(line).await, Err(sqlx::Error::Io(_)))
     })
