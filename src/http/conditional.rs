@@ -2,6 +2,17 @@
 
 use chrono::{DateTime, Utc};
 use poem::{Request, http::header};
+use sha2::{Digest as _, Sha256};
+
+/// The tag of a text. Weak, because it stands for the plain and the compressed form.
+pub(super) fn weak_tag(text: impl AsRef<[u8]>) -> String {
+    weak(Sha256::digest(text))
+}
+
+/// The same from a digest that was made on the way.
+pub(super) fn weak(digest: impl AsRef<[u8]>) -> String {
+    format!("W/\"{}\"", hex::encode(&digest.as_ref()[..16]))
+}
 
 /// True when the caller already has the answer of this tag. Weak and strong tags are compared
 /// alike, as the standard says for reading.

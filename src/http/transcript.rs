@@ -10,7 +10,6 @@ use poem::{
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 use super::{App, conditional, error::Refusal};
 use crate::{
@@ -71,7 +70,7 @@ async fn read(app: &App, id: i64) -> Result<Speech, Refusal> {
 /// A transcript as an answer that is not sent again to who has it. Weakly tagged: the tag stands for
 /// the plain and the compressed form.
 pub(super) fn answer(request: &Request, content_type: &'static str, body: String) -> Response {
-    let tag = format!("W/\"{}\"", hex::encode(&Sha256::digest(&body)[..16]));
+    let tag = conditional::weak_tag(&body);
     let response = Response::builder()
         .header(header::ETAG, &tag)
         .header(header::CACHE_CONTROL, "private, no-cache")

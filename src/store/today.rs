@@ -119,8 +119,9 @@ pub async fn of_bearer(reads: &Reads, key: &str, date: NaiveDate, expired: Naive
     reads.in_time("visit", reads.askers().bearers.answer(question, ask)).await?
 }
 
-/// Each row names the question that it answers; one that cannot be read is that learner's alone. What a planner knows of a list of questions is
-/// nothing, so `limit` leaves it no other way than one look into an index for each.
+/// Each row names the question that it answers; one that cannot be read is that learner's alone. What
+/// a planner knows of a list of questions is nothing, so `limit` leaves it no other way than one look
+/// into an index for each.
 async fn known(reads: &Reads, asked: Columns<i64>) -> Result<Vec<Result<Today, Error>>, Error> {
     let ask = || {
         sqlx::query!(

@@ -42,6 +42,11 @@ pub(in crate::http) struct Shown {
     transcript_url: Option<String>,
 }
 
+/// A length in seconds as players show it: `4:02`.
+pub(in crate::http) fn display(seconds: i32) -> String {
+    format!("{}:{:02}", seconds / 60, seconds % 60)
+}
+
 /// An episode with addresses that end with the window.
 pub(in crate::http) async fn shown(app: &App, episode: Episode, now: DateTime<Utc>, window: Window) -> Shown {
     let prefix = &app.settings.public_url;
@@ -50,7 +55,7 @@ pub(in crate::http) async fn shown(app: &App, episode: Episode, now: DateTime<Ut
         audio_url_expires_at: window.expires,
         download_url: audio::download_address(app, episode.id, window),
         duration: episode.duration_seconds,
-        duration_display: episode.duration_seconds.map(|seconds| format!("{}:{:02}", seconds / 60, seconds % 60)),
+        duration_display: episode.duration_seconds.map(display),
         transcript_url: Some(format!("{prefix}/api/dailycast/episodes/{}/transcript.vtt", episode.id)),
         id: episode.id,
         date: episode.date,
@@ -100,7 +105,7 @@ pub(in crate::http) fn tag<'e>(
     for episode in episodes {
         hash.update(format!(" {:?}", episode.map(version)));
     }
-    format!("W/\"{}\"", hex::encode(&hash.finalize()[..16]))
+    conditional::weak(hash.finalize())
 }
 
 /// The head of an answer with this tag; the whole answer when the caller knows it.

@@ -11,7 +11,6 @@ use poem::{
     http::{StatusCode, header},
     web::Data,
 };
-use sha2::{Digest as _, Sha256};
 
 use super::{
     App, conditional,
@@ -77,7 +76,7 @@ fn of_here(app: &App) -> String {
 /// A text that may be kept as long as it is asked for again.
 fn kept(request: &Request, kind: &str, text: &str) -> Response {
     // Weak, because it stands for the plain and the compressed form.
-    let tag = format!("W/\"{}\"", hex::encode(&Sha256::digest(text)[..16]));
+    let tag = conditional::weak_tag(text);
     let response = Response::builder()
         .header(header::ETAG, &tag)
         .header(header::CACHE_CONTROL, "no-cache")

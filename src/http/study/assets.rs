@@ -41,7 +41,7 @@ static VERSION: LazyLock<String> = LazyLock::new(|| {
 });
 
 /// The tag of the component; weak, because it stands for the plain and the compressed form.
-static TAG: LazyLock<String> = LazyLock::new(|| format!("W/\"{}\"", &hex::encode(Sha256::digest(COMPONENT))[..32]));
+static TAG: LazyLock<String> = LazyLock::new(|| conditional::weak_tag(COMPONENT));
 
 /// The address of a file for a page of ours.
 pub(super) fn address(name: &str) -> String {

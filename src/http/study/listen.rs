@@ -13,22 +13,24 @@ use poem::{
     web::{Data, Path},
 };
 use serde_json::json;
-use sha2::{Digest, Sha256};
 
 use super::{
     pages::{self, Language},
     refused,
 };
 use crate::{
-    http::{App, api::audio, conditional, error::Refusal, signing, transcript},
+    http::{
+        App,
+        api::{audio, episode},
+        auth, conditional,
+        error::Refusal,
+        signing, transcript,
+    },
     store::{
         listening::{self, Shared},
         study::{self, SharedEpisode},
     },
 };
-
-/// Digits of a key.
-const KEY_DIGITS: usize = 40;
 
 /// The podcast that a link leads to.
 ///
@@ -36,7 +38,7 @@ const KEY_DIGITS: usize = 40;
 /// [`Refusal::Gone`], [`Refusal::NotFound`], or [`Refusal::Away`] when nobody can tell.
 async fn podcast(app: &App, request: &Request, key: &str) -> Result<i64, Refusal> {
     app.rates.check_public(request)?;
-    if key.len() != KEY_DIGITS || !key.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+    if !auth::is_plausible(key) {
         return Err(Refusal::NotFound);
     }
     let shared = listening::shared(&app.reads, &signing::link_hash("share", key)).await;
@@ -95,12 +97,12 @@ pub(super) async fn told(request: &Request, Data(app): Data<&Arc<App>>, Path(key
         "audio_url": format!("{prefix}/listen/{key}/audio"),
         "download_url": format!("{prefix}/listen/{key}/audio?download=yes"),
         "duration": duration,
-        "duration_display": duration.map(|seconds| format!("{}:{:02}", seconds / 60, seconds % 60)),
+        "duration_display": duration.map(episode::display),
         "language": episode.language,
         "transcript_url": format!("{prefix}/listen/{key}/transcript.vtt"),
     });
     let body = body.to_string();
-    let tag = format!("W/\"{}\"", &hex::encode(Sha256::digest(&body))[..32]);
+    let tag = conditional::weak_tag(&body);
     let response = Response::builder().header(header::ETAG, &tag).header(header::CACHE_CONTROL, "private, no-cache");
     let mut response = match conditional::is_known(request, &tag) {
         true => response.status(poem::http::StatusCode::NOT_MODIFIED).finish(),
