@@ -6,7 +6,6 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::{Command, Stdio},
-    time::Duration,
 };
 
 use dailycast::local::postgres::{Cluster, Durability};
@@ -76,12 +75,6 @@ impl Postgres {
     /// Starts it again, if it does not run.
     pub fn start(&mut self) {
         self.cluster = open(self.cluster.dir());
-    }
-
-    /// True when it takes connections. One that goes down may never answer.
-    pub async fn is_up(&self) -> bool {
-        let asked = tokio::time::timeout(Duration::from_secs(5), self.execute("select 1")).await;
-        matches!(asked, Ok(Ok(())))
     }
 
     /// True when its process is gone.
