@@ -80,6 +80,9 @@ impl Night {
             }
             gate.open().await;
         }
+        // Cleared before, the way would let calls of the dead pass that count as repeated.
+        self.vendors.until_idle().await;
+        self.store.until_idle().await;
         self.vendors.clear();
         self.store.clear();
         let under_way = self.calls() - self.kept().await;

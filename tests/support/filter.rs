@@ -20,6 +20,8 @@ use tokio::{
     task::JoinHandle,
 };
 
+use super::until;
+
 /// What becomes of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
@@ -87,6 +89,8 @@ struct State {
     chance: Mutex<StdRng>,
     fitting: AtomicUsize,
     met: AtomicUsize,
+    /// Connections that are not over.
+    open: AtomicUsize,
 }
 
 /// The way, clear at first.
@@ -106,12 +110,14 @@ impl Filter {
             chance: Mutex::new(StdRng::seed_from_u64(seed)),
             fitting: AtomicUsize::new(0),
             met: AtomicUsize::new(0),
+            open: AtomicUsize::new(0),
         });
         let shared = Arc::clone(&state);
         let task = tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
                 let state = Arc::clone(&shared);
+                state.open.fetch_add(1, Ordering::SeqCst);
                 tokio::spawn(async move { state.carry(stream, server).await });
             }
         });
@@ -143,6 +149,15 @@ impl Filter {
         self.state.storm.send_replace(None);
     }
 
+    /// All that was asked by somebody who is dead now has reached the server, or never will.
+    pub async fn until_idle(&self) {
+        // Connections are taken in their order: those before this one are counted when it ends.
+        let mut last = TcpStream::connect(self.address).await.unwrap();
+        last.shutdown().await.unwrap();
+        last.read_to_end(&mut Vec::new()).await.unwrap();
+        until("nobody is on the way", async || self.state.open.load(Ordering::SeqCst) == 0).await;
+    }
+
     /// Requests that met a fault so far.
     pub fn met(&self) -> usize {
         self.state.met.load(Ordering::SeqCst)
@@ -165,12 +180,15 @@ impl State {
     async fn carry(&self, stream: TcpStream, server: SocketAddr) {
         // Either side may go at any moment, which is a part of the tests.
         let _ = self.try_carry(stream, server).await;
+        self.open.fetch_sub(1, Ordering::SeqCst);
     }
 
     async fn try_carry(&self, stream: TcpStream, server: SocketAddr) -> std::io::Result<()> {
         let mut stream = BufReader::new(stream);
         let mut first_line = String::new();
-        stream.read_line(&mut first_line).await?;
+        if stream.read_line(&mut first_line).await? == 0 {
+            return Ok(());
+        }
         let fate = self.fate(&first_line);
         if fate == Some(Fault::Refuse) {
             return Ok(());
