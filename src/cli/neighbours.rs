@@ -33,6 +33,7 @@ use crate::{
         fleet::{self, Fleet},
         host,
         scheduler::Schedule,
+        spool::PostgresSpool,
         steps::{Neighbours, Steps},
     },
     workflow::{self, Limits, Workflow},
@@ -152,11 +153,10 @@ pub async fn expiry(config: &Config) -> anyhow::Result<Result<Expiry, Obstacle>>
 /// The configured spool, opened.
 ///
 /// # Errors
-/// [`Advice`] when its directory cannot be used, or its kind is not in this version.
-pub async fn spool(config: &Config) -> anyhow::Result<Arc<dyn Spool>> {
+/// [`Advice`] when its directory cannot be used.
+pub async fn spool(config: &Config, store: &Store) -> anyhow::Result<Arc<dyn Spool>> {
     if config.spool.kind == SpoolKind::Postgres {
-        let mend = "set spool.kind = \"disk\", and for several hosts a shared folder as spool.dir";
-        return Err(Advice::usage("a spool in Postgres is not there yet", mend).into());
+        return Ok(Arc::new(PostgresSpool::new(store.clone(), config.spool.max_bytes)));
     }
     let (dir, max_bytes): (PathBuf, u64) = (config.spool.dir.clone(), config.spool.max_bytes);
     let what = format!("the spool {} cannot be used", dir.display());
@@ -270,7 +270,7 @@ pub async fn steps(
         speakers,
         local,
         tone: speech.voice == LocalVoice::Tone,
-        spool: spool(config).await?,
+        spool: spool(config, &store).await?,
         object_store: object_store(config)?,
         storage_is_billed: config.storage.s3.endpoint_url.is_none(),
         gate,

@@ -175,7 +175,7 @@ pub async fn app(
         door: http::Door::default(),
         rates: http::Rates::new(config.http.rate_per_minute, Arc::new(SystemClock)),
         store: neighbours::object_store(config)?,
-        spool: neighbours::spool(config).await?,
+        spool: neighbours::spool(config, store).await?,
         clock: Arc::new(SystemClock),
         signing_key: SigningKey::new(&secret),
         desk: Arc::new(neighbours::desk(context, store)?),

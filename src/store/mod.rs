@@ -39,6 +39,7 @@ pub mod retention;
 pub mod server;
 pub mod sessions;
 pub mod situation;
+pub mod spool;
 pub mod stuck;
 pub mod study;
 pub mod sweep;

@@ -22,6 +22,7 @@ pub mod operator;
 pub mod queue;
 pub mod scheduler;
 pub mod shutdown;
+pub mod spool;
 pub mod steps;
 pub mod sweeper;
 

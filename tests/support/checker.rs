@@ -144,7 +144,7 @@ pub async fn assert_ledger_lacks_at_most(pool: &PgPool, usage: &BTreeMap<Vendor,
 /// Panics unless the spool is empty and nobody holds an advisory lock. A session that just ended
 /// has its locks a moment longer.
 pub async fn assert_nothing_is_left(pool: &PgPool, spool: &Path) {
-    let left: Vec<_> = std::fs::read_dir(spool).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let left = spooled(pool, spool).await;
     assert!(left.is_empty(), "{} left in the spool: {:?}", left.len(), &left[..left.len().min(10)]);
     let held = "select count(*) from pg_locks where locktype = 'advisory'
                 and database = (select oid from pg_database where datname = current_database())";
@@ -152,6 +152,16 @@ pub async fn assert_nothing_is_left(pool: &PgPool, spool: &Path) {
         sqlx::query_scalar::<_, i64>(held).fetch_one(pool).await.unwrap() == 0
     })
     .await;
+}
+
+/// What lies in the spool of either kind. One in the database has no folder.
+pub async fn spooled(pool: &PgPool, spool: &Path) -> Vec<String> {
+    let parts = "select podcast_id || '/' || part from dailycast.audio_spool";
+    let mut found: Vec<String> = sqlx::query_scalar(parts).fetch_all(pool).await.unwrap();
+    if let Ok(folders) = std::fs::read_dir(spool) {
+        found.extend(folders.map(|entry| entry.unwrap().file_name().display().to_string()));
+    }
+    found
 }
 
 /// A finished episode, as its row tells of it.

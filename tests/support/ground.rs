@@ -358,8 +358,7 @@ impl Ground {
     pub async fn tidy(&self) {
         let worker = self.worker("tidy");
         worker.until_it_says("worker started", 1).await;
-        let is_empty = || fs::read_dir(self.spool()).unwrap().next().is_none();
-        until("the spool is empty", async || is_empty()).await;
+        until("the spool is empty", async || checker::spooled(self.pool(), &self.spool()).await.is_empty()).await;
         until("the dead are signed off", async || self.count("worker", "stopped_at is null").await == 1).await;
         self.stop(worker).await;
     }

@@ -13,6 +13,7 @@ mod schedule;
 mod script;
 mod sound;
 mod speech;
+mod spool;
 mod stage;
 mod template;
 mod workflow;
