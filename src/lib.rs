@@ -16,8 +16,9 @@
 //! 6. **Listen** ([`http`], [`store::today`]). The row of today answers the learner, on the study page, in
 //!    another page and in a feed; the audio comes from the object store, or from the spool while its
 //!    upload waits.
-//! 7. **Go** ([`worker::keeper`], [`store::retention`], [`store::erasure`]). After its days, or with
-//!    its learner, a podcast goes, and everything that hangs on it.
+//! 7. **Go** ([`worker::keeper`], [`store::retention`], [`store::missed`],
+//!    [`store::erasure`]). After its days, or with its learner, a podcast goes, and everything that
+//!    hangs on it.
 //!
 //! # The rooms
 //!

@@ -11,7 +11,6 @@
 //! nobody has heard yet: it is as if it was taken back.
 
 use chrono::NaiveDate;
-use sqlx::PgPool;
 
 use super::{Error, Reads};
 
@@ -205,36 +204,4 @@ pub async fn shared(reads: &Reads, hash: &LinkHash) -> Result<Shared, Error> {
         Some(row) => row.id.map_or(Shared::Revoked, Shared::Podcast),
         None => Shared::Unknown,
     })
-}
-
-/// Deletes what a learner who is erased leaves beside podcasts: the feed, whose link is taken back, the
-/// log-ins, and when an episode was asked for. What is found counts for the pass of the erasure, so
-/// that there is another one.
-///
-/// # Errors
-/// [`Error::Database`].
-pub async fn erase(pool: &PgPool, user_id: i64) -> Result<(), Error> {
-    sqlx::query!(
-        r#"/* erase_listening */
-        with feeds as (
-            delete from dailycast.feed where user_id = $1 returning key_hash
-        ), revoked as (
-            insert into dailycast.revoked_link (key_hash) select key_hash from feeds on conflict do nothing
-        ), asked as (
-            delete from dailycast.generation where user_id = $1 returning 1
-        ), sessions as (
-            delete from dailycast.session where user_id = $1 returning 1
-        ), entrances as (
-            delete from dailycast.entrance where user_id = $1 returning 1
-        )
-        update dailycast.erasure set found_at = now()
-        where user_id = $1
-          and (exists (select from feeds) or exists (select from asked) or exists (select from sessions)
-               or exists (select from entrances))"#,
-        user_id,
-    )
-    .execute(pool)
-    .await
-    .map_err(Error::in_statement("erase_listening"))?;
-    Ok(())
 }

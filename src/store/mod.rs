@@ -27,6 +27,7 @@ pub mod generation;
 pub mod listeners;
 pub mod listening;
 pub mod listing;
+pub mod missed;
 pub mod moves;
 pub mod night;
 pub mod operations;
