@@ -24,6 +24,7 @@ pub mod feeds;
 pub mod figures;
 pub mod floor;
 pub mod generation;
+pub mod links;
 pub mod listeners;
 pub mod listening;
 pub mod listing;
