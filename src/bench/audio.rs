@@ -89,10 +89,6 @@ impl Speaker for Tone {
         TextLimit::Bytes(super::engine::SCRIPT_CHARACTERS)
     }
 
-    fn sample_rate(&self) -> u32 {
-        SAMPLE_RATE
-    }
-
     async fn speak(&self, _: &SpeakRequest) -> Result<Spoken, Failure> {
         Ok(Spoken { mp3: self.0.clone(), billed_characters: 0, request_id: None })
     }

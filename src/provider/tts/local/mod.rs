@@ -33,7 +33,7 @@ use tokio::{process::Command, sync::Semaphore};
 
 use super::{SpeakRequest, Speaker, Spoken, TextLimit};
 use crate::{
-    audio::{self, SAMPLE_RATE},
+    audio,
     machine::FailureKind,
     podcast::Failure,
 };
@@ -260,10 +260,6 @@ impl Speaker for Local {
 
     fn limit(&self) -> TextLimit {
         TextLimit::Bytes(LIMIT_BYTES)
-    }
-
-    fn sample_rate(&self) -> u32 {
-        SAMPLE_RATE
     }
 
     async fn speak(&self, request: &SpeakRequest) -> Result<Spoken, Failure> {
