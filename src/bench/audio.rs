@@ -136,8 +136,4 @@ impl Work for WithAudio {
         let _ = self.shelves.spool.forget(podcast_id).await;
         self.script.clean_up(podcast_id).await;
     }
-
-    async fn leftovers(&self) -> Vec<i64> {
-        Vec::new()
-    }
 }

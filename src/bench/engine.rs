@@ -248,10 +248,6 @@ impl Work for Instantly {
     async fn clean_up(&self, _: i64) {
         self.finished.send_modify(|finished| *finished += 1);
     }
-
-    async fn leftovers(&self) -> Vec<i64> {
-        Vec::new()
-    }
 }
 
 /// A text of plain words, as compressible as prose.

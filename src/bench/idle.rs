@@ -145,10 +145,6 @@ impl Work for Watched {
     async fn clean_up(&self, podcast_id: i64) {
         self.instantly.clean_up(podcast_id).await;
     }
-
-    async fn leftovers(&self) -> Vec<i64> {
-        Vec::new()
-    }
 }
 
 /// Measures on a migrated database that nobody else uses.

@@ -190,10 +190,6 @@ impl Work for Slowly {
         self.ends.lock().unwrap_or_else(PoisonError::into_inner).push(Instant::now());
         self.finished.send_modify(|finished| *finished += 1);
     }
-
-    async fn leftovers(&self) -> Vec<i64> {
-        Vec::new()
-    }
 }
 
 /// Measures on a migrated database that nobody else uses. `folder` is where the spool is made.

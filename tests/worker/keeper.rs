@@ -56,10 +56,6 @@ impl Work for Uploading {
 
     async fn clean_up(&self, _: i64) {}
 
-    async fn leftovers(&self) -> Vec<i64> {
-        Vec::new()
-    }
-
     async fn delete_objects_of(&self, user_id: i64) -> Result<u64, Failure> {
         self.objects_of(user_id).await
     }
