@@ -33,7 +33,7 @@ use crate::{
 use super::{
     Error,
     crew::{Crew, POLL, start_night},
-    engine::Instantly,
+    instantly::Instantly,
     meter,
 };
 

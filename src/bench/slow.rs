@@ -36,7 +36,7 @@ use crate::{
 use super::{
     Error,
     crew::{Crew, schedule, start_night},
-    engine::Instantly,
+    instantly::Instantly,
     meter,
 };
 
