@@ -17,6 +17,7 @@ pub mod engine;
 pub mod filter;
 pub mod gate;
 pub mod ground;
+pub mod objects;
 pub mod post;
 pub mod postgres;
 pub mod process;

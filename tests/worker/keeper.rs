@@ -6,7 +6,7 @@ use bytes::Bytes;
 use dailycast::{
     machine::{RetryPolicy, Status},
     podcast::{Attempt, Failure, Outcome, Podcast},
-    provider::object_store::{MemoryStore, ObjectStore as _},
+    provider::object_store::ObjectStore as _,
     step::upload,
     store::{alerts, erasure, retention, today},
     worker::{Work, keeper},
@@ -15,6 +15,7 @@ use tokio::sync::Semaphore;
 
 use crate::support::{
     engine::{Scripted, TestNight},
+    objects::MemoryStore,
     traces, until,
 };
 
