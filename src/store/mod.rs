@@ -73,7 +73,7 @@ pub use sqlx::PgPool;
 pub const QUEUE: &str = "dailycast.podcast";
 
 /// The channel on which work that became due is announced, once per statement.
-pub const DUE_CHANNEL: &str = "dailycast_due";
+const DUE_CHANNEL: &str = "dailycast_due";
 
 /// Connections of the hot pool: one for the claim, two for the writer.
 const HOT_CONNECTIONS: u32 = 3;
