@@ -16,8 +16,9 @@
 //! 6. **Listen** ([`http`], [`store::today`]). The row of today answers the learner, on the study page, in
 //!    another page and in a feed; the audio comes from the object store, or from the spool while its
 //!    upload waits.
-//! 7. **Go** ([`worker::keeper`], [`store::retention`], [`store::erasure`]). After its days, or with
-//!    its learner, a podcast goes, and everything that hangs on it.
+//! 7. **Go** ([`worker::keeper`], [`store::retention`], [`store::missed`],
+//!    [`store::erasure`]). After its days, or with its learner, a podcast goes, and everything that
+//!    hangs on it.
 //!
 //! # The rooms
 //!
@@ -25,9 +26,9 @@
 //! |---|---|---|
 //! | [`machine`] | the state machine: statuses, events, the table of moves, retry | nothing |
 //! | [`podcast`], [`learner`], [`clock`] | plain data that many rooms share; the time as an argument | `machine` |
-//! | [`workflow`] | what `workflows/` says, parsed and checked as a whole | `machine` |
+//! | [`workflow`] | what `workflows/` says, parsed and checked as a whole | `machine`, `learner` |
 //! | [`audio`] | MP3: scan, join, pauses, measure, tag, encode, loudness | nothing |
-//! | [`provider`] | the outside: who writes, speaks, keeps, is told; the spool; the breaker | `podcast`, `audio` |
+//! | [`provider`] | the outside: who writes, speaks, keeps, is told; the spool; the breaker | `podcast`, `audio`, `workflow` |
 //! | [`step`] | the work of each status: collect, script, speech, upload | `provider`, `workflow`, `audio` |
 //! | [`store`] | every SQL statement | `machine`, `podcast`, `learner`, `explain`, `telemetry` |
 //! | [`alert`] | what is raised, once per cause, and how it reaches an operator | `store`, `provider` |
@@ -67,6 +68,7 @@
 //! | transcript, paragraph, pause | what is said when; the parts that a script has; the silence between them |
 //! | mark | what a learner does with an episode: the place to go on, a like |
 //! | share, feed, link key | an episode for others, all for a podcast app; what opens the one or the other |
+//! | session, entrance | somebody who is logged in, for some time; a link that lets somebody in, once |
 //! | requeue | an operator's wish that a podcast go on |
 //! | stuck | not finished, and nothing will move it |
 //! | prune | deleting what is older than the retention |

@@ -21,7 +21,10 @@ use crate::{
     worker::Work,
 };
 
-use super::{Error, engine::Instantly};
+use super::{
+    Error,
+    instantly::{Instantly, SCRIPT_CHARACTERS},
+};
 
 /// What a minute of speech has, so that the script fits the length of its audio.
 const CHARACTERS_PER_SECOND: usize = 15;
@@ -55,7 +58,7 @@ impl WithAudio {
         let seconds = bytes * 8 / (BITRATE_KBPS as usize * 1000);
         let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         Ok(Self {
-            script: Instantly::new((seconds * CHARACTERS_PER_SECOND).clamp(1, super::engine::SCRIPT_CHARACTERS), 0.0),
+            script: Instantly::new((seconds * CHARACTERS_PER_SECOND).clamp(1, SCRIPT_CHARACTERS), 0.0),
             speaker: Tone(tone(seconds)?.into()),
             shelves,
             cpu: Semaphore::new(cores),
@@ -86,11 +89,7 @@ impl Speaker for Tone {
     }
 
     fn limit(&self) -> TextLimit {
-        TextLimit::Bytes(super::engine::SCRIPT_CHARACTERS)
-    }
-
-    fn sample_rate(&self) -> u32 {
-        SAMPLE_RATE
+        TextLimit::Bytes(SCRIPT_CHARACTERS)
     }
 
     async fn speak(&self, _: &SpeakRequest) -> Result<Spoken, Failure> {
@@ -139,9 +138,5 @@ impl Work for WithAudio {
         // What stays behind goes with the folder.
         let _ = self.shelves.spool.forget(podcast_id).await;
         self.script.clean_up(podcast_id).await;
-    }
-
-    async fn leftovers(&self) -> Vec<i64> {
-        Vec::new()
     }
 }

@@ -33,7 +33,7 @@ use crate::{
 use super::{
     Error,
     crew::{Crew, POLL, start_night},
-    engine::Instantly,
+    instantly::Instantly,
     meter,
 };
 
@@ -144,10 +144,6 @@ impl Work for Watched {
 
     async fn clean_up(&self, podcast_id: i64) {
         self.instantly.clean_up(podcast_id).await;
-    }
-
-    async fn leftovers(&self) -> Vec<i64> {
-        Vec::new()
     }
 }
 

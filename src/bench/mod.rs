@@ -8,6 +8,7 @@ mod crew;
 mod engine;
 mod episodes;
 mod idle;
+mod instantly;
 mod load;
 mod meter;
 mod night;

@@ -17,7 +17,7 @@ use crate::{
 use super::{
     Error,
     crew::{Crew, schedule, start_night},
-    engine::Instantly,
+    instantly::Instantly,
     meter,
 };
 

@@ -14,7 +14,7 @@ use crate::store::{Store, floor, night, probe};
 use super::{
     Error,
     crew::{Crew, schedule, start_night},
-    engine::Instantly,
+    instantly::Instantly,
     meter,
 };
 

@@ -36,7 +36,7 @@ use crate::{
 use super::{
     Error,
     crew::{Crew, schedule, start_night},
-    engine::Instantly,
+    instantly::Instantly,
     meter,
 };
 
@@ -189,10 +189,6 @@ impl Work for Slowly {
         let _ = self.spool.forget(podcast_id).await;
         self.ends.lock().unwrap_or_else(PoisonError::into_inner).push(Instant::now());
         self.finished.send_modify(|finished| *finished += 1);
-    }
-
-    async fn leftovers(&self) -> Vec<i64> {
-        Vec::new()
     }
 }
 

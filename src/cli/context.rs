@@ -27,8 +27,6 @@ pub struct Context {
     pub workflows: Option<PathBuf>,
     /// Print JSON.
     pub json: bool,
-    /// Colour may be used on a terminal.
-    pub color: bool,
 }
 
 impl Context {

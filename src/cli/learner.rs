@@ -22,7 +22,7 @@ use crate::{
         entrance::{self, Entrance},
     },
     step::upload,
-    store::{Store, academy, chain, erasure},
+    store::{Store, academy, chain, erasure, missed},
     worker::keeper::{self, Unfinished},
 };
 
@@ -69,7 +69,7 @@ async fn let_in(user_id: i64, store: &Store, context: &Context) -> anyhow::Resul
 }
 
 async fn erase_missing(store: &Store, context: &Context) -> anyhow::Result<Exit> {
-    let confirmed = erasure::confirm_all_missing(store.pool(), OPERATOR).await?;
+    let confirmed = missed::confirm_all(store.pool(), OPERATOR).await?;
     if context.json {
         output::json(&json!({ "confirmed": confirmed }))?;
     } else {
@@ -99,7 +99,7 @@ async fn erase_these(ids: Vec<i64>, store: &Store, context: &Context) -> anyhow:
         }
     }
     // Asked after the fact: an academy that is away keeps nobody from being erased.
-    let there = erasure::still_there(store.pool(), &ids).await;
+    let there = missed::still_there(store.pool(), &ids).await;
     if context.json {
         let there = there.as_ref().ok();
         output::json(

@@ -73,7 +73,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
     if is_traced {
         traces::warn_without(traces.as_ref(), &ops);
     }
-    let context = Context { config, workflows: global.workflows, json: global.json, color };
+    let context = Context { config, workflows: global.workflows, json: global.json };
     let ended = carry_out(command, context).await;
     if let Some(traces) = traces {
         traces.end().await;

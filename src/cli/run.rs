@@ -169,18 +169,19 @@ pub async fn app(
         Some(secret) => secret.expose().as_bytes().to_vec(),
         None => listeners::signing_secret(store.pool(), rand::rng().random()).await?,
     };
+    let settings = http::Settings::new(config, bound.address());
     Ok(Arc::new(App {
         reads: store.reads().clone(),
         tokens: http::Tokens::default(),
         door: http::Door::default(),
-        rates: http::Rates::new(config.http.rate_per_minute, Arc::new(SystemClock)),
+        rates: http::Rates::new(settings.rate_per_minute, Arc::new(SystemClock)),
         store: neighbours::object_store(config)?,
         spool: neighbours::spool(config, store).await?,
         clock: Arc::new(SystemClock),
         signing_key: SigningKey::new(&secret),
         desk: Arc::new(neighbours::desk(context, store)?),
         ending,
-        settings: http::Settings::new(config, bound.address()),
+        settings,
     }))
 }
 

@@ -38,6 +38,7 @@ mod error;
 mod feed;
 mod floor;
 mod health;
+mod html;
 mod metrics;
 mod ops;
 mod patience;

@@ -1,5 +1,6 @@
 //! Temporary addresses of ours: an audio element sends no token, so the address itself is the
-//! proof, for one episode and for a short time.
+//! proof, for one episode and for a short time. The same secret makes the keys in links that learners
+//! give away, and what the forms of a session carry.
 //!
 //! Times of signed addresses come from windows: within one, all answers name the same end, so that
 //! an answer may be cached by number and end of its window.
@@ -8,7 +9,10 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use hmac::{Hmac, KeyInit, Mac};
+use rand::RngExt as _;
 use sha2::Sha256;
+
+use crate::store::links::{Link, LinkHash};
 
 /// The secret that signs; its `Debug` does not show it.
 #[derive(Clone)]
@@ -37,6 +41,17 @@ impl SigningKey {
         hex::encode(&message.finalize().into_bytes()[..20])
     }
 
+    /// The link to `what` that is made from a seed, as it is kept.
+    pub(super) fn link(&self, what: &'static str, seed: Vec<u8>) -> Link {
+        let key_hash = link_hash(what, &self.link_key(what, &seed)).to_vec();
+        Link { seed, key_hash }
+    }
+
+    /// A new link to `what`.
+    pub(super) fn fresh_link(&self, what: &'static str) -> Link {
+        self.link(what, rand::rng().random::<[u8; 16]>().to_vec())
+    }
+
     fn form(&self, session: &[u8]) -> Hmac<Sha256> {
         self.0.clone().chain_update("dailycast form ").chain_update(session)
     }
@@ -59,7 +74,7 @@ impl SigningKey {
 }
 
 /// What is kept of the key in a link, and found by it.
-pub(super) fn link_hash(what: &str, key: &str) -> [u8; 32] {
+pub(super) fn link_hash(what: &str, key: &str) -> LinkHash {
     use sha2::Digest as _;
     Sha256::digest(format!("{what} {key}")).into()
 }

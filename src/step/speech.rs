@@ -28,7 +28,7 @@ use tokio::{sync::Semaphore, time::sleep};
 
 use super::call::{Answered, Calls, Missed, Wanted};
 use crate::{
-    audio::{self, Limits},
+    audio::{self, Limits, SAMPLE_RATE},
     machine::{Event, FailureKind, Status},
     podcast::{Artefacts, Bill, ChunkPlan, Failure, Outcome, Podcast},
     provider::{
@@ -357,8 +357,7 @@ fn is_chosen(podcast: &Podcast, candidate: &Candidate<'_>) -> bool {
 /// shows in its length, and some answer with silence.
 fn check(mp3: &[u8], text: &str, candidate: &Candidate<'_>) -> Result<(), Failure> {
     let bad = |message: String| Failure::new(FailureKind::BadAnswer, message).at(candidate.speaker.name());
-    let scan =
-        audio::scan(mp3, Limits::rate(candidate.speaker.sample_rate())).map_err(|error| bad(error.to_string()))?;
+    let scan = audio::scan(mp3, Limits::rate(SAMPLE_RATE)).map_err(|error| bad(error.to_string()))?;
     let (lasts, plausible, characters) = (scan.duration(), pace::plausible(text), text.chars().count());
     if !plausible.contains(&lasts) {
         return Err(bad(format!(

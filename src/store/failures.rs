@@ -7,7 +7,7 @@ use sqlx::PgPool;
 use super::Error;
 
 /// The most lines that are counted, newest first.
-pub const MOST_LINES: i64 = 50_000;
+const MOST_LINES: i64 = 50_000;
 
 /// The bars that a range is cut into.
 pub const BARS: i32 = 24;

@@ -1,28 +1,17 @@
-//! Private feeds of learners: by which link one is found, and what is in it.
+//! Private feeds of learners: by which link ([`super::links`]) one is found, and what is in it.
 //!
-//! Kept is the seed of a link and the hash of its key, so that a copy of the table opens nothing. A
-//! link that is replaced or ended leaves its hash behind, so that whoever follows it is told so. The
-//! connections are the learners' own ([`Reads`]); a statement may be sent twice there, so each that
+//! The connections are the learners' own ([`Reads`]); a statement may be sent twice there, so each that
 //! changes something does no more the second time.
 
 use chrono::{DateTime, NaiveDate, Utc};
 
-use super::{Error, Reads};
-
-/// SHA-256 of the key in a link.
-pub type LinkHash = [u8; 32];
+use super::{
+    Error, Reads,
+    links::{Link, LinkHash},
+};
 
 /// The most episodes that a feed offers: the newest ones.
 pub const MOST: i64 = 100;
-
-/// What the link to a feed is made from, and found by.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Link {
-    /// Random bytes.
-    pub seed: Vec<u8>,
-    /// [`LinkHash`] of the key.
-    pub key_hash: Vec<u8>,
-}
 
 /// The link to the feed of a learner, if it was ever asked for.
 ///

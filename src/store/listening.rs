@@ -11,12 +11,11 @@
 //! nobody has heard yet: it is as if it was taken back.
 
 use chrono::NaiveDate;
-use sqlx::PgPool;
 
-use super::{Error, Reads};
-
-/// SHA-256 of the key in a link.
-pub type LinkHash = [u8; 32];
+use super::{
+    Error, Reads,
+    links::{Link, LinkHash},
+};
 
 /// An episode that somebody says is theirs.
 #[derive(Debug, Clone, Copy)]
@@ -96,15 +95,6 @@ pub async fn keep_like(reads: &Reads, own: Own, is_liked: bool) -> Result<bool, 
     Ok(!reads.rows("keep_like", ask).await?.is_empty())
 }
 
-/// A link to an episode, as it is kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Link {
-    /// What the key in it is made from: 16 random bytes.
-    pub seed: Vec<u8>,
-    /// The hash of that key.
-    pub hash: Vec<u8>,
-}
-
 /// Shares an episode by the link `fresh`, unless it is shared already; returns the link that counts,
 /// or `None` when there is no such episode of this learner. A link of the hash `lost`, whose key
 /// nobody can make again, is taken back for the fresh one.
@@ -132,12 +122,12 @@ pub async fn share(reads: &Reads, own: Own, fresh: &Link, lost: Option<&[u8]>) -
             set share_seed = case when l.share_hash <> $6 then l.share_seed else excluded.share_seed end,
                 share_hash = case when l.share_hash <> $6 then l.share_hash else excluded.share_hash end,
                 shared_at = case when l.share_hash <> $6 then l.shared_at else excluded.shared_at end
-            returning share_seed as "seed!", share_hash as "hash!""#,
+            returning share_seed as "seed!", share_hash as "key_hash!""#,
             own.id,
             own.user_id,
             own.expired,
             fresh.seed,
-            fresh.hash,
+            fresh.key_hash,
             lost.unwrap_or_default(),
         )
     };
@@ -189,7 +179,7 @@ pub enum Shared {
 ///
 /// # Errors
 /// [`Error::Database`].
-pub async fn shared(reads: &Reads, hash: &LinkHash) -> Result<Shared, Error> {
+pub async fn shared(reads: &Reads, key_hash: &LinkHash) -> Result<Shared, Error> {
     let ask = || {
         sqlx::query!(
             r#"/* shared_link */
@@ -198,43 +188,11 @@ pub async fn shared(reads: &Reads, hash: &LinkHash) -> Result<Shared, Error> {
             where l.share_hash = $1
             union all
             select null from dailycast.revoked_link where key_hash = $1"#,
-            hash.as_slice(),
+            &key_hash[..],
         )
     };
     Ok(match reads.rows("shared_link", ask).await?.pop() {
         Some(row) => row.id.map_or(Shared::Revoked, Shared::Podcast),
         None => Shared::Unknown,
     })
-}
-
-/// Deletes what a learner who is erased leaves beside podcasts: the feed, whose link is taken back, the
-/// log-ins, and when an episode was asked for. What is found counts for the pass of the erasure, so
-/// that there is another one.
-///
-/// # Errors
-/// [`Error::Database`].
-pub async fn erase(pool: &PgPool, user_id: i64) -> Result<(), Error> {
-    sqlx::query!(
-        r#"/* erase_listening */
-        with feeds as (
-            delete from dailycast.feed where user_id = $1 returning key_hash
-        ), revoked as (
-            insert into dailycast.revoked_link (key_hash) select key_hash from feeds on conflict do nothing
-        ), asked as (
-            delete from dailycast.generation where user_id = $1 returning 1
-        ), sessions as (
-            delete from dailycast.session where user_id = $1 returning 1
-        ), entrances as (
-            delete from dailycast.entrance where user_id = $1 returning 1
-        )
-        update dailycast.erasure set found_at = now()
-        where user_id = $1
-          and (exists (select from feeds) or exists (select from asked) or exists (select from sessions)
-               or exists (select from entrances))"#,
-        user_id,
-    )
-    .execute(pool)
-    .await
-    .map_err(Error::in_statement("erase_listening"))?;
-    Ok(())
 }

@@ -216,11 +216,8 @@ pub struct Line {
     pub duration_seconds: Option<i32>,
     /// What it cost.
     pub cost_micro_usd: i64,
-    /// Class of its last failure.
+    /// Class of its last failure. A provider's words may hold anything, so lists do not show them.
     pub error_kind: Option<String>,
-    /// That failure in words; a provider's words may hold anything, so lists do not show them.
-    #[serde(skip)]
-    pub error_message: Option<String>,
     /// When it is due.
     pub next_attempt_at: DateTime<Utc>,
     /// After this it is given up.
@@ -248,8 +245,8 @@ pub async fn lines(pool: &PgPool, ids: &[i64]) -> Result<Vec<Line>, Error> {
                coalesce(case status when 'pending_upload' then spool_ref
                                     when 'completed' then object_key
                                     when 'completed_with_fallback' then object_key end, '') <> '' as "has_audio!",
-               duration_seconds, cost_micro_usd, error_kind, error_message, next_attempt_at, deadline_at, worker_id,
-               created_at, updated_at, finished_at
+               duration_seconds, cost_micro_usd, error_kind, next_attempt_at, deadline_at, worker_id, created_at,
+               updated_at, finished_at
         from unnest($1::bigint[]) with ordinality as n (id, nth)
         join dailycast.daily_podcast p on p.id = n.id
         order by n.nth"#,

@@ -24,9 +24,11 @@ pub mod feeds;
 pub mod figures;
 pub mod floor;
 pub mod generation;
+pub mod links;
 pub mod listeners;
 pub mod listening;
 pub mod listing;
+pub mod missed;
 pub mod moves;
 pub mod night;
 pub mod operations;
@@ -72,7 +74,7 @@ pub use sqlx::PgPool;
 pub const QUEUE: &str = "dailycast.podcast";
 
 /// The channel on which work that became due is announced, once per statement.
-pub const DUE_CHANNEL: &str = "dailycast_due";
+const DUE_CHANNEL: &str = "dailycast_due";
 
 /// Connections of the hot pool: one for the claim, two for the writer.
 const HOT_CONNECTIONS: u32 = 3;

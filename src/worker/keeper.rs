@@ -1,9 +1,9 @@
 //! The keeper: throws away what is no longer needed, and what belonged to learners who left.
 //!
 //! Leftovers in the spool are every worker's own. The rest is the leader's: what is older than the
-//! retention goes (`store::retention`), learners who left are found and erased (`store::erasure`).
-//! It all goes in small steps with pauses, so that a night and its listeners hardly notice; a
-//! round has its time, and what is not done by then is done in the next.
+//! retention goes (`store::retention`), learners who left are found (`store::missed`) and erased
+//! (`store::erasure`). It all goes in small steps with pauses, so that a night and its listeners
+//! hardly notice; a round has its time, and what is not done by then is done in the next.
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,8 +18,9 @@ use crate::{
         self, Store,
         alerts::{self, Notice},
         audit, chain,
-        erasure::{self, Census, Due},
-        listening, retention, sweep, workers,
+        erasure::{self, Due},
+        missed::{self, Census},
+        retention, sweep, workers,
     },
 };
 
@@ -91,7 +92,7 @@ pub async fn erase(
     pass: Due,
     delete_objects: impl Future<Output = Result<u64, Failure>>,
 ) -> Result<Passed, Unfinished> {
-    listening::erase(store.pool(), pass.user_id).await?;
+    erasure::delete_others(store.pool(), pass.user_id).await?;
     let mut podcasts = 0;
     loop {
         let gone = erasure::delete_podcasts(store.pool(), pass.user_id, ERASE).await?;
@@ -174,12 +175,12 @@ impl Sweep {
     /// Looks at one page of learners and, at the end of a walk, confirms who really left.
     async fn look(&self) -> Result<(), store::Error> {
         let pool = self.store.pool();
-        if !erasure::look(pool, LOOK).await?.is_last {
+        if !missed::look(pool, LOOK).await?.is_last {
             return Ok(());
         }
-        let census = erasure::census(pool, self.settings.retention_days).await?;
+        let census = missed::census(pool, self.settings.retention_days).await?;
         if census.is_plausible() {
-            let confirmed = erasure::confirm_missing(pool).await?;
+            let confirmed = missed::confirm(pool).await?;
             if confirmed > 0 {
                 tracing::info!(learners = confirmed, "learners left the academy and are erased");
             }

@@ -169,12 +169,7 @@ impl Workflow {
         })
     }
 
-    /// Every voice of `provider`, whoever hears it.
-    pub fn voices_of(&self, provider: &str) -> impl Iterator<Item = &VoiceChoice> {
-        self.voices.all.iter().map(|voice| &voice.choice).filter(move |choice| choice.provider == provider)
-    }
-
-    /// As [`Workflow::voices_of`], each with the language that it is to speak.
+    /// Every voice of `provider`, whoever hears it, with the language that it is to speak.
     pub fn spoken_by(&self, provider: &str) -> impl Iterator<Item = (&str, &VoiceChoice)> {
         let own = self.voices.all.iter().filter(move |voice| voice.choice.provider == provider);
         own.map(|voice| (voice.language.value.as_str(), &voice.choice))

@@ -14,7 +14,7 @@ const MAX_FILE_BYTES: u64 = 1 << 20;
 macro_rules! builtin {
     ($($name:literal),* $(,)?) => {
         /// The compiled-in files: name and text.
-        pub(super) const BUILTIN: &[(&str, &str)] =
+        const BUILTIN: &[(&str, &str)] =
             &[$(($name, include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/workflows/", $name)))),*];
     };
 }

@@ -2,7 +2,6 @@
 //! real processes of the program. What must hold on every page is in `page.cjs`.
 
 use std::{
-    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     process::Stdio,
     time::Duration,
@@ -15,18 +14,14 @@ use dailycast::{
 use sqlx::AssertSqlSafe;
 use tokio::process::Command;
 
-use crate::support::{ground::Ground, until};
+use crate::support::{ground::Ground, installed, until};
 
 /// The longest that one journey may take, on a machine with much to do.
 const PATIENCE: Duration = Duration::from_secs(240);
 
-/// Where `cargo xtask test` puts the packages, which asks who runs it.
+/// What drives the browser.
 fn packages() -> PathBuf {
-    let is_root = std::fs::metadata("/proc/self").is_ok_and(|me| me.uid() == 0);
-    let home = std::env::var_os("HOME").unwrap_or_default();
-    let own = Path::new(&home).join(".local/share/dailycast");
-    let kept = if is_root { PathBuf::from("/var/lib/dailycast") } else { own };
-    let packages = kept.join("browser");
+    let packages = installed("browser");
     assert!(
         packages.join("package.json").is_file(),
         "the browser's packages are not installed: `cargo xtask test` installs them"

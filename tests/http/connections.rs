@@ -23,13 +23,29 @@ async fn answer(stream: &mut TcpStream) -> String {
     String::from_utf8_lossy(&bytes[..read]).lines().next().unwrap_or_default().to_owned()
 }
 
+/// Is served on a connection that stays.
+async fn served(stream: &mut TcpStream) {
+    stream.write_all(HEALTH).await.unwrap();
+    assert_eq!(answer(stream).await, "HTTP/1.1 200 OK");
+}
+
+/// A server with two places, those who have them, and who waits for one.
+async fn full() -> (TestServer, [TcpStream; 3]) {
+    let server = TestServer::start_with(|settings| settings.max_connections = 2, None).await;
+    let (mut first, mut second) = (connect(&server).await, connect(&server).await);
+    served(&mut first).await;
+    served(&mut second).await;
+    let mut third = connect(&server).await;
+    third.write_all(HEALTH).await.unwrap();
+    (server, [first, second, third])
+}
+
 /// A client that sends its head byte by byte is cut off, and one that is only idle is not.
 #[tokio::test]
 async fn a_head_that_does_not_end_is_cut_off() {
     let server = TestServer::start().await;
     let (mut slow, mut idle) = (connect(&server).await, connect(&server).await);
-    idle.write_all(HEALTH).await.unwrap();
-    assert_eq!(answer(&mut idle).await, "HTTP/1.1 200 OK");
+    served(&mut idle).await;
     // The clock jumps whenever nobody has anything to do.
     tokio::time::pause();
     let mut pieces = 0;
@@ -48,8 +64,7 @@ async fn a_head_that_does_not_end_is_cut_off() {
     assert!(ended, "still there after {pieces} seconds");
     assert!(pieces > 5, "cut off after {pieces} seconds");
     tokio::time::resume();
-    idle.write_all(HEALTH).await.unwrap();
-    assert_eq!(answer(&mut idle).await, "HTTP/1.1 200 OK");
+    served(&mut idle).await;
 }
 
 #[tokio::test]
@@ -68,23 +83,14 @@ async fn a_head_without_end_is_refused() {
     assert!(text.is_empty() || text.starts_with("HTTP/1.1 431 "), "{text}");
     // The next one is served as ever.
     let mut stream = connect(&server).await;
-    stream.write_all(HEALTH).await.unwrap();
-    assert_eq!(answer(&mut stream).await, "HTTP/1.1 200 OK");
+    served(&mut stream).await;
 }
 
 #[tokio::test]
 async fn who_comes_when_all_places_are_taken_waits_for_one() {
-    let server = TestServer::start_with(|settings| settings.max_connections = 2, None).await;
-    let (mut first, mut second) = (connect(&server).await, connect(&server).await);
-    for stream in [&mut first, &mut second] {
-        stream.write_all(HEALTH).await.unwrap();
-        assert_eq!(answer(stream).await, "HTTP/1.1 200 OK");
-    }
-    let mut third = connect(&server).await;
-    third.write_all(HEALTH).await.unwrap();
+    let (_server, [mut first, second, mut third]) = full().await;
     for _ in 0..20 {
-        first.write_all(HEALTH).await.unwrap();
-        assert_eq!(answer(&mut first).await, "HTTP/1.1 200 OK");
+        served(&mut first).await;
         let mut byte = [0];
         assert!(third.try_read(&mut byte).is_err(), "a third connection was served");
     }
@@ -109,14 +115,7 @@ async fn a_client_that_says_nothing_keeps_no_place() {
 /// Connections that are only kept make room, but only where there is none.
 #[tokio::test]
 async fn clients_that_idle_do_not_keep_others_outside() {
-    let server = TestServer::start_with(|settings| settings.max_connections = 2, None).await;
-    let (mut first, mut second) = (connect(&server).await, connect(&server).await);
-    for stream in [&mut first, &mut second] {
-        stream.write_all(HEALTH).await.unwrap();
-        assert_eq!(answer(stream).await, "HTTP/1.1 200 OK");
-    }
-    let mut third = connect(&server).await;
-    third.write_all(HEALTH).await.unwrap();
+    let (_server, [_first, _second, mut third]) = full().await;
     tokio::time::pause();
     let answered = timeout(Duration::from_secs(20), answer(&mut third)).await;
     assert_eq!(answered.expect("the idle ones keep their places"), "HTTP/1.1 200 OK");

@@ -1,19 +1,13 @@
 //! What the API says of itself: the document, the page, and that both are true.
 
-use std::{
-    collections::BTreeSet,
-    fs,
-    os::unix::fs::MetadataExt,
-    path::{Path, PathBuf},
-    process::Stdio,
-    time::Duration,
-};
+use std::{collections::BTreeSet, fs, path::Path, process::Stdio, time::Duration};
 
 use reqwest::Method;
 use serde_json::Value;
 use tokio::process::Command;
 
 use super::support::TestServer;
+use crate::support::python;
 
 /// Addresses that no program of a learner's asks for: pages, what they load, what operators see.
 const ASIDE: [&str; 6] = ["/docs/", "/floor/", "/metrics", "/ops", "/static", "/study"];
@@ -21,15 +15,9 @@ const ASIDE: [&str; 6] = ["/docs/", "/floor/", "/metrics", "/ops", "/static", "/
 /// The longest that one of the readers may take; Python alone needs seconds to read them.
 const PATIENCE: Duration = Duration::from_secs(240);
 
-/// A program of the readers' environment: where `cargo xtask test` puts it, which asks who runs it.
+/// A program of the readers' environment.
 pub fn reader() -> Command {
-    let is_root = fs::metadata("/proc/self").is_ok_and(|me| me.uid() == 0);
-    let home = std::env::var_os("HOME").unwrap_or_default();
-    let own = Path::new(&home).join(".local/share/dailycast");
-    let kept = if is_root { PathBuf::from("/var/lib/dailycast") } else { own };
-    let python = kept.join("readers/bin/python");
-    assert!(python.is_file(), "the readers are not installed: `cargo xtask test` installs them");
-    let mut command = Command::new(python);
+    let mut command = Command::new(python("readers"));
     command.env_clear().env("PATH", std::env::var_os("PATH").unwrap()).env("HOME", std::env::temp_dir());
     command.stdin(Stdio::null()).kill_on_drop(true);
     command

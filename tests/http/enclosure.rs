@@ -1,16 +1,12 @@
 //! What podcast apps do with the audio of a feed: they ask for its length, for parts, again and
 //! again; and what a log tells of that. The cover, too.
 
-use std::{
-    io::{self, Write},
-    sync::{Arc, Mutex},
-};
-
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::Value;
 
 use super::{
     feed::{address, episode, file, header, open},
+    log::Log,
     support::{TOKEN, TestServer},
 };
 
@@ -142,33 +138,12 @@ async fn the_cover_is_what_directories_ask_for() {
     assert!(png.len() < 300_000 && png.windows(4).any(|chunk| chunk == b"sRGB"));
 }
 
-/// Collects what is logged.
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 #[tokio::test]
 async fn no_log_line_names_the_key_of_a_feed() {
-    let lines = Lines::default();
-    let writer = lines.clone();
-    let subscriber = tracing_subscriber::fmt().json().flatten_event(true).with_max_level(tracing::Level::TRACE);
-    let _guard = tracing::subscriber::set_default(subscriber.with_writer(move || writer.clone()).finish());
-
+    let log = Log::of(tracing::Level::TRACE);
     let (server, id, [own, _]) = audio_of("pending_upload").await;
     let url = address(&server).await;
-    // Another test may have come to the line first, and nobody listened on its thread.
-    tracing::callsite::rebuild_interest_cache();
-    lines.0.lock().unwrap().clear();
+    log.clear();
 
     for path in [&url, &own, &file(&url, &format!("{id}/chapters.json")), &format!("{url}x"), &format!("{own}x")] {
         open(&server, path).await;
@@ -177,10 +152,8 @@ async fn no_log_line_names_the_key_of_a_feed() {
     sqlx::raw_sql("alter table dailycast.revoked_link rename to gone").execute(&server.db).await.unwrap();
     assert_eq!(open(&server, &url).await.status(), 503);
 
-    let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
-    let of_ours = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    let of_ours: Vec<Value> =
-        of_ours.filter(|line| line["target"].as_str().unwrap().starts_with("dailycast")).collect();
+    let (text, mut of_ours) = log.read();
+    of_ours.retain(|line| line["target"].as_str().unwrap().starts_with("dailycast"));
     let routes: Vec<&str> = of_ours.iter().filter_map(|line| line["http.route"].as_str()).collect();
     let expected =
         ["/feed/:key", "/feed/:key/:id", "/feed/:key/:id/chapters.json", "/feed/:key", "/feed/:key/:id", "/feed/:key"];

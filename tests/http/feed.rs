@@ -1,12 +1,6 @@
 //! Private feeds: the address and its end, what apps read at it, and the bytes behind it.
 
-use std::{
-    collections::BTreeSet,
-    os::unix::fs::MetadataExt,
-    path::{Path, PathBuf},
-    process::Stdio,
-    time::Duration,
-};
+use std::{collections::BTreeSet, process::Stdio, time::Duration};
 
 use dailycast::http::SigningKey;
 use reqwest::{Method, Response, StatusCode};
@@ -15,6 +9,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::process::Command;
 
 use super::support::{FOREIGN, TOKEN, TestServer};
+use crate::support::python;
 
 const MP3: &[u8] = b"0123456789";
 
@@ -94,20 +89,9 @@ async fn guids(server: &TestServer, url: &str) -> Vec<String> {
     [after("<podcast:guid>"), after("<guid isPermaLink=\"false\">")].concat()
 }
 
-/// The Python that has the readers: where `cargo xtask test` puts it, which asks who runs it.
-fn python() -> PathBuf {
-    let is_root = std::fs::metadata("/proc/self").is_ok_and(|me| me.uid() == 0);
-    let home = std::env::var_os("HOME").unwrap_or_default();
-    let own = Path::new(&home).join(".local/share/dailycast");
-    let kept = if is_root { PathBuf::from("/var/lib/dailycast") } else { own };
-    let python = kept.join("readers/bin/python");
-    assert!(python.is_file(), "the readers are not installed: `cargo xtask test` installs them");
-    python
-}
-
 /// Lets programs that are not ours read a feed; they have to find what is expected.
 async fn is_read(url: &str, expected: &Value) {
-    let mut command = Command::new(python());
+    let mut command = Command::new(python("readers"));
     command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/readers/feed.py")).args([url, &expected.to_string()]);
     command.env_clear().env("PATH", std::env::var_os("PATH").unwrap()).stdin(Stdio::null()).kill_on_drop(true);
     let ended = tokio::time::timeout(PATIENCE, command.output()).await;

@@ -11,6 +11,7 @@ mod expired;
 mod feed;
 mod fuzz;
 mod generate;
+mod log;
 mod marks;
 mod metrics;
 mod odd;

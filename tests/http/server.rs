@@ -1,10 +1,6 @@
 //! What holds for every request.
 
-use std::{
-    io::{self, Write},
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::time::Duration;
 
 use dailycast::{
     http,
@@ -13,7 +9,10 @@ use dailycast::{
 use reqwest::Method;
 use serde_json::Value;
 
-use super::support::{TOKEN, TestServer};
+use super::{
+    log::Log,
+    support::{TOKEN, TestServer},
+};
 
 #[tokio::test]
 async fn a_taken_port_is_named() {
@@ -152,46 +151,21 @@ async fn the_signing_secret_is_made_once() {
     assert_eq!((first, second), (vec![1; 32], vec![1; 32]));
 }
 
-/// Collects what is logged.
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 #[tokio::test]
 async fn a_log_line_names_the_route_and_no_secret() {
-    let lines = Lines::default();
-    let writer = lines.clone();
-    let subscriber = tracing_subscriber::fmt().json().flatten_event(true).with_writer(move || writer.clone()).finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
-
+    let log = Log::of(tracing::Level::INFO);
     let server = TestServer::start().await;
     let id = server.podcast(7, "2026-11-22", "pending_upload").await;
     server.spooled(id, b"0123456789");
     let address = server.today().await["podcast"]["audio_url"].as_str().unwrap().to_owned();
-    // Another test may have come to the line first, and nobody listened on its thread.
-    tracing::callsite::rebuild_interest_cache();
-    lines.0.lock().unwrap().clear();
+    log.clear();
 
     server.today().await;
     server.request(Method::GET, &address).send().await.unwrap();
     server.request(Method::GET, &format!("{address}0")).send().await.unwrap();
 
-    let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
-    let requests: Vec<Value> = text
-        .lines()
-        .map(|line| serde_json::from_str::<Value>(line).unwrap())
-        .filter(|line| line["message"] == "request")
-        .collect();
+    let (text, mut requests) = log.read();
+    requests.retain(|line| line["message"] == "request");
     assert_eq!(requests.len(), 3, "{text}");
     assert_eq!(requests[0]["http.route"], "/api/dailycast/today");
     assert_eq!(requests[1]["http.route"], "/api/dailycast/episodes/:id/audio");

@@ -13,14 +13,14 @@ use dailycast::{
     },
     config::{Config, ConfigFile, Sources},
     provider::{
-        object_store::{CloudFront, MemoryStore, ObjectStore, cloudfront::canned_policy},
+        object_store::{CloudFront, ObjectStore, cloudfront::canned_policy},
         sign::SigningKey,
     },
 };
 use ring::signature::{ECDSA_P256_SHA256_ASN1, RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey, VerificationAlgorithm};
 
 use super::keys;
-use crate::support::Folder;
+use crate::support::{Folder, objects::MemoryStore};
 
 const KEY: &str = "podcasts/42/2026-11-22_7.mp3";
 

@@ -1,15 +1,10 @@
 //! Deleting what is kept of one learner, and of nobody else.
 
 use bytes::Bytes;
-use dailycast::{
-    local::s3_server::S3Server,
-    machine::FailureKind,
-    provider::object_store::{MemoryStore, ObjectStore, S3Store, s3::Settings},
-};
+use dailycast::{machine::FailureKind, provider::object_store::ObjectStore};
 
-use crate::support::Folder;
-
-use super::s3::settings;
+use super::s3::Server;
+use crate::support::objects::MemoryStore;
 
 const OF_LEARNER: [&str; 3] = ["podcasts/4/2026-11-21_1.mp3", "podcasts/4/2026-11-22_2.mp3", "podcasts/4/elsewhere/x"];
 const OF_OTHERS: [&str; 4] = ["podcasts/42/2026-11-22_3.mp3", "podcasts/4", "podcasts/5/2026-11-22_4.mp3", "4/x"];
@@ -27,18 +22,11 @@ async fn deletes_one_learner(store: &dyn ObjectStore) {
 
 #[tokio::test]
 async fn all_of_a_learner_goes_and_nothing_else() {
-    let folder = Folder::new();
-    let server = S3Server::start(&folder.0, ([127, 0, 0, 1], 0).into()).await.unwrap();
-    let keys = server.keys();
-    let store = S3Store::new(Settings {
-        access_key_id: keys.access_key_id.clone(),
-        secret_access_key: keys.secret_access_key.clone(),
-        ..settings(server.endpoint_url())
-    });
-    store.ready().await.unwrap();
+    let server = Server::start().await;
+    let store = server.store().await;
     deletes_one_learner(&store).await;
     deletes_one_learner(&MemoryStore::default()).await;
-    server.stop().await;
+    server.server.stop().await;
     let refused = store.delete_below("podcasts/4/").await.unwrap_err();
     assert_eq!(refused.kind, FailureKind::StorageUnavailable);
 }
@@ -46,18 +34,11 @@ async fn all_of_a_learner_goes_and_nothing_else() {
 /// More than one page of a listing: S3 gives a thousand keys at once.
 #[tokio::test]
 async fn a_learner_with_more_than_a_page_of_objects_loses_all() {
-    let folder = Folder::new();
-    let server = S3Server::start(&folder.0, ([127, 0, 0, 1], 0).into()).await.unwrap();
-    let keys = server.keys();
-    let store = S3Store::new(Settings {
-        access_key_id: keys.access_key_id.clone(),
-        secret_access_key: keys.secret_access_key.clone(),
-        ..settings(server.endpoint_url())
-    });
-    store.ready().await.unwrap();
+    let server = Server::start().await;
+    let store = server.store().await;
     // Put beside the server, which keeps an object as a line about it and the bytes: much faster.
     store.put_once("podcasts/4/0", Bytes::from_static(b"sound")).await.unwrap();
-    let bucket = folder.0.join("episodes");
+    let bucket = server.folder.0.join("episodes");
     let one = std::fs::read_dir(&bucket).unwrap().next().unwrap().unwrap().path();
     for number in 1..1_005 {
         let name = one.file_name().unwrap().to_str().unwrap().to_owned() + &number.to_string();

@@ -34,13 +34,14 @@ use crate::support::{Folder, web};
 
 const KEY: &str = "podcasts/42/2026-11-22_7.mp3";
 
-struct Server {
-    server: S3Server,
-    folder: Folder,
+/// Our own server, on a folder that goes with it.
+pub(super) struct Server {
+    pub(super) server: S3Server,
+    pub(super) folder: Folder,
 }
 
 impl Server {
-    async fn start() -> Self {
+    pub(super) async fn start() -> Self {
         let folder = Folder::new();
         let server = S3Server::start(&folder.0, ([127, 0, 0, 1], 0).into()).await.unwrap();
         Self { server, folder }
@@ -54,7 +55,7 @@ impl Server {
         }
     }
 
-    async fn store(&self) -> S3Store {
+    pub(super) async fn store(&self) -> S3Store {
         let store = S3Store::new(self.settings());
         store.ready().await.unwrap();
         store

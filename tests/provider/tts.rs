@@ -13,7 +13,7 @@ use dailycast::{
     podcast::Failure,
     provider::tts::{
         SpeakRequest, Speaker as _, Spoken,
-        local::{self, Local, LocalVoices},
+        local::{Local, LocalVoices},
         pace,
     },
 };
@@ -257,7 +257,9 @@ async fn without_its_packages_japanese_is_refused() {
 
 #[test]
 fn every_package_of_the_voices_is_pinned_by_hash() {
-    for (pinned, packages) in [(local::REQUIREMENTS, 6), (local::REQUIREMENTS_JA, 18)] {
+    let english = include_str!("../../src/provider/tts/local/requirements.txt");
+    let japanese = include_str!("../../src/provider/tts/local/requirements-ja.txt");
+    for (pinned, packages) in [(english, 6), (japanese, 18)] {
         let logical = pinned.replace("\\\n", " ");
         let lines: Vec<_> = logical.lines().filter(|line| !line.starts_with('#')).collect();
         assert_eq!(lines.len(), packages);

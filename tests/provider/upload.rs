@@ -9,7 +9,7 @@ use dailycast::{
     machine::{Event, FailureKind, Script, Status},
     podcast::{Artefacts, Call, Failure, Outcome, Podcast, StepResult},
     provider::{
-        object_store::{MemoryStore, ObjectStore, Reading, StoredObject},
+        object_store::{ObjectStore, Reading, StoredObject},
         spool::{DiskSpool, Spool},
     },
     step::upload,
@@ -17,7 +17,7 @@ use dailycast::{
 use sha2::{Digest, Sha256};
 
 use crate::{
-    support::Folder,
+    support::{Folder, objects::MemoryStore},
     worker::samples::{self, Ground},
 };
 
@@ -138,7 +138,7 @@ async fn a_store_that_is_down_leaves_the_audio_where_it_is() {
 async fn nothing_is_sent_when_calls_are_forbidden() {
     let folder = Folder::new();
     let (spool, podcast) = spooled(&folder).await;
-    let store = MemoryStore::discarding();
+    let store = MemoryStore::default();
     let ground = Ground { may_call: false.into(), ..Ground::default() };
     let (outcome, calls) = upload(&ground, &podcast, &spool, &store).await;
     assert!(matches!(outcome.result, StepResult::Failed(_)));

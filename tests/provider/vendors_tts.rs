@@ -430,5 +430,4 @@ async fn an_episode_takes_as_few_calls_as_the_vendors_allow() {
     }
     assert_eq!(all.map(Speaker::limit), [TextLimit::Characters(3000), TextLimit::Bytes(4800), TextLimit::Bytes(6000)]);
     assert_eq!(all.map(Speaker::name), ["polly", "google", "azure"]);
-    assert_eq!(all.map(Speaker::sample_rate), [24_000; 3]);
 }

@@ -103,8 +103,9 @@ fn config(toml: &str) -> Config {
 #[tokio::test]
 async fn doctor_knows_whose_key_is_good_and_which_voice_is_gone() {
     let mut workflow = Workflow::builtin().unwrap();
-    let names =
-        |provider: &str| -> Vec<String> { workflow.voices_of(provider).map(|choice| choice.voice.clone()).collect() };
+    let names = |provider: &str| -> Vec<String> {
+        workflow.spoken_by(provider).map(|(_, choice)| choice.voice.clone()).collect()
+    };
     let engines = |voice: &str| if voice == "Mizuki" { vec!["standard"] } else { vec!["standard", "neural"] };
     let voices: Vec<_> = names("polly")
         .iter()
@@ -197,8 +198,8 @@ fn the_engine_of_the_settings_wins_and_has_its_price() {
     let mut workflow = Workflow::builtin().unwrap();
     for (engine, dollars) in [("standard", 4), ("neural", 16), ("generative", 30), ("long-form", 100)] {
         workflow.prefer_engine("polly", engine);
-        assert!(workflow.voices_of("polly").all(|choice| choice.engine == engine));
+        assert!(workflow.spoken_by("polly").all(|(_, choice)| choice.engine == engine));
         assert_eq!(workflow.cost_micro_usd("polly", engine, "character", 1_000_000), dollars * 1_000_000);
     }
-    assert!(workflow.voices_of("google").all(|choice| choice.engine != "long-form"));
+    assert!(workflow.spoken_by("google").all(|(_, choice)| choice.engine != "long-form"));
 }

@@ -5,7 +5,8 @@ use dailycast::{
     store::{
         claim::{self, Wanted},
         costs,
-        erasure::{self, Census, Due},
+        erasure::{self, Due},
+        missed::{self, Census},
     },
     worker::keeper,
 };
@@ -31,8 +32,8 @@ async fn leave(night: &TestNight, condition: &str) {
 
 /// Walks once over everybody, in pages smaller than the table.
 async fn walk(night: &TestNight) -> Census {
-    while !erasure::look(night.pool(), 7).await.unwrap().is_last {}
-    erasure::census(night.pool(), 30).await.unwrap()
+    while !missed::look(night.pool(), 7).await.unwrap().is_last {}
+    missed::census(night.pool(), 30).await.unwrap()
 }
 
 /// Makes the past longer by so many hours.
@@ -69,12 +70,12 @@ async fn who_is_missed_often_and_long_enough_has_left() {
         let census = walk(&night).await;
         assert_eq!(census, Census { known: 20, missing: 1, shows_somebody: true });
         assert!(census.is_plausible());
-        assert_eq!(erasure::confirm_missing(night.pool()).await.unwrap(), 0);
+        assert_eq!(missed::confirm(night.pool()).await.unwrap(), 0);
         let (on_the_way, _) = erasure::list(night.pool(), 9).await.unwrap();
         assert_eq!((on_the_way[0].user_id, on_the_way[0].looks), (traces::LEARNER, looks), "{hours}");
     }
     later(&night, 1).await;
-    assert_eq!(erasure::confirm_missing(night.pool()).await.unwrap(), 1);
+    assert_eq!(missed::confirm(night.pool()).await.unwrap(), 1);
     assert_eq!(due(&night).await.user_id, traces::LEARNER);
     assert_eq!(walk(&night).await.missing, 0, "who is confirmed is no longer missed");
 }
@@ -106,7 +107,7 @@ async fn days_with_too_few_looks_prove_nothing() {
     later(&night, 100).await;
     walk(&night).await;
     later(&night, 100).await;
-    assert_eq!(erasure::confirm_missing(night.pool()).await.unwrap(), 0);
+    assert_eq!(missed::confirm(night.pool()).await.unwrap(), 0);
 }
 
 #[tokio::test]
@@ -119,7 +120,7 @@ async fn who_is_found_again_was_never_missed() {
         later(&night, 20).await;
     }
     night.execute("insert into academy.learner select * from aside where user_id > 20").await;
-    assert_eq!(erasure::confirm_missing(night.pool()).await.unwrap(), 0, "there at the last moment");
+    assert_eq!(missed::confirm(night.pool()).await.unwrap(), 0, "there at the last moment");
     walk(&night).await;
     assert!(erasure::list(night.pool(), 9).await.unwrap().0.is_empty());
 }
@@ -144,9 +145,9 @@ async fn an_academy_that_is_away_is_no_look() {
     let night = night(20).await;
     leave(&night, "user_id > 20").await;
     night.execute("alter table academy.learner rename to elsewhere").await;
-    assert!(erasure::look(night.pool(), 7).await.is_err());
-    assert!(erasure::census(night.pool(), 30).await.is_err());
-    assert!(erasure::confirm_missing(night.pool()).await.is_err());
+    assert!(missed::look(night.pool(), 7).await.is_err());
+    assert!(missed::census(night.pool(), 30).await.is_err());
+    assert!(missed::confirm(night.pool()).await.is_err());
     assert!(erasure::list(night.pool(), 9).await.unwrap().0.is_empty());
 }
 
@@ -165,7 +166,7 @@ async fn an_operators_word_confirms_who_is_still_missing() {
     leave(&night, "user_id % 2 = 0").await;
     walk(&night).await;
     night.execute("insert into academy.learner values (2, 'free', true, now())").await;
-    assert_eq!(erasure::confirm_all_missing(night.pool(), "an operator").await.unwrap(), 9);
+    assert_eq!(missed::confirm_all(night.pool(), "an operator").await.unwrap(), 9);
     assert!(walk(&night).await.is_plausible());
     assert_eq!(confirmed(&night).await, 9);
 }

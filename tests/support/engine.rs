@@ -301,8 +301,4 @@ impl Work for Scripted {
     }
 
     async fn clean_up(&self, _: i64) {}
-
-    async fn leftovers(&self) -> Vec<i64> {
-        Vec::new()
-    }
 }

@@ -17,6 +17,7 @@ pub mod engine;
 pub mod filter;
 pub mod gate;
 pub mod ground;
+pub mod objects;
 pub mod post;
 pub mod postgres;
 pub mod process;
@@ -25,14 +26,21 @@ pub mod proxy;
 pub mod traces;
 pub mod vendor;
 
-/// The Python of an environment, `vendors` or `readers`: where `cargo xtask test` puts it, which asks
-/// who runs it.
-pub fn python(environment: &str) -> PathBuf {
-    let is_root = fs::metadata("/proc/self").is_ok_and(|me| me.uid() == 0);
+/// True when root runs the tests.
+pub fn is_root() -> bool {
+    fs::metadata("/proc/self").is_ok_and(|me| me.uid() == 0)
+}
+
+/// Where `cargo xtask test` puts what is not ours, by name: it asks who runs it.
+pub fn installed(name: &str) -> PathBuf {
     let home = std::env::var_os("HOME").unwrap_or_default();
     let own = Path::new(&home).join(".local/share/dailycast");
-    let kept = if is_root { PathBuf::from("/var/lib/dailycast") } else { own };
-    let python = kept.join(environment).join("bin/python");
+    if is_root() { Path::new("/var/lib/dailycast").join(name) } else { own.join(name) }
+}
+
+/// The Python of an environment, `vendors` or `readers`.
+pub fn python(environment: &str) -> PathBuf {
+    let python = installed(environment).join("bin/python");
     assert!(python.is_file(), "{} is missing: `cargo xtask test` installs it", python.display());
     python
 }

@@ -4,7 +4,6 @@
 use std::{
     collections::BTreeMap,
     io::Write,
-    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -121,9 +120,5 @@ pub fn promtool(args: &[&str], dir: &Path, input: &str) -> (bool, String) {
 }
 
 fn program() -> PathBuf {
-    let is_root = std::fs::metadata("/proc/self").is_ok_and(|me| me.uid() == 0);
-    let home = std::env::var_os("HOME").unwrap_or_default();
-    let own = Path::new(&home).join(".local/share/dailycast");
-    let kept = if is_root { PathBuf::from("/var/lib/dailycast") } else { own };
-    Some(kept.join("promtool")).filter(|program| program.is_file()).unwrap_or("promtool".into())
+    Some(super::installed("promtool")).filter(|program| program.is_file()).unwrap_or("promtool".into())
 }

@@ -191,10 +191,6 @@ impl Work for Broken {
     }
 
     async fn clean_up(&self, _: i64) {}
-
-    async fn leftovers(&self) -> Vec<i64> {
-        Vec::new()
-    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -36,15 +36,19 @@ const WIDE: Limits = Limits {
     },
 };
 
-fn idle(night: &TestNight, limits: Limits, budget: Option<i64>) -> Arc<Fleet> {
-    let settings = Settings {
+/// A process that knows one provider, and has no budget.
+fn settings(limits: Limits) -> Settings {
+    Settings {
         name: "test".to_owned(),
         limits: BTreeMap::from([("openai".to_owned(), limits)]),
-        micro_usd_per_night: budget,
+        micro_usd_per_night: None,
         longest_call: Duration::from_secs(60),
         turn: Duration::from_secs(5),
-    };
-    Fleet::idle(night.store.another(), settings)
+    }
+}
+
+fn idle(night: &TestNight, limits: Limits, budget: Option<i64>) -> Arc<Fleet> {
+    Fleet::idle(night.store.another(), Settings { micro_usd_per_night: budget, ..settings(limits) })
 }
 
 /// Two processes that know what there is.
@@ -191,16 +195,8 @@ async fn a_worker_that_starts_knows_what_the_fleet_knew() {
     calls_fail(&a, 3, FailureKind::Unavailable).await;
     a.sync().await.unwrap();
     drop(a);
-    let heir = Fleet::start(
-        night.store.another(),
-        Settings {
-            name: "heir".to_owned(),
-            limits: BTreeMap::from([("openai".to_owned(), WIDE)]),
-            micro_usd_per_night: None,
-            longest_call: Duration::from_secs(60),
-            turn: Duration::from_secs(60),
-        },
-    );
+    let patient = Settings { turn: Duration::from_secs(60), ..settings(WIDE) };
+    let heir = Fleet::start(night.store.another(), patient);
     assert_eq!(refusal(&heir).await.kind, FailureKind::BreakerOpen, "its first call waits until it knows");
     heir.end().await;
 }
@@ -408,16 +404,8 @@ async fn calls_at_once_are_shared_out_among_the_living() {
     let night = TestNight::new().await;
     register(&night).await;
     register(&night).await;
-    let a = Fleet::idle(
-        night.store.another(),
-        Settings {
-            name: "a".to_owned(),
-            limits: BTreeMap::from([("openai".to_owned(), Limits { at_once: 5, ..WIDE })]),
-            micro_usd_per_night: None,
-            longest_call: Duration::from_secs(60),
-            turn: Duration::from_millis(300),
-        },
-    );
+    let hasty = Settings { turn: Duration::from_millis(300), ..settings(Limits { at_once: 5, ..WIDE }) };
+    let a = Fleet::idle(night.store.another(), hasty);
     a.sync().await.unwrap();
     let mut passes = vec![admit(&a).await.unwrap(), admit(&a).await.unwrap()];
     let refused = refusal(&a).await;
@@ -464,14 +452,8 @@ async fn the_budget_of_a_night_is_what_all_workers_spend() {
 #[tokio::test]
 async fn the_last_news_of_a_process_are_told() {
     let night = TestNight::new().await;
-    let settings = Settings {
-        name: "a".to_owned(),
-        limits: BTreeMap::from([("openai".to_owned(), WIDE)]),
-        micro_usd_per_night: None,
-        longest_call: Duration::from_secs(60),
-        turn: Duration::from_secs(60),
-    };
-    let fleet = Fleet::start(night.store.another(), settings);
+    let patient = Settings { turn: Duration::from_secs(60), ..settings(WIDE) };
+    let fleet = Fleet::start(night.store.another(), patient);
     end(admit(&fleet).await.unwrap(), Some(FailureKind::ContentRefused));
     fleet.end().await;
     let state = shown(&night).await;

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use dailycast::{
     machine::{RetryPolicy, Status},
     podcast::{Attempt, Failure, Outcome, Podcast},
-    provider::object_store::{MemoryStore, ObjectStore as _},
+    provider::object_store::ObjectStore as _,
     step::upload,
     store::{alerts, erasure, retention, today},
     worker::{Work, keeper},
@@ -15,6 +15,7 @@ use tokio::sync::Semaphore;
 
 use crate::support::{
     engine::{Scripted, TestNight},
+    objects::MemoryStore,
     traces, until,
 };
 
@@ -55,10 +56,6 @@ impl Work for Uploading {
     }
 
     async fn clean_up(&self, _: i64) {}
-
-    async fn leftovers(&self) -> Vec<i64> {
-        Vec::new()
-    }
 
     async fn delete_objects_of(&self, user_id: i64) -> Result<u64, Failure> {
         self.objects_of(user_id).await

@@ -13,7 +13,6 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use dailycast::{
-    audio::SAMPLE_RATE,
     machine::{Event, FailureKind, Status},
     podcast::{Artefacts, Call, Failure, Outcome, Podcast, StepResult},
     provider::{
@@ -122,9 +121,6 @@ impl Speaker for Beeper {
     }
     fn limit(&self) -> TextLimit {
         TextLimit::Characters(self.limit)
-    }
-    fn sample_rate(&self) -> u32 {
-        SAMPLE_RATE
     }
     async fn speak(&self, request: &SpeakRequest) -> Result<Spoken, Failure> {
         assert_eq!(request.text, request.text.trim());

@@ -12,17 +12,16 @@ use poem::{
     http::{Method, StatusCode, header},
     web::Data,
 };
-use rand::RngExt as _;
 use serde_json::json;
 
 use super::{episode, marks};
 use crate::{
-    http::{App, error::Refusal, signing::link_hash},
-    store::listening::{self, Link},
+    http::{App, error::Refusal},
+    store::listening,
 };
 
 /// What a link is for, in its key and its hash.
-const WHAT: &str = "share";
+pub(in crate::http) const WHAT: &str = "share";
 
 #[handler]
 pub(in crate::http) async fn share(request: &Request, Data(app): Data<&Arc<App>>) -> Result<Response> {
@@ -32,22 +31,17 @@ pub(in crate::http) async fn share(request: &Request, Data(app): Data<&Arc<App>>
         let response = Response::builder().status(StatusCode::NO_CONTENT).header(header::CACHE_CONTROL, "no-store");
         return if is_own { Ok(response.finish()) } else { Err(Refusal::NotFound.into()) };
     }
-    let seed = rand::rng().random::<[u8; 16]>().to_vec();
-    let fresh = Link { hash: hash(app, &seed), seed };
+    let fresh = app.signing_key.fresh_link(WHAT);
     let mut lost = None;
     // Again for a link of another secret; two may be at that at once.
     for _ in 0..3 {
         let link = listening::share(&app.reads, own, &fresh, lost.as_deref()).await;
         let link = link.map_err(|error| Refusal::database(&error))?.ok_or(Refusal::NotFound)?;
-        if hash(app, &link.seed) == link.hash {
+        if app.signing_key.link(WHAT, link.seed.clone()) == link {
             let (prefix, key) = (&app.settings.public_url, app.signing_key.link_key(WHAT, &link.seed));
             return Ok(marks::done(&json!({ "url": format!("{prefix}/listen/{key}") })));
         }
-        lost = Some(link.hash);
+        lost = Some(link.key_hash);
     }
     Err(Refusal::Away("The link is not available for a moment.").into())
-}
-
-fn hash(app: &App, seed: &[u8]) -> Vec<u8> {
-    link_hash(WHAT, &app.signing_key.link_key(WHAT, seed)).to_vec()
 }

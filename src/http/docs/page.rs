@@ -5,16 +5,14 @@
 
 use std::sync::LazyLock;
 
-use minijinja::{Environment, Error, ErrorKind, HtmlEscape, UndefinedBehavior, Value, context, syntax::SyntaxConfig};
+use minijinja::{Environment, Error, ErrorKind, HtmlEscape, Value, context};
+
+use crate::http::html;
 
 static ENGINE: LazyLock<Environment<'static>> = LazyLock::new(engine);
 
 fn engine() -> Environment<'static> {
-    let mut engine = Environment::new();
-    engine.set_undefined_behavior(UndefinedBehavior::Strict);
-    #[expect(clippy::expect_used, reason = "the usual delimiters")]
-    engine.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build().expect("a syntax"));
-    engine.set_auto_escape_callback(|_| minijinja::AutoEscape::Html);
+    let mut engine = html::engine();
     engine.add_filter("whole", whole);
     engine.add_filter("name", |part: Value| text(&part, "$ref").rsplit('/').next().unwrap_or_default().to_owned());
     engine.add_filter("prose", |words: &str| Value::from_safe_string(prose(words)));

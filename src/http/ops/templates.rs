@@ -1,10 +1,9 @@
-//! Pages from `dashboards/pages/ops/`: data goes in, HTML comes out, with everything escaped that is
-//! not ours. A value that a template names and the data lacks is a defect, not an empty place.
+//! Pages from `dashboards/pages/ops/`: data goes in, HTML comes out, as `html.rs` says.
 
 use std::sync::LazyLock;
 
 use chrono::{DateTime, Utc};
-use minijinja::{Environment, UndefinedBehavior, Value, context, value::Serde};
+use minijinja::{Environment, Value, context, value::Serde};
 use poem::Response;
 use poem::error::ResponseError as _;
 
@@ -13,7 +12,7 @@ use super::{
     sheet::{self, LIVE, Sheet, Visit},
 };
 use crate::{
-    http::error::Refusal,
+    http::{error::Refusal, html},
     ops::actor::{Actor, Role},
 };
 
@@ -65,13 +64,7 @@ const MENU: [(&str, &str, &str); 11] = [
 static ENGINE: LazyLock<Environment<'static>> = LazyLock::new(engine);
 
 fn engine() -> Environment<'static> {
-    let mut engine = Environment::new();
-    engine.set_undefined_behavior(UndefinedBehavior::Strict);
-    #[expect(clippy::expect_used, reason = "the usual delimiters")]
-    engine.set_syntax(
-        minijinja::syntax::SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build().expect("a syntax"),
-    );
-    engine.set_auto_escape_callback(|_| minijinja::AutoEscape::Html);
+    let mut engine = html::engine();
     engine.add_filter("dollars", dollars);
     engine.add_filter("count", count);
     engine.add_filter("minutes", minutes);

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     http::{
         App,
-        api::{audio, episode},
+        api::{audio, episode, share},
         auth, conditional,
         error::Refusal,
         signing, transcript,
@@ -41,7 +41,7 @@ async fn podcast(app: &App, request: &Request, key: &str) -> Result<i64, Refusal
     if !auth::is_plausible(key) {
         return Err(Refusal::NotFound);
     }
-    let shared = listening::shared(&app.reads, &signing::link_hash("share", key)).await;
+    let shared = listening::shared(&app.reads, &signing::link_hash(share::WHAT, key)).await;
     match shared.map_err(|error| Refusal::database(&error))? {
         Shared::Podcast(id) => Ok(id),
         Shared::Revoked => Err(Refusal::Gone("This link was taken back.")),

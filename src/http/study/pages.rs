@@ -1,15 +1,15 @@
-//! Pages from `dashboards/pages/study/`, in the reader's language: data goes in, HTML comes out, with
-//! everything escaped that is not ours. The words are in `words.toml`, the same for each language.
+//! Pages from `dashboards/pages/study/`, in the reader's language: data goes in, HTML comes out, as
+//! `html.rs` says. The words are in `words.toml`, the same for each language.
 
 use std::{collections::BTreeMap, sync::LazyLock};
 
 use chrono::{Datelike as _, NaiveDate};
-use minijinja::{Environment, UndefinedBehavior, Value, context, value::Serde};
+use minijinja::{Environment, Value, context, value::Serde};
 use poem::{Request, Response, http::header};
 use serde::{Deserialize, Serialize};
 
 use super::assets;
-use crate::http::site;
+use crate::http::{html, site};
 
 /// A language that the pages speak; a place in [`LANGUAGES`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,13 +38,7 @@ static WORDS: LazyLock<BTreeMap<String, Words>> = LazyLock::new(|| {
 });
 
 static ENGINE: LazyLock<Environment<'static>> = LazyLock::new(|| {
-    let mut engine = Environment::new();
-    engine.set_undefined_behavior(UndefinedBehavior::Strict);
-    #[expect(clippy::expect_used, reason = "the usual delimiters")]
-    engine.set_syntax(
-        minijinja::syntax::SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build().expect("a syntax"),
-    );
-    engine.set_auto_escape_callback(|_| minijinja::AutoEscape::Html);
+    let mut engine = html::engine();
     engine.add_function("asset", assets::address);
     for (name, text) in [
         ("base", include_str!("../../../dashboards/pages/study/base.html")),

@@ -11,13 +11,11 @@ use crate::podcast::Failure;
 
 pub mod cloudfront;
 pub mod lifecycle;
-pub mod memory;
 pub mod s3;
 
 mod presign;
 
 pub use cloudfront::CloudFront;
-pub use memory::MemoryStore;
 pub use s3::S3Store;
 
 /// An object that is in the store.

@@ -12,7 +12,6 @@ use serde::Deserialize;
 
 use super::{OfferedVoice, SpeakRequest, Speaker, Spoken, TextLimit, wire};
 use crate::{
-    audio::SAMPLE_RATE,
     machine::FailureKind,
     podcast::Failure,
     provider::http::{self, Answer, Caller},
@@ -79,10 +78,6 @@ impl Speaker for Azure {
 
     fn limit(&self) -> TextLimit {
         TextLimit::Bytes(LIMIT)
-    }
-
-    fn sample_rate(&self) -> u32 {
-        SAMPLE_RATE
     }
 
     async fn speak(&self, request: &SpeakRequest) -> Result<Spoken, Failure> {

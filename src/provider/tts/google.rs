@@ -203,10 +203,6 @@ impl Speaker for Google {
         TextLimit::Bytes(LIMIT)
     }
 
-    fn sample_rate(&self) -> u32 {
-        SAMPLE_RATE
-    }
-
     async fn speak(&self, request: &SpeakRequest) -> Result<Spoken, Failure> {
         let text = wire::sayable(&request.text);
         let body = json!({

@@ -69,10 +69,7 @@ pub trait Speaker: Send + Sync {
     /// The most text of one request.
     fn limit(&self) -> TextLimit;
 
-    /// The sample rate of its MP3s in hertz.
-    fn sample_rate(&self) -> u32;
-
-    /// Speaks one chunk.
+    /// Speaks one chunk, at [`SAMPLE_RATE`](crate::audio::SAMPLE_RATE).
     ///
     /// # Errors
     /// A [`Failure`] whose kind decides whether the next provider is asked.

@@ -152,10 +152,6 @@ impl Speaker for Polly {
         TextLimit::Characters(LIMIT)
     }
 
-    fn sample_rate(&self) -> u32 {
-        SAMPLE_RATE
-    }
-
     async fn speak(&self, request: &SpeakRequest) -> Result<Spoken, Failure> {
         let text = wire::sayable(&request.text);
         let body = json!({

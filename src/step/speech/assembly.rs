@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 use super::{Plan, Trouble, internal};
 use crate::{
     audio::{
-        self, Limits,
+        self, Limits, SAMPLE_RATE,
         join::Joined,
         loudness::Loudness,
         tag::{Chapter, Words},
@@ -50,8 +50,8 @@ pub(super) struct Episode {
     /// Where every chunk brought its own, or [`Episode::measure`] had the time.
     pub(super) loudness_lufs: Option<f64>,
     /// The row's metadata with a section `speech`: milliseconds of each chunk of the plan, where each
-    /// paragraph begins in milliseconds from the begin of the episode, the true peak where it was measured, and a warning when the episode is shorter, longer, quieter or
-    /// louder than promised.
+    /// paragraph begins in milliseconds from the begin of the episode, the true peak where it was
+    /// measured, and a warning when the episode is shorter, longer, quieter or louder than promised.
     pub(super) metadata: Value,
 }
 
@@ -101,7 +101,6 @@ struct Assembly {
     chunks: Vec<(usize, Bytes)>,
     /// Where each chunk of the plan ends in the script, those without words included.
     ends: Vec<usize>,
-    rate: u32,
     /// True when the chunks may carry their loudness.
     is_ours: bool,
     title: String,
@@ -118,7 +117,6 @@ pub(super) async fn assemble(plan: &Plan<'_>, chunks: Vec<(usize, Bytes)>) -> Re
     let assembly = Assembly {
         chunks,
         ends: plan.chunks.iter().map(|chunk| chunk.end).collect(),
-        rate: speaker.sample_rate(),
         is_ours: speaker.name() == local::NAME,
         title: made.title.clone().unwrap_or_else(|| ALBUM.to_owned()),
         date: plan.podcast.date,
@@ -142,7 +140,7 @@ pub(super) async fn assemble(plan: &Plan<'_>, chunks: Vec<(usize, Bytes)>) -> Re
 impl Assembly {
     fn build(self) -> Result<Episode, audio::Error> {
         let bytes: Vec<_> = self.chunks.iter().map(|(_, mp3)| mp3).collect();
-        let limits = Limits::rate(self.rate);
+        let limits = Limits::rate(SAMPLE_RATE);
         let joined = match audio::join(&bytes, limits) {
             // Sound in two formats is still the text: it is worth more than another provider's.
             Err(audio::Error::Mixed { .. }) => audio::join(&audio::join::alike(&bytes, limits)?, Limits::ANY)?,

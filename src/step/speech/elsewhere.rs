@@ -67,7 +67,7 @@ impl Speech<'_> {
     ///
     /// When nobody in the whole chain was even called, the failure is one that uses no attempt and
     /// is over when the first of them may be called again.
-    pub(super) fn go_on_elsewhere(&self, plan: &Plan<'_>, mut failure: Failure) -> Outcome {
+    fn go_on_elsewhere(&self, plan: &Plan<'_>, mut failure: Failure) -> Outcome {
         failure.provider.get_or_insert_with(|| plan.candidate.speaker.name().to_owned());
         let mut passed_over = plan.podcast.made.chunk_plan.clone().unwrap_or_default().passed_over;
         passed_over.push(passed(&failure));

@@ -45,14 +45,12 @@ async fn what_a_database_that_lost_a_commit_says_holds() {
 async fn a_row_that_another_session_holds_stops_nobody() {
     let night = TestNight::new().await;
     let (a, _) = two(&night, WIDE).await;
-    let settings = Settings {
-        name: "b".to_owned(),
+    let hasty = Settings {
         limits: BTreeMap::from([("openai".to_owned(), WIDE), ("polly".to_owned(), WIDE)]),
-        micro_usd_per_night: None,
-        longest_call: Duration::from_secs(60),
         turn: Duration::from_millis(300),
+        ..settings(WIDE)
     };
-    let b = Fleet::idle(night.store.another(), settings);
+    let b = Fleet::idle(night.store.another(), hasty);
     b.sync().await.unwrap();
     let polly = Wish { provider: "polly", night: date(), is_paid: true };
     end(admit(&a).await.unwrap(), None);
@@ -94,14 +92,8 @@ async fn a_row_that_another_session_holds_stops_nobody() {
 async fn nothing_blocks_while_the_database_is_away() {
     let night = TestNight::new().await;
     let store = night.store.another();
-    let settings = Settings {
-        name: "a".to_owned(),
-        limits: BTreeMap::from([("openai".to_owned(), WIDE)]),
-        micro_usd_per_night: Some(1),
-        longest_call: Duration::from_secs(60),
-        turn: Duration::from_millis(300),
-    };
-    let fleet = Fleet::idle(store.clone(), settings);
+    let hasty = Settings { micro_usd_per_night: Some(1), turn: Duration::from_millis(300), ..settings(WIDE) };
+    let fleet = Fleet::idle(store.clone(), hasty);
     assert_eq!(refusal(&fleet).await.kind, FailureKind::OwnLimit, "nothing is known yet");
     let unpaid = Wish { provider: "openai", night: date(), is_paid: false };
     assert_eq!(fleet.admit(&unpaid).await.err().unwrap().kind, FailureKind::OwnLimit);
@@ -119,14 +111,8 @@ async fn nothing_blocks_while_the_database_is_away() {
 #[tokio::test]
 async fn a_probe_is_not_given_away_while_its_call_may_last() {
     let night = TestNight::new().await;
-    let settings = Settings {
-        name: "a".to_owned(),
-        limits: BTreeMap::from([("openai".to_owned(), WIDE)]),
-        micro_usd_per_night: None,
-        longest_call: Duration::from_secs(600),
-        turn: Duration::from_secs(5),
-    };
-    let fleet = Fleet::idle(night.store.another(), settings);
+    let slow = Settings { longest_call: Duration::from_secs(600), ..settings(WIDE) };
+    let fleet = Fleet::idle(night.store.another(), slow);
     sync(&[&fleet]).await;
     calls_fail(&fleet, 3, FailureKind::Unavailable).await;
     sync(&[&fleet]).await;

@@ -1,59 +1,16 @@
-"""Speaks English for dailycast: one request a line on stdin, samples on stdout, until stdin ends.
+"""The English voice. `serve.py` lets it speak."""
 
-A request is a JSON object {"text": "...", "speed": 0.92}. An answer is a line with a JSON object,
-{"samples": n} followed by n little-endian 16-bit mono samples at 24 kHz, or {"error": "..."}.
-The first line, {"ready": true} or {"error": "..."}, tells whether the voice could be loaded.
-"""
-
-import json
-import sys
-
-PARAGRAPH_PAUSE_SECONDS = 0.5
+FIRST_WORDS = "Ready."
+PARAGRAPH_PAUSE_SECONDS = 0.62
 SENTENCE_PAUSE_SECONDS = 0.12
 
 
-def answer(header, samples=b""):
-    sys.stdout.buffer.write(json.dumps(header).encode() + b"\n" + samples)
-    sys.stdout.buffer.flush()
-
-
 def load():
-    import numpy
     from hibari import SAMPLE_RATE, Hibari
 
     voice = Hibari(threads=1)
 
-    def silence(seconds):
-        return numpy.zeros(int(seconds * SAMPLE_RATE), numpy.float32)
+    def sentences(paragraph, speed):
+        return voice.stream(paragraph, speed=speed, seed=0)
 
-    def speak(text, speed):
-        parts = []
-        for paragraph in filter(str.strip, text.split("\n\n")):
-            for sentence in voice.stream(paragraph, speed=speed, seed=0):
-                parts += [sentence, silence(SENTENCE_PAUSE_SECONDS)]
-            parts.append(silence(PARAGRAPH_PAUSE_SECONDS))
-        whole = numpy.concatenate(parts) if parts else silence(0)
-        return (numpy.clip(whole, -1, 1) * 32767).astype("<i2")
-
-    speak("Ready.", 1.0)
-    return speak
-
-
-def main():
-    try:
-        speak = load()
-    except Exception as error:
-        answer({"error": f"{type(error).__name__}: {error}"})
-        return
-    answer({"ready": True})
-    for line in sys.stdin.buffer:
-        try:
-            request = json.loads(line)
-            samples = speak(request["text"], request["speed"])
-        except Exception as error:
-            answer({"error": f"{type(error).__name__}: {error}"})
-        else:
-            answer({"samples": len(samples)}, samples.tobytes())
-
-
-main()
+    return SAMPLE_RATE, sentences

@@ -32,20 +32,10 @@ use bytes::Bytes;
 use tokio::{process::Command, sync::Semaphore};
 
 use super::{SpeakRequest, Speaker, Spoken, TextLimit};
-use crate::{
-    audio::{self, SAMPLE_RATE},
-    machine::FailureKind,
-    podcast::Failure,
-};
+use crate::{audio, machine::FailureKind, podcast::Failure};
 
 /// The name in `tts_provider`.
 pub const NAME: &str = "local";
-
-/// Python packages of the voice `hibari`, pinned by hash, for `pip install --require-hashes`.
-pub const REQUIREMENTS: &str = include_str!("requirements.txt");
-
-/// Python packages of the voice `kokoro`, in the same way.
-pub const REQUIREMENTS_JA: &str = include_str!("requirements-ja.txt");
 
 /// The voice of [`LocalVoices::python_ja`]. A workflow gives it to learners once it is told that it is
 /// installed.
@@ -62,9 +52,9 @@ const MAX_SECONDS: usize = 900;
 /// What this machine has to speak with.
 #[derive(Debug, Clone)]
 pub struct LocalVoices {
-    /// The interpreter of the Python environment that holds [`REQUIREMENTS`].
+    /// The interpreter of the Python environment with the packages of `requirements.txt`.
     pub python: Option<PathBuf>,
-    /// The interpreter of the one that holds [`REQUIREMENTS_JA`].
+    /// The interpreter of the one with those of `requirements-ja.txt`.
     pub python_ja: Option<PathBuf>,
     /// The program `espeak-ng`, by path or by name.
     pub espeak: Option<PathBuf>,
@@ -260,10 +250,6 @@ impl Speaker for Local {
 
     fn limit(&self) -> TextLimit {
         TextLimit::Bytes(LIMIT_BYTES)
-    }
-
-    fn sample_rate(&self) -> u32 {
-        SAMPLE_RATE
     }
 
     async fn speak(&self, request: &SpeakRequest) -> Result<Spoken, Failure> {

@@ -1,5 +1,5 @@
 //! The neural voices, `hibari` and `kokoro`: Python processes that load a model once and then answer
-//! one request after the other (`hibari.py` says how they talk). As many as there are seats, started
+//! one request after the other (`serve.py` says how they talk). As many as there are seats, started
 //! when wanted. One that failed, was too slow or whose caller went away in the middle is killed, and
 //! the next request starts another. They end by themselves when this program does.
 
@@ -29,6 +29,9 @@ pub(super) const HIBARI: Voice =
 pub(super) const KOKORO: Voice =
     Voice { name: "kokoro", script: include_str!("kokoro.py"), speed: 1.1, lufs: -19.8, patience: 5 };
 
+/// What Python runs behind the part of the voice.
+const SERVE: &str = include_str!("serve.py");
+
 /// The longest line of an answer.
 const MAX_LINE_BYTES: u64 = 16 * 1024;
 
@@ -36,7 +39,7 @@ const MAX_LINE_BYTES: u64 = 16 * 1024;
 #[derive(Debug)]
 pub(super) struct Voice {
     pub(super) name: &'static str,
-    /// What Python runs.
+    /// Its part of what Python runs.
     script: &'static str,
     /// Share of the voice's own pace.
     speed: f64,
@@ -127,7 +130,8 @@ impl Neural {
 
     async fn start(&self) -> Result<Process, Error> {
         let mut child = program(&self.python)
-            .args(["-I", "-c", self.voice.script])
+            .args(["-I", "-c"])
+            .arg([self.voice.script, SERVE].concat())
             .stderr(Stdio::null())
             .spawn()
             .map_err(|source| Error::Start { program: self.name(), source })?;

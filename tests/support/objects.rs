@@ -1,50 +1,34 @@
-//! A store in memory, for benchmarks of the engine and for tests of what stands around a store.
+//! A store in memory, for tests of what stands around a store.
 
-use std::{
-    collections::HashMap,
-    ops::Range,
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+use std::{collections::HashMap, ops::Range, sync::Mutex};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
+use dailycast::{
+    machine::FailureKind,
+    podcast::Failure,
+    provider::object_store::{ObjectStore, Reading, StoredObject},
+};
 use sha2::{Digest, Sha256};
 
-use super::{ObjectStore, Reading, StoredObject};
-use crate::{machine::FailureKind, podcast::Failure};
-
-/// Objects in a map; gone with the process.
-#[derive(Debug, Default)]
-pub struct MemoryStore {
-    objects: Mutex<HashMap<String, Bytes>>,
-    keeps_no_bytes: bool,
-}
+/// Objects in a map.
+#[derive(Default)]
+pub struct MemoryStore(Mutex<HashMap<String, Bytes>>);
 
 impl MemoryStore {
-    /// A store that remembers keys and forgets the bytes, for load that would not fit.
-    pub fn discarding() -> Self {
-        Self { keeps_no_bytes: true, ..Self::default() }
-    }
-
-    /// Objects put so far.
+    /// Objects that are there.
     pub fn len(&self) -> usize {
-        self.objects().len()
+        self.0.lock().unwrap().len()
     }
 
-    /// True before anything was put.
     pub fn is_empty(&self) -> bool {
-        self.objects().is_empty()
+        self.len() == 0
     }
 
-    /// The bytes under a key; empty ones where they are discarded.
+    /// The bytes under a key.
     pub fn get(&self, key: &str) -> Option<Bytes> {
-        self.objects().get(key).cloned()
-    }
-
-    /// The map is whole after any panic: each use of it is one call.
-    fn objects(&self) -> MutexGuard<'_, HashMap<String, Bytes>> {
-        self.objects.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap().get(key).cloned()
     }
 }
 
@@ -52,8 +36,7 @@ impl MemoryStore {
 impl ObjectStore for MemoryStore {
     async fn put_once(&self, key: &str, mp3: Bytes) -> Result<StoredObject, Failure> {
         let etag = hex::encode(&Sha256::digest(&mp3)[..16]);
-        let kept = if self.keeps_no_bytes { Bytes::new() } else { mp3 };
-        self.objects().insert(key.to_owned(), kept);
+        self.0.lock().unwrap().insert(key.to_owned(), mp3);
         Ok(StoredObject { etag, url: format!("s3://memory/{key}") })
     }
 
@@ -68,7 +51,7 @@ impl ObjectStore for MemoryStore {
     }
 
     async fn delete_below(&self, prefix: &str) -> Result<u64, Failure> {
-        let mut objects = self.objects();
+        let mut objects = self.0.lock().unwrap();
         let before = objects.len();
         objects.retain(|key, _| !key.starts_with(prefix));
         Ok((before - objects.len()) as u64)
