@@ -377,7 +377,7 @@ export class DailyPodcast extends Base {
     this.#free = false;
     if (this.#isExpired) await this.#renew().then(() => this.#source(), () => {});
     if (!audio.hasAttribute("src")) this.#source();
-    await audio.play().catch((error) => { if (error.name === "NotAllowedError") this.#paint(); });
+    await audio.play().catch(() => {});
   }
 
   pause() { this.#ui.audio.pause(); }
@@ -480,7 +480,7 @@ export class DailyPodcast extends Base {
 
   #fail(error) {
     const state = error.status === 401 ? "login" : [404, 410].includes(error.status) ? "gone" : "away";
-    if (!error.status && this.#isForeign && !hasWarned) {
+    if (error instanceof TypeError && this.#isForeign && !hasWarned) {
       hasWarned = true;
       console.warn(`<daily-podcast>: no answer of ${this.#address("/")} could be read. If it is up: does its http.cors_origins name ${location.origin}?`);
     }
@@ -713,7 +713,6 @@ export class DailyPodcast extends Base {
     this.#pending = this.#now;
     audio.src = this.#episode.audio_url;
     audio.defaultPlaybackRate = audio.playbackRate = Number(speed.value);
-    audio.preservesPitch = true;
     if (this.#pending) audio.currentTime = this.#pending;
   }
 
@@ -804,12 +803,6 @@ export class DailyPodcast extends Base {
     const { title, meta } = this.#ui;
     const artwork = [{ src: this.#address("/static/cover.png"), type: "image/png" }];
     session.metadata = isOn ? new MediaMetadata({ title: title.textContent, album: meta.textContent, artist: this.#words.untitled, artwork }) : null;
-  }
-
-  #place() {
-    const [{ audio }, session] = [this.#ui, navigator.mediaSession];
-    if (playing !== this || !session?.setPositionState || !this.#duration) return;
-    try { session.setPositionState({ duration: this.#duration, playbackRate: audio.playbackRate, position: Math.min(this.#now, this.#duration) }); } catch { /* not yet */ }
   }
 
   // --- The script ---------------------------------------------------------------------------------
@@ -932,7 +925,6 @@ export class DailyPodcast extends Base {
     speed.addEventListener("change", () => {
       audio.defaultPlaybackRate = audio.playbackRate = Number(speed.value);
       kept.set("speed", Number(speed.value));
-      this.#place();
     });
     const acts = {
       play: () => this.#toggle(),
@@ -977,8 +969,8 @@ export class DailyPodcast extends Base {
       this.#paint();
       this.#emit("play");
     });
-    audio.addEventListener("playing", () => { this.#moved = true; this.#renewed = false; this.#place(); });
-    audio.addEventListener("seeked", () => { this.#place(); this.#paint(); });
+    audio.addEventListener("playing", () => { this.#moved = true; this.#renewed = false; });
+    audio.addEventListener("seeked", () => this.#paint());
     audio.addEventListener("pause", () => { this.#paint(); this.#save(); this.#emit("pause"); });
     audio.addEventListener("error", () => this.#broken());
     audio.addEventListener("timeupdate", () => {
