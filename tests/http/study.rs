@@ -13,7 +13,7 @@ fn header(answer: &Response, name: &str) -> String {
     answer.headers().get(name).map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default()
 }
 
-pub(super) async fn run(server: &TestServer, sql: &str) {
+pub async fn run(server: &TestServer, sql: &str) {
     sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&server.db).await.unwrap();
 }
 
@@ -29,22 +29,22 @@ async fn log_in(server: &TestServer, token: &str, next: &str) -> Response {
 }
 
 /// The cookie of somebody who logged in by token.
-pub(super) async fn cookie(server: &TestServer, token: &str) -> String {
+pub async fn cookie(server: &TestServer, token: &str) -> String {
     let answer = log_in(server, token, "").await;
     assert_eq!(answer.status(), 303);
     header(&answer, "set-cookie").split(';').next().unwrap().to_owned()
 }
 
-pub(super) async fn get(server: &TestServer, path: &str, cookie: &str) -> Response {
+pub async fn get(server: &TestServer, path: &str, cookie: &str) -> Response {
     server.request(Method::GET, path).header("Cookie", cookie).send().await.unwrap()
 }
 
-pub(super) async fn status(server: &TestServer, path: &str, cookie: &str) -> u16 {
+pub async fn status(server: &TestServer, path: &str, cookie: &str) -> u16 {
     get(server, path, cookie).await.status().as_u16()
 }
 
 /// The page in a language.
-pub(super) async fn page(server: &TestServer, cookie: &str, language: &str) -> String {
+pub async fn page(server: &TestServer, cookie: &str, language: &str) -> String {
     let request = server.request(Method::GET, "/study/dashboard").header("Cookie", cookie);
     let answer = request.header("Accept-Language", language).send().await.unwrap();
     assert_eq!(answer.status(), 200);

@@ -5,7 +5,7 @@
 //! language. The component itself (`dashboards/assets/daily-podcast.js`) asks the API like any other
 //! page would.
 
-use poem::{EndpointExt as _, Request, Response, Route, http::header, middleware::Compression, web::CompressionLevel};
+use poem::{EndpointExt as _, Request, Response, Route, http::header};
 
 use super::{
     error::Refusal,
@@ -30,13 +30,8 @@ pub(super) fn routes(routes: Route) -> Route {
         .at("/listen/:key/audio", read(listen::play))
         .at("/listen/:key/transcript.json", read(listen::transcript_json.with(gzip())))
         .at("/listen/:key/transcript.vtt", read(listen::transcript_vtt.with(gzip())))
-        .at("/static/daily-podcast.js", read(assets::component.with(packed())))
-        .at("/static/:version/*name", read(assets::serve.with(packed())))
-}
-
-/// For files that browsers keep: a smaller one is worth a longer while.
-fn packed() -> Compression {
-    gzip().with_quality(CompressionLevel::Default)
+        .at("/static/daily-podcast.js", read(assets::component.with(assets::packed())))
+        .at("/static/:version/*name", read(assets::serve.with(assets::packed())))
 }
 
 /// A refusal as a page, where a person reads it.
