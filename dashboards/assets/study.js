@@ -13,11 +13,15 @@ player.addEventListener("podcast:error", (event) => {
 const list = document.querySelector("[aria-labelledby=earlier]");
 const links = () => [...list.querySelectorAll("a")];
 
-const show = (link) => {
+const mark = (link) => {
   for (const other of links()) {
     if (other === link) other.setAttribute("aria-current", "true");
     else other.removeAttribute("aria-current");
   }
+};
+
+const show = (link) => {
+  mark(link);
   if (link?.dataset.episode) player.setAttribute("episode", link.dataset.episode);
   else player.removeAttribute("episode");
 };
@@ -35,6 +39,13 @@ list.addEventListener("click", (event) => {
 
 addEventListener("popstate", () => show(links().find((link) => link.href === location.href)));
 
+// Who was led to one that is gone went on with today's.
+player.addEventListener("podcast:play", () => {
+  if (player.hasAttribute("episode") || !location.search) return;
+  history.replaceState(null, "", location.pathname);
+  mark(links().find((link) => link.dataset.episode === ""));
+});
+
 // One that was made while the page was open is in the list of a page of now.
 player.addEventListener("podcast:ready", async () => {
   const answer = await fetch(location.href).catch(() => null);
@@ -47,46 +58,36 @@ player.addEventListener("podcast:ready", async () => {
 // --- The feed -----------------------------------------------------------------------------------
 
 const feed = document.getElementById("feed");
-if (feed) {
-  const part = (name) => feed.querySelector(`[data-feed="${name}"]`);
-  const address = feed.querySelector("input");
-  const sure = document.getElementById("feed-sure");
-  const say = (words) => { feed.querySelector(".said").textContent = words; };
+const part = (name) => feed.querySelector(`[data-feed="${name}"]`);
+const address = feed.querySelector("input");
+const said = feed.querySelector(".said");
 
-  const ask = async (path, method, words) => {
-    try {
-      const answer = await fetch(path, { method });
-      if (answer.status === 401) { logIn(); return false; }
-      if (!answer.ok) throw new Error(answer.status);
-      const { url } = await answer.json();
-      address.value = url;
-      part("open").href = url.replace(/^https?:/, "podcast:");
-      part("show").hidden = true;
-      part("shown").hidden = false;
-      say(words);
-      return true;
-    } catch {
-      say(feed.dataset.failed);
-      return false;
-    }
-  };
-  const askAgain = (is_open) => {
-    sure.hidden = !is_open;
-    part("renew").setAttribute("aria-expanded", String(is_open));
-    (is_open ? part("rotate") : part("renew")).focus();
-  };
+// Shows the address that there is after a request; none, when it was closed.
+const ask = async (path, method, words = "") => {
+  said.textContent = "";
+  try {
+    const answer = await fetch(`/api/dailycast/feed/${path}`, { method });
+    if (answer.status === 401) return logIn();
+    if (!answer.ok) throw new Error(answer.status);
+    const { url } = answer.status === 204 ? { url: "" } : await answer.json();
+    address.value = url;
+    part("open").href = url.replace(/^https?:/, "podcast:");
+    part("show").hidden = url !== "";
+    part("shown").hidden = url === "";
+    for (const change of feed.querySelectorAll("details")) change.open = false;
+    (url ? address : part("show")).focus();
+    said.textContent = words;
+  } catch {
+    said.textContent = feed.dataset.failed;
+  }
+};
 
-  part("show").addEventListener("click", async () => {
-    if (await ask("/api/dailycast/feed/", "GET", "")) address.focus();
-  });
-  part("copy").addEventListener("click", async () => {
-    address.select();
-    await navigator.clipboard?.writeText(address.value).then(() => say(feed.dataset.copied), () => {});
-  });
-  part("renew").addEventListener("click", () => askAgain(sure.hidden));
-  part("keep").addEventListener("click", () => askAgain(false));
-  part("rotate").addEventListener("click", async () => {
-    if (await ask("/api/dailycast/feed/rotate/", "POST", feed.dataset.made)) askAgain(false);
-  });
-  address.addEventListener("focus", () => address.select());
-}
+part("show").hidden = false;
+part("show").addEventListener("click", () => ask("", "GET"));
+part("rotate").addEventListener("click", () => ask("rotate/", "POST", feed.dataset.made));
+part("close").addEventListener("click", () => ask("", "DELETE", feed.dataset.closed));
+part("copy").addEventListener("click", async () => {
+  address.select();
+  await navigator.clipboard?.writeText(address.value).then(() => { said.textContent = feed.dataset.copied; }, () => {});
+});
+address.addEventListener("focus", () => address.select());

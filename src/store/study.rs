@@ -27,19 +27,29 @@ pub struct Past {
     pub is_heard: bool,
     /// Its learner likes it.
     pub is_liked: bool,
+    /// Its words, of the one that is wanted only.
+    pub script: Option<String>,
 }
 
 /// The newest episodes of a learner that can be heard, of the dates after `expired` up to `date`.
+/// The words are those of the one that is `wanted`, or of the newest when none is.
 ///
 /// # Errors
 /// [`Error::Database`].
-pub async fn past(reads: &Reads, user_id: i64, date: NaiveDate, expired: NaiveDate) -> Result<Vec<Past>, Error> {
+pub async fn past(
+    reads: &Reads,
+    user_id: i64,
+    date: NaiveDate,
+    expired: NaiveDate,
+    wanted: Option<i64>,
+) -> Result<Vec<Past>, Error> {
     let ask = || {
         sqlx::query_as!(
             Past,
             r#"/* past_episodes */
             select id, date, title, language, duration_seconds, coalesce(position_ms, 0) as "position_ms!",
-                   heard_at is not null as "is_heard!", liked_at is not null as "is_liked!"
+                   heard_at is not null as "is_heard!", liked_at is not null as "is_liked!",
+                   case when id = coalesce($5, first_value(id) over (order by date desc)) then script_text end as script
             from dailycast.daily_podcast left join dailycast.listening on podcast_id = id
             where user_id = $1 and is_active and date <= $2 and date > $3
               and status in ('pending_upload', 'completed', 'completed_with_fallback')
@@ -49,6 +59,7 @@ pub async fn past(reads: &Reads, user_id: i64, date: NaiveDate, expired: NaiveDa
             date,
             expired,
             MOST_PAST,
+            wanted,
         )
     };
     reads.rows("past_episodes", ask).await

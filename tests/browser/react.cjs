@@ -115,6 +115,16 @@ module.exports = async ({ arrive, assert, env }) => {
     const at = Number(await guest.part("seek").inputValue());
     assert.ok(at >= 50 && at < 60, `it begins at ${at}`);
     guest.isContent("the end");
+
+    // Whoever builds a page that may not ask is told what may be missing.
+    const warning = page.waitForEvent("console", (line) => line.type() === "warning" && line.text().includes("cors_origins"));
+    await page.evaluate((token) => {
+      const lost = document.createElement("daily-podcast");
+      lost.setAttribute("api-base", "http://127.0.0.1:9");
+      lost.token = token;
+      document.querySelector("main").append(lost);
+    }, env.HEARER);
+    await warning;
   } finally {
     server?.close();
     server?.closeAllConnections();

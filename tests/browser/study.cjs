@@ -63,6 +63,13 @@ async function byKeys(guest, assert) {
   near(assert, await guest.audio("currentTime"), before + 15, 1, "l goes on by 15 seconds");
   await page.keyboard.press("j");
   near(assert, await guest.audio("currentTime"), before, 1, "j goes back");
+  await guest.part("seek").focus();
+  for (const [key, seconds] of [["ArrowRight", 5], ["ArrowDown", -5], ["PageUp", 30], ["PageDown", -30]]) {
+    const from = await guest.audio("currentTime");
+    await page.keyboard.press(key);
+    near(assert, await guest.audio("currentTime"), from + seconds, 1, key);
+  }
+  await guest.part("play").focus();
   const wasHidden = await guest.part("text").isHidden();
   await page.keyboard.press("s");
   assert.equal(await guest.part("text").isHidden(), !wasHidden, "s shows the script, or hides it");
@@ -141,6 +148,55 @@ async function hearToTheEnd(guest, assert) {
   assert.deepEqual(places, [], "nobody played anything");
 }
 
+// An address that leads nowhere any more, and the way on.
+async function lookForWhatIsGone(guest, assert) {
+  await guest.goTo("/study/dashboard?episode=999999");
+  await guest.part("act").waitFor();
+  guest.expects(404);
+  await guest.look("gone");
+  await guest.part("act").click();
+  await guest.plays(0);
+  await guest.page.waitForURL((url) => url.search === "");
+  assert.equal(await guest.page.locator("#episodes a[aria-current]").count(), 1);
+  await guest.part("play").click();
+}
+
+// The private feed: another address, and none at all.
+async function follow(guest, assert) {
+  const { page } = guest;
+  const address = page.locator("#feed-address");
+  const status = async (url) => (await page.request.get(url)).status();
+  const change = async (name) => {
+    await page.locator("details", { has: page.locator(`[data-feed=${name}]`) }).locator("summary").click();
+    await guest.look(`feed, ${name}`);
+    await page.click(`[data-feed=${name}]`);
+  };
+  await page.click("[data-feed=show]");
+  await address.waitFor();
+  await guest.lookAround("feed");
+  const first = await address.inputValue();
+  assert.equal(await status(first), 200);
+  await change("rotate");
+  await guest.until("#feed .said", "new address");
+  const second = await address.inputValue();
+  assert.deepEqual([await status(first), await status(second)], [410, 200]);
+  await change("close");
+  await guest.until("#feed .said", "is closed");
+  assert.equal(await status(second), 410);
+  assert.ok(await address.isHidden() && await page.locator("[data-feed=show]").isVisible());
+}
+
+// Who allows no script hears it and reads along, and finds no button that does nothing.
+async function withoutScript(guest, assert, token) {
+  const { page } = guest;
+  await guest.study(token);
+  assert.ok(await page.locator("audio").isVisible());
+  await page.click("details summary");
+  assert.ok((await page.innerText("details .script")).length > 500);
+  assert.ok(await page.locator("[data-feed=show]").isHidden());
+  guest.isContent("no script");
+}
+
 module.exports = async ({ arrive, assert, env }) => {
   const sofa = await arrive({ permissions: ["clipboard-read", "clipboard-write"] });
   await sofa.study(env.HEARER);
@@ -187,5 +243,8 @@ module.exports = async ({ arrive, assert, env }) => {
   await share(sofa, arrive, assert);
   await download(sofa, assert);
   await hearToTheEnd(sofa, assert);
+  await lookForWhatIsGone(sofa, assert);
+  await follow(sofa, assert);
+  await withoutScript(await arrive({ javaScriptEnabled: false }), assert, env.HEARER);
   sofa.isContent("the end");
 };

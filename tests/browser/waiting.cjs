@@ -1,5 +1,5 @@
-// What a learner sees who has no podcast of today yet: being made, coming tomorrow, late, or nobody
-// who is known. There is always something to hear, or a reason.
+// What a learner sees who has no podcast of today: being made, late, given up, coming tomorrow, or
+// nobody who is known. There is always something to hear, or a reason.
 "use strict";
 
 module.exports = async ({ arrive, assert, env }) => {
@@ -14,19 +14,38 @@ module.exports = async ({ arrive, assert, env }) => {
     return guest;
   };
 
-  const late = await sees(env.LATE, "is late");
-  assert.ok(await late.part("play").isVisible(), "the latest one can be heard");
-  await late.lookAround("late");
-  late.isContent("late");
+  // The page again, where the answer says something else.
+  const tell = async (guest, change) => {
+    await guest.page.route("**/today/", async (route) => {
+      const response = await route.fetch();
+      await route.fulfill({ response, json: { ...(await response.json()), ...change } });
+    }, { times: 1 });
+    await guest.page.reload();
+  };
+
+  const missed = await sees(env.MISSED, "could not be made");
+  assert.ok(await missed.part("play").isVisible(), "the latest one can be heard");
+  assert.ok(await missed.part("act").isHidden(), "nothing is promised");
+  await missed.lookAround("missed");
+  missed.isContent("missed");
 
   const making = await sees(env.MAKING, "is being made");
   await making.lookAround("being made");
+  await tell(making, { late: true });
+  await said(making, "is late");
+  await tell(making, { late: false });
+  await said(making, "is being made");
   await making.part("play").click();
   await making.plays(0);
   making.isContent("being made");
 
   const tomorrow = await sees(env.TOMORROW, "comes tomorrow");
   await tomorrow.lookAround("tomorrow");
+  await tell(tomorrow, { next_available_at: "2099-01-01T06:00:00Z" });
+  await said(tomorrow, "You can ask for one more from");
+  assert.ok(await tomorrow.part("act").isHidden(), "it cannot be asked for yet");
+  await tell(tomorrow, { next_available_at: null });
+  await tomorrow.part("act").waitFor();
   // Counts the waits of the player that are over.
   await tomorrow.page.evaluate(() => {
     const wait = window.setTimeout;

@@ -4,6 +4,7 @@ mod audio;
 mod auth;
 mod connections;
 mod cors;
+mod dashboard;
 mod docs;
 mod enclosure;
 mod episodes;

@@ -9,11 +9,12 @@ use std::sync::LazyLock;
 use poem::{
     Request, Response, handler,
     http::{StatusCode, header},
-    web::Path,
+    middleware::Compression,
+    web::{CompressionLevel, Path},
 };
 use sha2::{Digest, Sha256};
 
-use crate::http::{conditional, error::Refusal, ops::FONT};
+use crate::http::{conditional, error::Refusal, ops::FONT, routes::gzip};
 
 /// The component.
 static COMPONENT: &[u8] = include_bytes!("../../../dashboards/assets/daily-podcast.js");
@@ -42,6 +43,11 @@ static VERSION: LazyLock<String> = LazyLock::new(|| {
 
 /// The tag of the component; weak, because it stands for the plain and the compressed form.
 static TAG: LazyLock<String> = LazyLock::new(|| conditional::weak_tag(COMPONENT));
+
+/// For files that browsers keep: a smaller one is worth a longer while.
+pub(super) fn packed() -> Compression {
+    gzip().with_quality(CompressionLevel::Default)
+}
 
 /// The address of a file for a page of ours.
 pub(super) fn address(name: &str) -> String {

@@ -1,8 +1,9 @@
 //! `GET /study/dashboard`: a learner's page, with the podcast of today or the one that is asked for,
 //! and the earlier ones.
 //!
-//! Without script the page plays as well: the browser's own player asks for the audio with the cookie
-//! of the session. The feed's address is a secret, so it is not in the page: a button asks for it.
+//! Without script the page plays as well, and shows what is said: the browser's own player asks for
+//! the audio with the cookie of the session. The feed's address is a secret, so it is not in the page:
+//! a button asks for it.
 
 use std::sync::Arc;
 
@@ -38,15 +39,15 @@ async fn look(app: &App, request: &Request) -> Result<Response, Refusal> {
     let now = app.clock.now();
     let today = app.today(now);
     let database = |error| Refusal::database(&error);
-    let past = study::past(&app.reads, user_id, today, app.expired(now)).await.map_err(database)?;
+    // An episode that is not in the list is left to the component, which says that it is not there.
+    let wanted = request.uri().query().and_then(asked);
+    let past = study::past(&app.reads, user_id, today, app.expired(now), wanted).await.map_err(database)?;
     let greeted = study::greeted(&app.reads, user_id).await.map_err(database)?;
     let language = Language::of(request, &greeted.languages);
     let greeting = match &greeted.name {
         Some(name) => language.say("hello_name").replace("{name}", name),
         None => language.say("hello").to_owned(),
     };
-    // An episode that is not in the list is left to the component, which says that it is not there.
-    let wanted = request.uri().query().and_then(asked);
     let chosen = past.iter().find(|episode| wanted.map_or(episode.date == today, |id| episode.id == id));
     let spoken = chosen.or(past.first()).filter(|_| wanted.is_none() || chosen.is_some());
     let episodes: Vec<Value> = past
@@ -62,7 +63,10 @@ async fn look(app: &App, request: &Request) -> Result<Response, Refusal> {
         })
         .collect();
     let is_logged_in = session::key(app, request).is_some();
-    let spoken = spoken.map(|episode| line(language, episode));
+    let spoken = spoken.map(|episode| {
+        let audio = format!("/api/dailycast/episodes/{}/audio", episode.id);
+        context! { audio, script => episode.script.as_deref().unwrap_or_default(), ..line(language, episode) }
+    });
     let data = context! { greeting, wanted, spoken, episodes, is_logged_in };
     let mut response = pages::page(language, "dashboard", data);
     if let Some(cookie) = session::prolong(app, request).await {

@@ -60,17 +60,17 @@ pub(super) async fn page(request: &Request, Data(app): Data<&Arc<App>>, Path(key
     let language = Language::of(request, &[]);
     let mut response = match find(app, request, &key).await {
         Ok(episode) => {
-            let data = context! {
-                source => format!("/listen/{key}/episode.json"),
+            let title = episode.title.as_deref().filter(|title| !title.is_empty());
+            let spoken = context! {
                 audio => format!("/listen/{key}/audio"),
                 day => language.date(episode.date),
                 iso => episode.date.to_string(),
-                title => episode.title.as_deref().filter(|title| !title.is_empty()).unwrap_or(language.say("untitled")),
-                topic => episode.topic.as_deref().unwrap_or_default(),
+                title => title.unwrap_or(language.say("untitled")),
                 spoken => episode.language.as_deref().unwrap_or(language.tag()),
                 minutes => episode.duration_seconds.map(|seconds| language.minutes(seconds)).unwrap_or_default(),
+                script => episode.script.as_deref().unwrap_or_default(),
             };
-            pages::page(language, "listen", data)
+            pages::page(language, "listen", context! { source => format!("/listen/{key}/episode.json"), spoken })
         }
         Err(refusal) => refused(request, &refusal),
     };

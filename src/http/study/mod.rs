@@ -30,8 +30,8 @@ pub(super) fn routes(routes: Route) -> Route {
         .at("/listen/:key/audio", read(listen::play))
         .at("/listen/:key/transcript.json", read(listen::transcript_json.with(gzip())))
         .at("/listen/:key/transcript.vtt", read(listen::transcript_vtt.with(gzip())))
-        .at("/static/daily-podcast.js", read(assets::component.with(gzip())))
-        .at("/static/:version/*name", read(assets::serve.with(gzip())))
+        .at("/static/daily-podcast.js", read(assets::component.with(assets::packed())))
+        .at("/static/:version/*name", read(assets::serve.with(assets::packed())))
 }
 
 /// A refusal as a page, where a person reads it.

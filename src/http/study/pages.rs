@@ -45,6 +45,7 @@ static ENGINE: LazyLock<Environment<'static>> = LazyLock::new(|| {
         ("dashboard", include_str!("../../../dashboards/pages/study/dashboard.html")),
         ("listen", include_str!("../../../dashboards/pages/study/listen.html")),
         ("login", include_str!("../../../dashboards/pages/study/login.html")),
+        ("plain", include_str!("../../../dashboards/pages/study/plain.html")),
         ("message", include_str!("../../../dashboards/pages/study/message.html")),
     ] {
         #[expect(clippy::expect_used, reason = "templates are compiled in, and a test renders each of them")]
