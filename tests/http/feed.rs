@@ -419,7 +419,8 @@ async fn to_find_that_an_app_has_the_feed_no_words_are_read() {
     execute(&server, "alter table dailycast.daily_podcast rename column lost to script_text".to_owned()).await;
 
     let mut last = tag;
-    for change in ["title = 'B', updated_at = updated_at + interval '1 microsecond'", "is_active = false", "is_active = true"]
+    for change in
+        ["title = 'B', updated_at = updated_at + interval '1 microsecond'", "is_active = false", "is_active = true"]
     {
         execute(&server, format!("update dailycast.daily_podcast set {change}")).await;
         let answer = server.request(Method::GET, &url).header("If-None-Match", &last).send().await.unwrap();

@@ -11,6 +11,7 @@ mod expired;
 mod feed;
 mod fuzz;
 mod generate;
+mod links;
 mod marks;
 mod metrics;
 mod odd;

@@ -228,7 +228,8 @@ async fn who_asked_for_an_episode_is_told_when_that_is_possible_again() {
         server.podcast(7, date, "completed").await;
         assert_eq!(server.today().await["next_available_at"], "2026-11-22T10:10:00Z", "{date}");
     }
-    let other = server.request(Method::GET, "/api/dailycast/today/").header("Authorization", format!("Token {FOREIGN}"));
+    let other =
+        server.request(Method::GET, "/api/dailycast/today/").header("Authorization", format!("Token {FOREIGN}"));
     let other: Value = other.send().await.unwrap().json().await.unwrap();
     assert_eq!((&other["status"], &other["next_available_at"]), (&json!("coming tomorrow"), &Value::Null));
 

@@ -78,13 +78,7 @@ pub(super) fn state(settings: &Settings, key: &str, feed: &Feed, stamps: &[Stamp
 }
 
 /// The feed that `key` opens, with its episodes, newest first; last changed at that time.
-pub(super) fn text(
-    settings: &Settings,
-    key: &str,
-    feed: &Feed,
-    items: &[Item],
-    changed_at: DateTime<Utc>,
-) -> String {
+pub(super) fn text(settings: &Settings, key: &str, feed: &Feed, items: &[Item], changed_at: DateTime<Utc>) -> String {
     let prefix = &settings.public_url;
     let newest = items.first();
     let frame = Frame {

@@ -74,7 +74,8 @@ impl Reader {
     /// A browser asks for HTML by name. What lies below `/api` is for programs, whoever looks at it.
     pub fn of(request: &Request) -> Self {
         let wanted = request.header(header::ACCEPT).unwrap_or_default();
-        let wants_page = wanted.split(',').any(|kind| kind.split(';').next().is_some_and(|kind| kind.trim() == "text/html"));
+        let wants_page =
+            wanted.split(',').any(|kind| kind.split(';').next().is_some_and(|kind| kind.trim() == "text/html"));
         let is_person = wants_page && !request.original_uri().path().starts_with("/api/");
         Self(is_person.then(|| pages::Language::of(request, &[])))
     }
