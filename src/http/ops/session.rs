@@ -121,11 +121,12 @@ async fn arrive(app: &App, request: &Request) -> Result<Response, Refused> {
     let asked = |name: &str| pairs.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
     let next = asked("next").and_then(within).unwrap_or(HOME).to_owned();
     let refused = |refusal| Refused { refusal, next: next.clone() };
-    let visitor = door::visit(request).await.ok().map(|visit| visit.actor.user_id);
-    match (asked("once"), visitor) {
-        (None, Some(_)) => Ok(go_to(&next)),
-        (None, None) => Ok(templates::log_in("", &next)),
-        (Some(link), visitor) => offer(app, request, link, visitor, &next).await.map_err(refused),
+    let visit = door::visit(request).await.ok();
+    let visitor = visit.as_ref().map(|visit| &visit.actor);
+    match asked("once") {
+        Some(link) => offer(app, request, link, visitor, &next).await.map_err(refused),
+        None if visitor.is_some() => Ok(go_to(&next)),
+        None => Ok(templates::log_in("", &next)),
     }
 }
 
@@ -135,12 +136,12 @@ async fn offer(
     app: &App,
     request: &Request,
     link: &str,
-    visitor: Option<Option<i64>>,
+    visitor: Option<&Actor>,
     next: &str,
 ) -> Result<Response, Refusal> {
     let guest = entrance::guest(&app.reads, Entrance::Ops, link).await.map_err(|error| Refusal::database(&error))?;
     match guest {
-        Some(guest) if visitor == Some(Some(guest.user_id)) => Ok(go_to(next)),
+        Some(guest) if visitor.is_some_and(|actor| actor.user_id == Some(guest.user_id)) => Ok(go_to(next)),
         Some(guest) => actor(&guest).map(|_| templates::enter(link, next)),
         None if visitor.is_some() => Ok(go_to(next)),
         None => {
