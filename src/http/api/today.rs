@@ -43,8 +43,8 @@ pub(in crate::http) async fn today(request: &Request, Data(app): Data<&Arc<App>>
     let (user_id, found) = find(app, request, date, expired).await?;
     let window = app.window(now);
     let (late, next) = (found.is_late(now), found.next_available_at(now));
-    let what = format_args!("{user_id} {date} {late} {next:?}");
-    let tag = episode::tag(what, window, [found.podcast.as_ref(), found.latest.as_ref()]);
+    let shown = [found.podcast.as_ref(), found.latest.as_ref()];
+    let tag = episode::tag(format_args!("{user_id} {date} {late} {next:?}"), window, shown);
     Ok(match episode::tagged(request, &tag) {
         Ok(response) => response.content_type("application/json").body(told(app, found, now, window).await?),
         Err(known) => known,
