@@ -166,10 +166,10 @@ impl Frame<'_> {
 
 /// When an episode was ordered, but within the day it is for.
 fn published(settings: &Settings, stamp: &Stamp) -> DateTime<Utc> {
-    let begin = begin(settings, stamp.date);
-    let next = stamp.date.succ_opt().map(|next| self::begin(settings, next));
+    let first = begin(settings, stamp.date);
+    let next = stamp.date.succ_opt().map(|next| begin(settings, next));
     let last = next.and_then(|next| next.checked_sub_signed(TimeDelta::seconds(1)));
-    max(begin, min(stamp.created_at, last.unwrap_or(begin)))
+    max(first, min(stamp.created_at, last.unwrap_or(first)))
 }
 
 /// The first moment of a day, where nights are planned.
