@@ -7,10 +7,7 @@
 
 use std::sync::Arc;
 
-use poem::{
-    Endpoint, EndpointExt as _, PathPattern, Request, Response, Result, Route,
-    http::{StatusCode, header},
-};
+use poem::{Endpoint, EndpointExt as _, PathPattern, Request, Response, Result, Route, http::header};
 
 use super::{
     error::Refusal,
@@ -87,10 +84,11 @@ impl Reader {
     /// What is left as it is.
     pub fn answer(&self, answer: Result<Response>) -> Result<Response> {
         let (Err(error), Some(language)) = (&answer, self.0) else { return answer };
-        let refusal = match error.downcast_ref::<Refusal>() {
-            Some(refusal @ (Refusal::NotFound | Refusal::TooMany(..) | Refusal::Away(_))) => refusal,
-            None if !error.is_from_response() && error.status() == StatusCode::NOT_FOUND => &Refusal::NotFound,
-            _ => return answer,
+        let ours = error.downcast_ref::<Refusal>();
+        let framework = (ours.is_none() && !error.is_from_response()).then(|| Refusal::from_framework(error));
+        let Some(refusal @ (Refusal::NotFound | Refusal::TooMany(..) | Refusal::Away(_))) = ours.or(framework.as_ref())
+        else {
+            return answer;
         };
         let mut page = as_refused(pages::message(language, named(refusal), Some(session::HOME)), refusal);
         if let Some(pattern) = error.data::<PathPattern>() {
