@@ -330,8 +330,7 @@ async fn a_link_lets_in_once() {
     assert_eq!(follow(&contested, "").await.status(), 503);
     assert_eq!(press(&contested, "", "same-origin").await.status(), 503);
     rename("alter table academy.moved rename to learner").await;
-    let press_it = || press(&contested, "", "same-origin");
-    let (one, other) = tokio::join!(press_it(), press_it());
+    let (one, other) = tokio::join!(press(&contested, "", "same-origin"), press(&contested, "", "same-origin"));
     let mut statuses = [one.status().as_u16(), other.status().as_u16()];
     statuses.sort_unstable();
     assert_eq!(statuses, [303, 401], "of two who come at once one gets in");
