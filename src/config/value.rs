@@ -82,6 +82,17 @@ impl Value {
     pub fn texts(&self) -> Result<Vec<String>, Fault> {
         match self {
             Self::Texts(texts) => Ok(texts.clone()),
+            // As it is written in TOML, or in JSON.
+            Self::Untyped(text) if text.trim_start().starts_with('[') => {
+                let listed = DeValue::parse(text.trim()).ok().map(|value| Self::from_toml(value.get_ref()));
+                match listed {
+                    Some(Self::Texts(texts)) => Ok(texts),
+                    _ => Err(Fault::new(
+                        "this begins like a list, and is none of texts",
+                        "write one,two or [\"one\", \"two\"], with each text in double quotes",
+                    )),
+                }
+            }
             Self::Untyped(text) => Ok(text.split(',').map(|part| part.trim().to_owned()).collect()),
             other => Err(other.wrong("a list of texts", "[\"one\", \"two\"]")),
         }

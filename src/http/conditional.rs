@@ -14,6 +14,11 @@ pub(super) fn weak(digest: impl AsRef<[u8]>) -> String {
     format!("W/\"{}\"", hex::encode(&digest.as_ref()[..16]))
 }
 
+/// True when the caller has some state of the answer, be it this one or not.
+pub(super) fn is_conditional(request: &Request) -> bool {
+    [header::IF_NONE_MATCH, header::IF_MODIFIED_SINCE].iter().any(|name| request.headers().contains_key(name))
+}
+
 /// True when the caller already has the answer of this tag. Weak and strong tags are compared
 /// alike, as the standard says for reading.
 pub(super) fn is_known(request: &Request, tag: &str) -> bool {

@@ -35,7 +35,7 @@ pub(super) fn routes(app: Arc<App>) -> impl Endpoint<Output = Response> {
         .at("/api/dailycast/generate", takes("POST", api::generate::generate))
         .nest("/ops", ops::pages())
         .nest("/api/ops", ops::api());
-    let routes = docs::routes(study::routes(feed::routes(routes)));
+    let routes = docs::routes(study::routes(feed::routes(routes)), &app.settings.public_url);
     let metrics = metrics::of_the_fleet(&app);
     in_shell(well(routes, metrics), app)
 }
@@ -69,6 +69,7 @@ fn in_shell(routes: Route, app: Arc<App>) -> impl Endpoint<Output = Response> {
         .with(CatchPanic::new().with_handler(|_| Refusal::Defect))
         .with(NormalizePath::new(TrailingSlash::Trim))
         .around(shell::limited)
+        .around(study::understood)
         .with(cors)
         .with(shell)
 }

@@ -51,9 +51,14 @@ pub async fn add(
 }
 
 /// Whom a link lets in; `None` for nobody. It is used up when the session begins.
+/// A key that [`add`] never makes is not looked for.
 ///
 /// # Errors
 /// When the database cannot tell.
 pub async fn guest(reads: &Reads, entrance: Entrance, key: &str) -> Result<Option<TokenOwner>, store::Error> {
+    let is_plausible = key.len() == 64 && key.bytes().all(|digit| digit.is_ascii_hexdigit());
+    if !is_plausible {
+        return Ok(None);
+    }
     sessions::guest(reads, &entrance.hash(key)).await
 }

@@ -179,6 +179,50 @@ pub struct Item {
     pub updated_at: DateTime<Utc>,
 }
 
+/// What tells one state of an item from another, without its words.
+#[derive(Debug, Clone, Copy)]
+pub struct Stamp {
+    /// The podcast's key.
+    pub id: i64,
+    /// The date it is for.
+    pub date: NaiveDate,
+    /// When it was ordered.
+    pub created_at: DateTime<Utc>,
+    /// When it was last changed.
+    pub updated_at: DateTime<Utc>,
+}
+
+impl Item {
+    /// What tells this state of it.
+    pub fn stamp(&self) -> Stamp {
+        Stamp { id: self.id, date: self.date, created_at: self.created_at, updated_at: self.updated_at }
+    }
+}
+
+/// The stamps of [`items`], in their order: what the words are kept in is not read.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn stamps(reads: &Reads, user_id: i64, today: NaiveDate, expired: NaiveDate) -> Result<Vec<Stamp>, Error> {
+    let ask = || {
+        sqlx::query_as!(
+            Stamp,
+            r#"/* feed_stamps */
+            select id, date, created_at, updated_at
+            from dailycast.daily_podcast
+            where user_id = $1 and is_active and date <= $2 and date > $3
+              and status in ('pending_upload', 'completed', 'completed_with_fallback')
+            order by date desc
+            limit $4"#,
+            user_id,
+            today,
+            expired,
+            MOST,
+        )
+    };
+    reads.rows("feed_stamps", ask).await
+}
+
 /// What can be heard of a learner's episodes up to the date `today` and after `expired`: newest
 /// first, [`MOST`] at most.
 ///

@@ -1,12 +1,17 @@
 //! Episodes that learners ask for at once. Times are the database's.
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use sqlx::{Connection as _, PgConnection};
 
 use super::{Error, Reads, night};
 
 /// Hours before the same learner may ask again.
 pub const PAUSE_HOURS: i32 = 24;
+
+/// When somebody who asked at that time may ask again.
+pub fn next_after(asked_at: DateTime<Utc>) -> DateTime<Utc> {
+    asked_at + TimeDelta::hours(PAUSE_HOURS.into())
+}
 
 /// Whether a learner may ask.
 #[derive(Debug, Clone, Copy)]

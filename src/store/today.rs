@@ -3,11 +3,12 @@
 //! Asked more often than anything else, so those who ask at the same time share one statement
 //! (`gather.rs`). Its cost for each is one step into an index, however large the table.
 
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 
 use super::{
     Error, Reads,
     gather::Gather,
+    generation,
     listeners::{Episode, Row},
 };
 
@@ -16,8 +17,12 @@ use super::{
 pub struct Today {
     /// The podcast of the date, however far it is.
     pub podcast: Option<Episode>,
+    /// By when that one should be there.
+    pub deadline_at: Option<DateTime<Utc>>,
     /// The newest finished one of an earlier date.
     pub latest: Option<Episode>,
+    /// When the learner last asked for one at once.
+    pub asked_at: Option<DateTime<Utc>>,
 }
 
 /// Who has a token, and what that learner finds on a date.
@@ -129,16 +134,20 @@ async fn known(reads: &Reads, asked: Columns<i64>) -> Result<Vec<Result<Today, E
             select asked.n as "n!", e.id as "id?", e.date as "date?", e.status as "status?", e.title, e.topic,
                    e.script_text, e.language, e.ai_model_used, e.tts_provider, e.tts_voice_gender, e.is_fallback,
                    e.duration_seconds, e.object_key, e.updated_at as "updated_at?", m.position_ms as "position_ms?",
-                   m.liked_at is not null as is_liked, m.share_hash is not null as is_shared
+                   m.liked_at is not null as is_liked, m.share_hash is not null as is_shared,
+                   e.deadline_at as "deadline_at?", g.asked_at as "asked_at?"
             from unnest($1::bigint[], $2::date[], $3::date[]) with ordinality as asked (user_id, date, expired, n)
-            cross join lateral (
+            left join lateral (
+                select * from dailycast.generation w where w.user_id = asked.user_id limit 1
+            ) g on true
+            left join lateral (
                 select p.*
                 from dailycast.daily_podcast p
                 where p.user_id = asked.user_id and p.is_active and p.date <= asked.date and p.date > asked.expired
                   and (p.date = asked.date or p.status in ('completed', 'completed_with_fallback'))
                 order by p.date desc
                 limit 2
-            ) e
+            ) e on true
             left join lateral (
                 select * from dailycast.listening l where l.podcast_id = e.id limit 1
             ) m on true"#,
@@ -149,10 +158,10 @@ async fn known(reads: &Reads, asked: Columns<i64>) -> Result<Vec<Result<Today, E
     };
     let mut found: Vec<Result<Today, Error>> = asked.who.iter().map(|_| Ok(Today::default())).collect();
     for row in reads.rows("today", ask).await? {
-        let (place, row) = (place(row.n), row_of!(row));
+        let (place, times) = (place(row.n), Times { deadline_at: row.deadline_at, asked_at: row.asked_at });
         let (Some(found), Some(date)) = (found.get_mut(place), asked.dates.get(place)) else { continue };
         if let Ok(today) = found
-            && let Err(error) = today.add(row, *date)
+            && let Err(error) = today.add(row_of!(row), times, *date)
         {
             *found = Err(error);
         }
@@ -169,7 +178,7 @@ async fn bearers(reads: &Reads, asked: Columns<String>) -> Result<Vec<Result<Opt
                    e.language, e.ai_model_used, e.tts_provider, e.tts_voice_gender, e.is_fallback,
                    e.duration_seconds, e.object_key, e.updated_at as "updated_at?",
                    m.position_ms as "position_ms?", m.liked_at is not null as is_liked,
-                   m.share_hash is not null as is_shared
+                   m.share_hash is not null as is_shared, e.deadline_at as "deadline_at?", g.asked_at as "asked_at?"
             from unnest($1::text[], $2::date[], $3::date[]) with ordinality as asked (key, date, expired, n)
             cross join lateral (
                 select t.key::text as key, t.user_id::bigint as user_id, coalesce(l.is_active, false) as is_active
@@ -178,6 +187,9 @@ async fn bearers(reads: &Reads, asked: Columns<String>) -> Result<Vec<Result<Opt
                 where t.key = asked.key
                 limit 1
             ) o
+            left join lateral (
+                select * from dailycast.generation w where w.user_id = o.user_id limit 1
+            ) g on true
             left join lateral (
                 select p.*
                 from dailycast.daily_podcast p
@@ -201,8 +213,9 @@ async fn bearers(reads: &Reads, asked: Columns<String>) -> Result<Vec<Result<Opt
         // MySQL, behind a foreign table, takes capitals and small letters for the same.
         let Some(found) = found.get_mut(place).filter(|_| row.key == *key) else { continue };
         let visit = Visit { user_id: row.user_id, is_active: row.is_active, today: Today::default() };
+        let times = Times { deadline_at: row.deadline_at, asked_at: row.asked_at };
         if let Ok(known) = found
-            && let Err(error) = known.get_or_insert(visit).today.add(row_of!(row), *date)
+            && let Err(error) = known.get_or_insert(visit).today.add(row_of!(row), times, *date)
         {
             *found = Err(error);
         }
@@ -215,13 +228,33 @@ fn place(number: i64) -> usize {
     usize::try_from(number - 1).unwrap_or(usize::MAX)
 }
 
+/// What a row tells beside the episode.
+#[derive(Clone, Copy)]
+struct Times {
+    deadline_at: Option<DateTime<Utc>>,
+    asked_at: Option<DateTime<Utc>>,
+}
+
 impl Today {
+    /// True when the podcast of the date should be there at `now`, is not, and still comes.
+    pub fn is_late(&self, now: DateTime<Utc>) -> bool {
+        let is_coming = self.podcast.as_ref().is_some_and(|podcast| !podcast.has_audio() && !podcast.status.is_final());
+        is_coming && self.deadline_at.is_some_and(|deadline| deadline <= now)
+    }
+
+    /// When the learner may ask for one at once again; `None` when that is so at `now`.
+    pub fn next_available_at(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        self.asked_at.map(generation::next_after).filter(|next| *next > now)
+    }
+
     /// Takes a row in. A learner without a row of the date gets two earlier ones, and the older is left
     /// aside.
-    fn add(&mut self, row: Row, date: NaiveDate) -> Result<(), Error> {
+    fn add(&mut self, row: Row, times: Times, date: NaiveDate) -> Result<(), Error> {
+        self.asked_at = times.asked_at;
         let Some(episode) = Episode::of(row)? else { return Ok(()) };
         if episode.date == date {
             self.podcast = Some(episode);
+            self.deadline_at = times.deadline_at;
         } else if self.latest.as_ref().is_none_or(|latest| latest.date < episode.date) {
             self.latest = Some(episode);
         }

@@ -71,6 +71,8 @@ fn routed() -> BTreeSet<String> {
             }
         }
     }
+    // It only leads to a page.
+    found.remove("/");
     found.retain(|path| !ASIDE.iter().any(|aside| path.starts_with(aside)));
     found
 }

@@ -388,3 +388,27 @@ async fn who_has_the_feed_is_told_so() {
         assert_eq!(asked(name, value).await.status(), 200, "{name}");
     }
 }
+
+/// Apps ask every hour, and have it nearly always: what is long is read for nobody then.
+#[tokio::test]
+async fn to_find_that_an_app_has_the_feed_no_words_are_read() {
+    let server = TestServer::start().await;
+    episode(&server, "2026-11-22", "completed", "A title", "Words.").await;
+    let url = address(&server).await;
+    let tag = header(&open(&server, &url).await, "etag");
+    execute(&server, "alter table dailycast.daily_podcast rename column script_text to lost".to_owned()).await;
+    let known = server.request(Method::GET, &url).header("If-None-Match", &tag).send().await.unwrap();
+    assert_eq!((known.status().as_u16(), header(&known, "etag")), (304, tag.clone()));
+    assert_eq!(open(&server, &url).await.status(), 503, "nothing is kept that would hide it");
+    execute(&server, "alter table dailycast.daily_podcast rename column lost to script_text".to_owned()).await;
+
+    let mut last = tag;
+    for change in
+        ["title = 'B', updated_at = updated_at + interval '1 microsecond'", "is_active = false", "is_active = true"]
+    {
+        execute(&server, format!("update dailycast.daily_podcast set {change}")).await;
+        let answer = server.request(Method::GET, &url).header("If-None-Match", &last).send().await.unwrap();
+        assert_eq!((answer.status().as_u16(), header(&answer, "etag") != last), (200, true), "{change}");
+        last = header(&answer, "etag");
+    }
+}

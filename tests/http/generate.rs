@@ -59,7 +59,27 @@ async fn it_is_made_now_and_workers_are_told() {
     // From now on it is today's.
     let again = ask(&server, TOKEN).await;
     assert_eq!(again.status(), 200);
-    assert_eq!(again.json::<Value>().await.unwrap(), json!({ "status": "pending", "podcast": null, "latest": null }));
+    let todays = json!({
+        "status": "pending", "podcast": null, "latest": null, "late": false, "next_available_at": body["next_available_at"],
+    });
+    assert_eq!(again.json::<Value>().await.unwrap(), todays);
+    assert_eq!(server.today().await, todays);
+}
+
+/// It is today's answer, and stays it: nothing is begun, and nothing used up.
+#[tokio::test]
+async fn one_that_failed_is_not_made_again() {
+    let server = server().await;
+    let date = night::now(&server.db).await.unwrap().date_naive().to_string();
+    server.podcast(7, &date, "failed").await;
+    for _ in 0..2 {
+        let response = ask(&server, TOKEN).await;
+        assert_eq!(response.status(), 200);
+        let body: Value = response.json().await.unwrap();
+        assert_eq!((&body["status"], &body["late"], &body["podcast"]), (&json!("failed"), &json!(false), &Value::Null));
+        assert_eq!(body["next_available_at"], Value::Null);
+    }
+    assert_eq!(podcasts(&server).await, 1);
 }
 
 #[tokio::test]

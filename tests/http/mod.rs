@@ -12,6 +12,7 @@ mod expired;
 mod feed;
 mod fuzz;
 mod generate;
+mod links;
 mod log;
 mod marks;
 mod metrics;

@@ -1,15 +1,17 @@
 //! The learners' pages from outside: log-in and session, the dashboard, shared links, the component.
 
-use dailycast::ops::entrance::{self, Entrance};
 use reqwest::{Method, Response};
 use sha2::{Digest as _, Sha256};
 use sqlx::AssertSqlSafe;
 
-use super::support::{FOREIGN, INACTIVE, TOKEN, TestServer};
+use super::{
+    links::{link, press},
+    support::{FOREIGN, INACTIVE, TOKEN, TestServer},
+};
 
 const KEY: &str = "00112233445566778899aabbccddeeff00112233";
 
-fn header(answer: &Response, name: &str) -> String {
+pub fn header(answer: &Response, name: &str) -> String {
     answer.headers().get(name).map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default()
 }
 
@@ -17,7 +19,7 @@ pub async fn run(server: &TestServer, sql: &str) {
     sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&server.db).await.unwrap();
 }
 
-async fn log_in(server: &TestServer, token: &str, next: &str) -> Response {
+pub async fn log_in(server: &TestServer, token: &str, next: &str) -> Response {
     let form = serde_urlencoded::to_string([("token", token), ("next", next)]).unwrap();
     server
         .request(Method::POST, "/study/login")
@@ -151,7 +153,7 @@ async fn a_header_that_is_meant_for_a_proxy_takes_no_session_away() {
     assert_eq!(page.header("Authorization", "Basic bWFyaW86c2VjcmV0").send().await.unwrap().status(), 200);
 }
 
-async fn limited(per_minute: u32) -> TestServer {
+pub async fn limited(per_minute: u32) -> TestServer {
     TestServer::start_with(|settings| settings.rate_per_minute = per_minute, None).await
 }
 
@@ -179,13 +181,13 @@ async fn who_logs_in_all_the_time_has_to_wait() {
     for _ in 0..3 {
         assert_eq!(log_in(&server, TOKEN, "").await.status(), 303);
     }
-    let link = entrance::add(&server.db, Entrance::Study, [1; 32], 7, entrance::LIFE).await.unwrap();
-    for answer in [log_in(&server, TOKEN, "").await, get(&server, &link, "").await] {
+    let link = link(&server, 1, 7).await;
+    for answer in [log_in(&server, TOKEN, "").await, press(&server, &link, "").await] {
         assert_eq!((answer.status().as_u16(), header(&answer, "retry-after").as_str()), (429, "20"));
     }
     assert_eq!(log_in(&server, FOREIGN, "").await.status(), 303, "another one at the same address");
     server.clock.set("2026-11-22T10:00:20Z");
-    assert_eq!(status(&server, &link, "").await, 303, "the link was not used up");
+    assert_eq!(press(&server, &link, "").await.status(), 303, "the link was not used up");
 }
 
 #[tokio::test]
@@ -232,50 +234,6 @@ async fn tries_at_the_learners_door_and_at_the_operators_are_counted_apart() {
     }
     assert_eq!(log_in(&server, TOKEN, "").await.status(), 303);
     assert_eq!(knock(INACTIVE).await, 429, "a learner who got in is no operator who did");
-}
-
-/// So that nobody has to ask for another link because something was away for a moment.
-#[tokio::test]
-async fn a_link_is_used_up_only_by_who_gets_in() {
-    let server = TestServer::start().await;
-    let link = entrance::add(&server.db, Entrance::Study, [1; 32], 7, entrance::LIFE).await.unwrap();
-    let away = "alter table academy.learner rename to moved";
-    let back = "alter table academy.moved rename to learner";
-    run(&server, away).await;
-    let refused = get(&server, &link, "").await;
-    assert_eq!((refused.status().as_u16(), header(&refused, "retry-after").as_str()), (503, "5"));
-    run(&server, back).await;
-    run(&server, "alter table dailycast.session rename to moved").await;
-    assert_eq!(status(&server, &link, "").await, 503);
-    run(&server, "alter table dailycast.moved rename to session").await;
-    let (one, two) = tokio::join!(status(&server, &link, ""), status(&server, &link, ""));
-    let mut statuses = [one, two];
-    statuses.sort_unstable();
-    assert_eq!(statuses, [303, 401], "of two who come at once one gets in");
-
-    let closed = entrance::add(&server.db, Entrance::Study, [2; 32], 9, entrance::LIFE).await.unwrap();
-    let answer = get(&server, &closed, "").await;
-    assert_eq!((answer.status().as_u16(), header(&answer, "set-cookie").as_str()), (401, ""));
-    assert!(answer.text().await.unwrap().contains("was closed"));
-}
-
-#[tokio::test]
-async fn a_link_lets_in_once_and_only_where_it_leads() {
-    let server = TestServer::start().await;
-    let link =
-        async |entrance, byte: u8| entrance::add(&server.db, entrance, [byte; 32], 7, entrance::LIFE).await.unwrap();
-    let path = link(Entrance::Study, 1).await;
-    assert_eq!(server.request(Method::HEAD, &path).send().await.unwrap().status(), 200);
-    let ahead = server.request(Method::GET, &path).header("Sec-Purpose", "prefetch").send().await.unwrap();
-    assert_eq!(ahead.status(), 503);
-    let elsewhere = get(&server, &path.replace("/study/", "/ops/"), "").await;
-    assert_eq!(elsewhere.status(), 401, "it opens nothing at the operators' side");
-    let first = get(&server, &path, "").await;
-    assert_eq!((first.status().as_u16(), header(&first, "location").as_str()), (303, "/study/dashboard"));
-    assert!(header(&first, "set-cookie").starts_with("study_session="));
-    assert_eq!(status(&server, &path, "").await, 401);
-    let theirs = link(Entrance::Ops, 2).await;
-    assert_eq!(status(&server, &theirs.replace("/ops/", "/study/"), "").await, 401);
 }
 
 #[tokio::test]

@@ -6,12 +6,15 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use sqlx::Row;
 
-use super::support::{TOKEN, TestServer};
+use super::support::{FOREIGN, TOKEN, TestServer};
 
 #[tokio::test]
 async fn every_status_is_told_truthfully() {
     let server = TestServer::start().await;
-    assert_eq!(server.today().await, json!({ "status": "coming tomorrow", "podcast": null, "latest": null }));
+    let nothing = json!({
+        "status": "coming tomorrow", "podcast": null, "latest": null, "late": false, "next_available_at": null,
+    });
+    assert_eq!(server.today().await, nothing);
     let statuses = [
         ("pending", false),
         ("script_generated", false),
@@ -183,6 +186,59 @@ async fn a_known_answer_is_sent_again_before_its_addresses_end() {
     assert_eq!(ends, "2026-11-22T11:30:00Z");
 }
 
+/// Nothing is written when an episode becomes late: only the time tells.
+#[tokio::test]
+async fn an_episode_becomes_late_with_its_deadline_for_who_has_the_answer_too() {
+    let server = TestServer::start().await;
+    let id = server.podcast(7, "2026-11-22", "audio_generating").await;
+    server.set(id, "audio_generating", "deadline_at = '2026-11-22T10:10:00Z'").await;
+    let first = server.get("/api/dailycast/today/").await;
+    let tag = first.headers()["etag"].clone();
+    assert_eq!(first.json::<Value>().await.unwrap()["late"], false);
+    for (now, status) in [("2026-11-22T10:09:59.999Z", 304), ("2026-11-22T10:10:00Z", 200)] {
+        server.clock.set(now);
+        let request = server.request(Method::GET, "/api/dailycast/today/").header("If-None-Match", &tag);
+        let again = request.header("Authorization", format!("Token {TOKEN}")).send().await.unwrap();
+        assert_eq!(again.status(), status, "{now}");
+    }
+    assert_eq!(server.today().await["late"], true);
+
+    // What can be heard is not late any more, and what failed does not come.
+    for status in ["pending_upload", "completed", "failed"] {
+        sqlx::query("delete from dailycast.daily_podcast").execute(&server.db).await.unwrap();
+        let id = server.podcast(7, "2026-11-22", status).await;
+        server.set(id, status, "deadline_at = '2026-11-22T10:09:00Z'").await;
+        let today = server.today().await;
+        assert_eq!((&today["status"], &today["late"]), (&json!(status), &json!(false)));
+    }
+    let yesterdays = server.podcast(8, "2026-11-21", "pending").await;
+    server.set(yesterdays, "pending", "deadline_at = '2026-11-21T10:00:00Z'").await;
+    let request = server.request(Method::GET, "/api/dailycast/today/");
+    let answer = request.header("Authorization", format!("Token {FOREIGN}")).send().await.unwrap();
+    assert_eq!(answer.json::<Value>().await.unwrap()["late"], false, "only today's is today's");
+}
+
+#[tokio::test]
+async fn who_asked_for_an_episode_is_told_when_that_is_possible_again() {
+    let server = TestServer::start().await;
+    let ask = "insert into dailycast.generation values (7, '2026-11-21T10:10:00Z'), (8, '2026-11-21T10:00:00Z')";
+    sqlx::raw_sql(ask).execute(&server.db).await.unwrap();
+    // Once with a token that has to be looked up, once with one that is known; without any row, and with some.
+    for date in ["2026-10-01", "2026-10-02", "2026-11-20", "2026-11-21", "2026-11-22"] {
+        server.podcast(7, date, "completed").await;
+        assert_eq!(server.today().await["next_available_at"], "2026-11-22T10:10:00Z", "{date}");
+    }
+    let other =
+        server.request(Method::GET, "/api/dailycast/today/").header("Authorization", format!("Token {FOREIGN}"));
+    let other: Value = other.send().await.unwrap().json().await.unwrap();
+    assert_eq!((&other["status"], &other["next_available_at"]), (&json!("coming tomorrow"), &Value::Null));
+
+    let tag = server.get("/api/dailycast/today/").await.headers()["etag"].clone();
+    server.clock.set("2026-11-22T10:10:00Z");
+    assert_ne!(server.get("/api/dailycast/today/").await.headers()["etag"], tag, "the answer is another one");
+    assert_eq!(server.today().await["next_available_at"], Value::Null);
+}
+
 #[tokio::test]
 async fn both_forms_of_the_path_answer_and_head_has_no_body() {
     let server = TestServer::start().await;
@@ -213,6 +269,7 @@ async fn the_statements_read_by_one_index_however_large_the_table() {
     let mut connection = server.db.acquire().await.unwrap();
     let fill = "insert into dailycast.daily_podcast (user_id, date, deadline_at)
          select learner, date '2026-11-01' + day, now() from generate_series(1, 1000) learner, generate_series(0, 19) day;
+         insert into dailycast.generation select learner from generate_series(1, 5000) learner;
          insert into dailycast.listening (podcast_id) select id from dailycast.daily_podcast;
          insert into academy.learner select learner, true from generate_series(10, 5000) learner;
          insert into academy.learner_token select 'token ' || learner, learner from generate_series(10, 5000) learner;
@@ -230,6 +287,7 @@ async fn the_statements_read_by_one_index_however_large_the_table() {
         let plan: Vec<String> = plan.iter().map(|row| row.get(0)).collect();
         let lines = |word: &str| plan.iter().filter(|line| line.contains(word)).count();
         assert_eq!(lines("Index Scan Backward using daily_podcast_one_per_day"), 1, "{plan:#?}");
+        assert_eq!(lines("Index Scan using generation_pkey"), 1, "{plan:#?}");
         assert_eq!((lines("Seq Scan"), lines("Sort"), lines("Hash")), (0, 0, 0), "{plan:#?}");
     }
 }

@@ -320,6 +320,33 @@ fn azures_key_needs_to_know_where() {
 }
 
 #[test]
+fn a_list_in_a_variable_is_written_with_commas_or_as_in_the_file() {
+    const KEY: &str = "DAILYCAST_HTTP__CORS_ORIGINS";
+    for (text, origins) in [
+        ("https://a.example", &["https://a.example"][..]),
+        (" https://a.example , https://b.example:8443", &["https://a.example", "https://b.example:8443"]),
+        (r#"["https://a.example", "https://b.example"]"#, &["https://a.example", "https://b.example"]),
+        (" ['https://a.example',] ", &["https://a.example"]),
+        ("[\n  \"https://a.example\"\n]", &["https://a.example"]),
+        ("[]", &[]),
+    ] {
+        assert_eq!(load("", &[(KEY, text)], vec![]).unwrap().http.cors_origins, origins, "{text}");
+    }
+    for (text, words) in [
+        ("[https://a.example]", "is none of texts"),
+        (r#"["https://a.example""#, "[\"one\", \"two\"]"),
+        ("[1, 2]", "with each text in double quotes"),
+        (r#"["https://a.example"] x"#, "is none of texts"),
+        (r#"["a.example"]"#, "not a web address"),
+        ("https://a.example/path", "no path"),
+    ] {
+        let found = problems("", &[(KEY, text)]);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].2.contains(KEY) && found[0].2.contains(words), "{text}: {found:?}");
+    }
+}
+
+#[test]
 fn a_mistake_in_a_variable_names_the_variable() {
     let found = problems("", &[("DAILYCAST_WORKER__LEASE", "1s"), ("DAILYCAST_WORKER__LEESE", "3s")]);
     let texts: Vec<_> = found.iter().map(|(_, _, text)| text.as_str()).collect();

@@ -2,7 +2,8 @@
 //!
 //! "Today" is the date of the night in `night.time_zone`, for every learner. The answer is tagged
 //! by what it is made of and by the window of its signed addresses, so a client that has it gets
-//! 304 until something changes or the addresses are about to end; nothing is signed for a 304.
+//! 304 until something changes, be it only that an episode has become late, or the addresses are
+//! about to end; nothing is signed for a 304.
 
 use std::sync::Arc;
 
@@ -29,6 +30,10 @@ struct Body {
     status: &'static str,
     podcast: Option<Shown>,
     latest: Option<Shown>,
+    /// It should be there by now, and still comes.
+    late: bool,
+    /// When one may be asked for at once again; `null`: now.
+    next_available_at: Option<DateTime<Utc>>,
 }
 
 #[handler]
@@ -37,7 +42,9 @@ pub(in crate::http) async fn today(request: &Request, Data(app): Data<&Arc<App>>
     let (date, expired) = (app.today(now), app.expired(now));
     let (user_id, found) = find(app, request, date, expired).await?;
     let window = app.window(now);
-    let tag = episode::tag(format_args!("{user_id} {date}"), window, [found.podcast.as_ref(), found.latest.as_ref()]);
+    let (late, next) = (found.is_late(now), found.next_available_at(now));
+    let shown = [found.podcast.as_ref(), found.latest.as_ref()];
+    let tag = episode::tag(format_args!("{user_id} {date} {late} {next:?}"), window, shown);
     Ok(match episode::tagged(request, &tag) {
         Ok(response) => response.content_type("application/json").body(told(app, found, now, window).await?),
         Err(known) => known,
@@ -49,6 +56,7 @@ pub(in crate::http) async fn today(request: &Request, Data(app): Data<&Arc<App>>
 /// # Errors
 /// None that happens.
 pub(super) async fn told(app: &App, found: Today, now: DateTime<Utc>, window: Window) -> Result<Vec<u8>, Refusal> {
+    let (late, next_available_at) = (found.is_late(now), found.next_available_at(now));
     let status = found.podcast.as_ref().map_or(NO_ROW, |podcast| podcast.status.as_str());
     let podcast = match found.podcast.filter(Episode::has_audio) {
         Some(episode) => Some(episode::shown(app, episode, now, window).await),
@@ -58,7 +66,7 @@ pub(super) async fn told(app: &App, found: Today, now: DateTime<Utc>, window: Wi
         Some(episode) => Some(episode::shown(app, episode, now, window).await),
         None => None,
     };
-    let body = Body { status, podcast, latest };
+    let body = Body { status, podcast, latest, late, next_available_at };
     episode::json(&body, [&body.podcast, &body.latest].into_iter().flatten())
 }
 

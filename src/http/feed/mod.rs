@@ -5,7 +5,8 @@
 //! is not found: it may come back. The shell logs patterns of routes, so no key is in a log.
 //!
 //! What would surprise: everything is strongly tagged, and the tag of what is sent compressed is
-//! another one ([`public`]), because it stands for other bytes.
+//! another one ([`public`]), because it stands for other bytes. Apps ask for a feed every hour, and
+//! nearly always they have it already: to find that, no words are read.
 
 mod rss;
 mod words;
@@ -15,7 +16,7 @@ use std::sync::{Arc, LazyLock};
 
 use chrono::{DateTime, Utc};
 use poem::{
-    Endpoint, EndpointExt, IntoEndpoint, IntoResponse, Request, Response, Result, Route, handler,
+    Endpoint, EndpointExt, IntoEndpoint, IntoResponse, Request, Response, ResponseBuilder, Result, Route, handler,
     http::{HeaderName, HeaderValue, StatusCode, header},
     web::Data,
 };
@@ -29,9 +30,10 @@ use super::{
     routes::{gzip, read},
     shell,
     signing::link_hash,
+    study::Reader,
     transcript::{self, Transcript},
 };
-use crate::store::feeds::{self, Feed, Found};
+use crate::store::feeds::{self, Feed, Found, Item};
 
 /// What links to feeds are made for.
 pub(super) const WHAT: &str = "feed";
@@ -64,11 +66,12 @@ where
 {
     read(endpoint.into_endpoint().around(|endpoint, request: Request| async move {
         let app = request.data::<Arc<App>>().ok_or(Refusal::Defect)?;
+        let reader = Reader::of(&request);
         let answer = match app.rates.check_public(&request) {
-            Ok(()) => endpoint.call(request).await,
+            Ok(()) => endpoint.call(request).await.map(IntoResponse::into_response),
             Err(refusal) => Err(refusal.into()),
         };
-        let mut response = answer.map_or_else(shell::refused, IntoResponse::into_response);
+        let mut response = reader.answer(answer).unwrap_or_else(shell::refused);
         let headers = response.headers_mut();
         headers.insert(ROBOTS.0, ROBOTS.1);
         let is_zipped = headers.contains_key(header::CONTENT_ENCODING);
@@ -82,7 +85,12 @@ where
 
 /// The strong tag of some bytes.
 fn tag(bytes: &[u8]) -> String {
-    format!("\"{}\"", hex::encode(&Sha256::digest(bytes)[..16]))
+    strong(Sha256::digest(bytes))
+}
+
+/// A strong tag from a digest.
+fn strong(digest: impl AsRef<[u8]>) -> String {
+    format!("\"{}\"", hex::encode(&digest.as_ref()[..16]))
 }
 
 /// The tag of the same, compressed.
@@ -107,31 +115,43 @@ async fn opened(app: &App, key: &str) -> Result<Feed, Refusal> {
 async fn whole(request: &Request, Data(app): Data<&Arc<App>>) -> Result<Response> {
     let key = request.raw_path_param("key").and_then(|file| file.strip_suffix(".xml")).ok_or(Refusal::NotFound)?;
     let feed = opened(app, key).await?;
-    let now = app.clock.now();
-    let items = feeds::items(&app.reads, feed.user_id, app.today(now), app.expired(now)).await;
-    let items = items.map_err(|error| Refusal::database(&error))?;
-    let made = rss::made(&app.settings, key, &feed, &items);
-    Ok(sent(request, made.text, "application/rss+xml; charset=utf-8", Some(made.changed_at)))
+    let (settings, now) = (&app.settings, app.clock.now());
+    let (today, expired) = (app.today(now), app.expired(now));
+    let database = |error| Refusal::database(&error);
+    if conditional::is_conditional(request) {
+        let stamps = feeds::stamps(&app.reads, feed.user_id, today, expired).await.map_err(database)?;
+        let rss::State { tag, changed_at } = rss::state(settings, key, &feed, &stamps);
+        if let Err(known) = headed(request, &tag, Some(changed_at)) {
+            return Ok(known);
+        }
+    }
+    let items = feeds::items(&app.reads, feed.user_id, today, expired).await.map_err(database)?;
+    let stamps: Vec<_> = items.iter().map(Item::stamp).collect();
+    let rss::State { tag, changed_at } = rss::state(settings, key, &feed, &stamps);
+    Ok(match headed(request, &tag, Some(changed_at)) {
+        Ok(response) => {
+            let text = rss::text(settings, key, &feed, &items, changed_at);
+            response.content_type("application/rss+xml; charset=utf-8").body(text)
+        }
+        Err(known) => known,
+    })
 }
 
-/// A text, or only that it is the one that the caller has.
-fn sent(request: &Request, text: String, kind: &'static str, changed_at: Option<DateTime<Utc>>) -> Response {
-    let tag = tag(text.as_bytes());
+/// The head of an answer with this tag; the whole answer when the caller has what it stands for.
+#[expect(clippy::result_large_err, reason = "it is no error, and goes no further than its caller")]
+fn headed(request: &Request, tag: &str, changed_at: Option<DateTime<Utc>>) -> Result<ResponseBuilder, Response> {
     let response = Response::builder()
-        .header(header::ETAG, &tag)
+        .header(header::ETAG, tag)
         .header(header::CACHE_CONTROL, "private, no-cache")
         .header(header::VARY, "Accept-Encoding");
     let response = match changed_at {
         Some(at) => response.header(header::LAST_MODIFIED, httpdate::fmt_http_date(at.into())),
         None => response,
     };
-    let is_known = conditional::is_known(request, &tag)
-        || conditional::is_known(request, &zipped(&tag))
+    let is_known = conditional::is_known(request, tag)
+        || conditional::is_known(request, &zipped(tag))
         || changed_at.is_some_and(|at| conditional::is_unchanged(request, at));
-    if is_known {
-        return response.status(StatusCode::NOT_MODIFIED).finish();
-    }
-    response.content_type(kind).body(text)
+    if is_known { Err(response.status(StatusCode::NOT_MODIFIED).finish()) } else { Ok(response) }
 }
 
 /// `GET /feed/{key}/{id}.mp3` and `.vtt`.
@@ -163,7 +183,10 @@ async fn said(
     form: impl Fn(&Transcript) -> String,
 ) -> Result<Response> {
     let text = form(&transcript::of_learner(app, id, feed.user_id).await?);
-    Ok(sent(request, text, kind, None))
+    Ok(match headed(request, &tag(text.as_bytes()), None) {
+        Ok(response) => response.content_type(kind).body(text),
+        Err(known) => known,
+    })
 }
 
 async fn of(app: &App, request: &Request) -> Result<Feed, Refusal> {

@@ -10,15 +10,17 @@ use std::{
 };
 
 use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, TimeZone as _, Utc};
+use sha2::{Digest as _, Sha256};
 
 use super::{
+    strong,
     words::{Words, words},
     xml::{Xml, escape},
 };
 use crate::{
     http::Settings,
     provider::tts::paragraphs,
-    store::feeds::{Feed, Item},
+    store::feeds::{Feed, Item, Stamp},
 };
 
 /// Who makes it, for apps that show an author.
@@ -44,10 +46,10 @@ const NAMESPACES: [(&str, &str); 5] = [
     ("xmlns:content", "http://purl.org/rss/1.0/modules/content/"),
 ];
 
-/// A feed, ready to be sent.
-pub(super) struct Made {
-    /// The document.
-    pub text: String,
+/// Which state of a feed it is; found without its words.
+pub(super) struct State {
+    /// Its strong tag: the same program makes the same bytes of the same state.
+    pub tag: String,
     /// When it was last changed; never earlier than the day of its newest episode.
     pub changed_at: DateTime<Utc>,
 }
@@ -62,8 +64,21 @@ struct Frame<'a> {
     words: &'static Words,
 }
 
-/// The feed that `key` opens, with its episodes, newest first.
-pub(super) fn made(settings: &Settings, key: &str, feed: &Feed, items: &[Item]) -> Made {
+/// The state of the feed that `key` opens, with these episodes, newest first.
+pub(super) fn state(settings: &Settings, key: &str, feed: &Feed, stamps: &[Stamp]) -> State {
+    let mut hash = Sha256::new();
+    let Feed { guid, linked_at, .. } = feed;
+    let Settings { public_url, time_zone, .. } = settings;
+    hash.update(format!("{} {public_url} {time_zone} {key} {guid} {linked_at:?}", env!("CARGO_PKG_VERSION")));
+    for stamp in stamps {
+        hash.update(format!(" {stamp:?}"));
+    }
+    let changes = stamps.iter().map(|stamp| max(stamp.updated_at, published(settings, stamp)));
+    State { tag: strong(hash.finalize()), changed_at: changes.fold(*linked_at, max) }
+}
+
+/// The feed that `key` opens, with its episodes, newest first; last changed at that time.
+pub(super) fn text(settings: &Settings, key: &str, feed: &Feed, items: &[Item], changed_at: DateTime<Utc>) -> String {
     let prefix = &settings.public_url;
     let newest = items.first();
     let frame = Frame {
@@ -73,9 +88,6 @@ pub(super) fn made(settings: &Settings, key: &str, feed: &Feed, items: &[Item]) 
         guid: &feed.guid,
         words: words(newest.and_then(|item| item.language.as_deref())),
     };
-    let changes = items.iter().map(|item| max(item.updated_at, frame.published(item)));
-    let changed_at = changes.fold(feed.linked_at, max);
-
     let mut xml = Xml::new();
     xml.open("rss", &NAMESPACES);
     xml.open("channel", &[]);
@@ -83,7 +95,7 @@ pub(super) fn made(settings: &Settings, key: &str, feed: &Feed, items: &[Item]) 
     items.iter().for_each(|item| frame.item(&mut xml, item));
     xml.close("channel");
     xml.close("rss");
-    Made { text: xml.end(), changed_at }
+    xml.end()
 }
 
 impl Frame<'_> {
@@ -127,7 +139,7 @@ impl Frame<'_> {
         xml.open("item", &[]);
         xml.text("title", &[], &self.title(item));
         xml.text("guid", &[("isPermaLink", "false")], &format!("{}/{id}", self.guid));
-        xml.text("pubDate", &[], &self.published(item).to_rfc2822());
+        xml.text("pubDate", &[], &published(self.settings, &item.stamp()).to_rfc2822());
         let length = item.audio_bytes.unwrap_or_default().to_string();
         let audio = format!("{base}/{id}.mp3");
         xml.empty("enclosure", &[("url", &audio), ("length", &length), ("type", "audio/mpeg")]);
@@ -150,21 +162,21 @@ impl Frame<'_> {
         let title = item.title.as_deref().map(line).filter(|title| !title.is_empty());
         title.map_or_else(|| format!("{}, {}", self.words.title, item.date), |title| cut(&title, LONGEST_TITLE))
     }
+}
 
-    /// When it was ordered, but within the day it is for.
-    fn published(&self, item: &Item) -> DateTime<Utc> {
-        let begin = self.begin(item.date);
-        let next = item.date.succ_opt().map(|next| self.begin(next));
-        let last = next.and_then(|next| next.checked_sub_signed(TimeDelta::seconds(1)));
-        max(begin, min(item.created_at, last.unwrap_or(begin)))
-    }
+/// When an episode was ordered, but within the day it is for.
+fn published(settings: &Settings, stamp: &Stamp) -> DateTime<Utc> {
+    let first = begin(settings, stamp.date);
+    let next = stamp.date.succ_opt().map(|next| begin(settings, next));
+    let last = next.and_then(|next| next.checked_sub_signed(TimeDelta::seconds(1)));
+    max(first, min(stamp.created_at, last.unwrap_or(first)))
+}
 
-    /// The first moment of a day, where nights are planned.
-    fn begin(&self, date: NaiveDate) -> DateTime<Utc> {
-        let midnight = date.and_time(NaiveTime::MIN);
-        let here = self.settings.time_zone.from_local_datetime(&midnight).earliest();
-        here.map_or_else(|| midnight.and_utc(), |here| here.to_utc())
-    }
+/// The first moment of a day, where nights are planned.
+fn begin(settings: &Settings, date: NaiveDate) -> DateTime<Utc> {
+    let midnight = date.and_time(NaiveTime::MIN);
+    let here = settings.time_zone.from_local_datetime(&midnight).earliest();
+    here.map_or_else(|| midnight.and_utc(), |here| here.to_utc())
 }
 
 /// A text on one line, without gaps.

@@ -1,8 +1,8 @@
 //! Log-in and log-out: a token of the academy, or a link that lets somebody in once, begins a
 //! session; a cookie holds its key, and the database a hash of that.
 //!
-//! What would surprise: a link is used up by a `GET`, the only one that changes anything. So `HEAD`
-//! and what a browser loads ahead of its user leave it alone.
+//! What would surprise: following a link uses nothing up. It leads to a page with one button, and
+//! only that lets in: mail scanners and previews in chats follow every link before its reader does.
 
 use std::{sync::Arc, time::Duration};
 
@@ -28,6 +28,7 @@ use crate::{
     },
     store::{
         self,
+        academy::TokenOwner,
         sessions::{self, KeyHash, LogIn},
     },
 };
@@ -113,41 +114,50 @@ impl Refused {
     }
 }
 
-/// Who brings a link is let in; who is in goes on; everybody else sees the form.
+/// Who is in goes on; who brings a link sees the button that uses it; everybody else sees the form.
 async fn arrive(app: &App, request: &Request) -> Result<Response, Refused> {
     let pairs: Vec<(String, String)> =
         serde_urlencoded::from_str(request.uri().query().unwrap_or_default()).unwrap_or_default();
     let asked = |name: &str| pairs.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
     let next = asked("next").and_then(within).unwrap_or(HOME).to_owned();
     let refused = |refusal| Refused { refusal, next: next.clone() };
-    if let Some(key) = asked("once").filter(|_| request.method() == Method::GET) {
-        if request.headers().contains_key("sec-purpose") {
-            return Err(refused(Refusal::Away("A link is used only when somebody follows it.")));
+    let visit = door::visit(request).await.ok();
+    let visitor = visit.as_ref().map(|visit| &visit.actor);
+    match asked("once") {
+        Some(link) => offer(app, request, link, visitor, &next).await.map_err(refused),
+        None if visitor.is_some() => Ok(go_to(&next)),
+        None => Ok(templates::log_in("", &next)),
+    }
+}
+
+/// Who brings a link sees the button that uses it. A visitor goes on: a link of his own is not used
+/// up, and one that leads nowhere any more was his way in before.
+async fn offer(
+    app: &App,
+    request: &Request,
+    link: &str,
+    visitor: Option<&Actor>,
+    next: &str,
+) -> Result<Response, Refusal> {
+    let guest = entrance::guest(&app.reads, Entrance::Ops, link).await.map_err(|error| Refusal::database(&error))?;
+    match guest {
+        Some(guest) if visitor.is_some_and(|actor| actor.user_id == Some(guest.user_id)) => Ok(go_to(next)),
+        Some(guest) => actor(&guest).map(|_| templates::enter(link, next)),
+        None if visitor.is_some() => Ok(go_to(next)),
+        None => {
+            app.rates.check_stranger(site::client(request))?;
+            Err(Refusal::Unauthorized(SPENT))
         }
-        return by_link(app, request, key, &next).await.map_err(refused);
     }
-    if door::visit(request).await.is_ok() {
-        return Ok(go_to(&next));
-    }
-    Ok(templates::log_in("", &next))
 }
 
-async fn by_link(app: &App, request: &Request, key: &str, next: &str) -> Result<Response, Refusal> {
-    let database = |error: store::Error| Refusal::database(&error);
-    let client = site::client(request);
-    let tried = app.door.try_to_log_in(Entrance::Ops, client, app.clock.now());
-    tried.map_err(|seconds| Refusal::TooMany(TOO_OFTEN, seconds))?;
-    let guest = entrance::guest(&app.reads, Entrance::Ops, key).await.map_err(database)?;
-    let Some(guest) = guest else {
-        tracing::warn!(client = %client, "a log-in by link was refused: it was used, is too old, or never was");
-        return Err(Refusal::Unauthorized(SPENT));
-    };
-    let actor = Actor::staff(guest.user_id, guest.is_staff, guest.is_superuser).filter(|_| guest.is_active);
-    let link = Entrance::Ops.hash(key);
-    let_in(app, request, &actor.ok_or(door::NOT_STAFF)?, Some(&link), next).await
+/// Who may come in by a link.
+fn actor(guest: &TokenOwner) -> Result<Actor, Refusal> {
+    let actor = Actor::staff(guest.user_id, guest.is_staff, guest.is_superuser);
+    actor.filter(|_| guest.is_active).ok_or(door::NOT_STAFF)
 }
 
-/// Somebody brings a token.
+/// Somebody presses the button of a link, or brings a token.
 async fn knock(app: &App, request: &Request, body: RequestBody) -> Result<Response, Refused> {
     let sent = Sent::read(request, body).await.unwrap_or_default();
     let next = sent.get("next").and_then(within).unwrap_or(HOME).to_owned();
@@ -156,13 +166,29 @@ async fn knock(app: &App, request: &Request, body: RequestBody) -> Result<Respon
     let client = site::client(request);
     let tried = app.door.try_to_log_in(Entrance::Ops, client, app.clock.now());
     tried.map_err(|seconds| refused(Refusal::TooMany(TOO_OFTEN, seconds)))?;
-    match by_token(app, sent.get("token").unwrap_or_default()).await {
-        Ok(actor) => let_in(app, request, &actor, None, &next).await.map_err(refused),
+    let link = sent.get("once").map(|link| Entrance::Ops.hash(link));
+    let actor = match sent.get("once") {
+        Some(link) => by_link(app, link).await,
+        None => by_token(app, sent.get("token").unwrap_or_default()).await,
+    };
+    let answer = match actor {
+        Ok(actor) => let_in(app, request, &actor, link.as_ref(), &next).await,
+        Err(refusal) => Err(refusal),
+    };
+    match answer {
+        // Whoever pressed the button twice is in by the first time.
+        Err(Refusal::Unauthorized(SPENT)) if door::visit(request).await.is_ok() => Ok(go_to(&next)),
         Err(refusal) => {
-            tracing::warn!(client = %client, reason = %refusal, "a log-in by token was refused");
+            tracing::warn!(client = %client, reason = %refusal, "a log-in was refused");
             Err(refused(refusal))
         }
+        answer => answer.map_err(refused),
     }
+}
+
+async fn by_link(app: &App, link: &str) -> Result<Actor, Refusal> {
+    let guest = entrance::guest(&app.reads, Entrance::Ops, link).await.map_err(|error| Refusal::database(&error))?;
+    actor(&guest.ok_or(Refusal::Unauthorized(SPENT))?)
 }
 
 async fn by_token(app: &App, text: &str) -> Result<Actor, Refusal> {

@@ -178,7 +178,17 @@ pub(super) fn render(sheet: &Sheet, chrome: &Chrome, layout: Layout) -> Result<S
 
 /// The log-in, with the reason why the last one was refused, if it was, and where it leads.
 pub(super) fn log_in(words: &str, next: &str) -> Response {
-    let text = ENGINE.get_template("login").and_then(|template| template.render(context! { words, next, theme => "" }));
+    entry(words, "", next)
+}
+
+/// The button that uses a link, and where that leads.
+pub(super) fn enter(link: &str, next: &str) -> Response {
+    entry("", link, next)
+}
+
+fn entry(words: &str, link: &str, next: &str) -> Response {
+    let data = context! { words, link, next, theme => "" };
+    let text = ENGINE.get_template("login").and_then(|template| template.render(data));
     sheet::html(text.unwrap_or_else(|error| {
         tracing::error!(error = crate::store::chain(&error), "the log-in cannot be rendered");
         "The log-in cannot be shown.".to_owned()

@@ -43,6 +43,7 @@ static ENGINE: LazyLock<Environment<'static>> = LazyLock::new(|| {
     for (name, text) in [
         ("base", include_str!("../../../dashboards/pages/study/base.html")),
         ("dashboard", include_str!("../../../dashboards/pages/study/dashboard.html")),
+        ("enter", include_str!("../../../dashboards/pages/study/enter.html")),
         ("listen", include_str!("../../../dashboards/pages/study/listen.html")),
         ("login", include_str!("../../../dashboards/pages/study/login.html")),
         ("plain", include_str!("../../../dashboards/pages/study/plain.html")),
@@ -127,12 +128,20 @@ pub(super) fn page(language: Language, template: &str, data: Value) -> Response 
 
 /// The log-in, with the reason why the last one was refused, if it was, and where it leads.
 pub(super) fn log_in(language: Language, why: &str, next: &str) -> Response {
+    // Another reason says nothing about what was typed.
+    let is_wrong = matches!(why, "why_no_token" | "why_unknown" | "why_closed");
     let why = if why.is_empty() { "" } else { language.say(why) };
-    page(language, "login", context! { why, next })
+    page(language, "login", context! { why, is_wrong, next })
 }
 
-/// A page that says why there is nothing: `missing`, `gone`, `busy` or `away`.
-pub(super) fn message(language: Language, what: &str) -> Response {
+/// The button that uses a link, and where that leads.
+pub(super) fn enter(language: Language, link: &str, next: &str) -> Response {
+    page(language, "enter", context! { link, next })
+}
+
+/// A page that says why there is nothing: `missing`, `gone`, `busy` or `away`; with a way to the
+/// dashboard, if `home` is one.
+pub(super) fn message(language: Language, what: &str, home: Option<&str>) -> Response {
     let (heading, words) = (language.say(&format!("{what}_heading")), language.say(what));
-    page(language, "message", context! { heading, words })
+    page(language, "message", context! { heading, words, home })
 }

@@ -2,8 +2,8 @@
 //! begins a session; a cookie holds its key, and the database a hash of that.
 //!
 //! The academy's own page needs none of this: it brings the token with each request. What would
-//! surprise: a link is used up by a `GET`, so `HEAD` and what a browser loads ahead of its user leave
-//! it alone.
+//! surprise: following a link uses nothing up. It leads to a page with one button, and only that
+//! lets in: mail scanners and previews in chats follow every link before its reader does.
 
 use std::{sync::Arc, time::Duration};
 
@@ -113,12 +113,11 @@ pub(super) fn log_in() -> impl Endpoint<Output = Response> {
         let pairs: Vec<(String, String)> = serde_urlencoded::from_bytes(&sent).unwrap_or_default();
         let sent = |name: &str| pairs.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
         let next = sent("next").and_then(within).unwrap_or(HOME);
-        let answer = if *request.method() == Method::POST {
-            by_token(&app, &request, sent("token").unwrap_or_default(), next).await
-        } else if let Some(key) = sent("once").filter(|_| *request.method() == Method::GET) {
-            by_link(&app, &request, key, next).await
-        } else {
-            arrive(&app, &request, next).await
+        let answer = match (request.method() == Method::POST, sent("once")) {
+            (true, Some(link)) => by_link(&app, &request, link, next).await,
+            (true, None) => by_token(&app, &request, sent("token").unwrap_or_default(), next).await,
+            (false, Some(link)) => offer(&app, &request, link, next).await,
+            (false, None) => arrive(&app, &request, next).await,
         };
         let language = Language::of(&request, &[]);
         Ok::<_, poem::Error>(
@@ -147,17 +146,52 @@ async fn arrive(app: &App, request: &Request, next: &str) -> Result<Response, Wh
     Ok(pages::log_in(Language::of(request, &[]), "", next))
 }
 
-async fn by_link(app: &App, request: &Request, key: &str, next: &str) -> Result<Response, Why> {
-    if request.headers().contains_key("sec-purpose") {
-        return Err(Refusal::Away("A link is used only when somebody follows it.").into());
+/// Who brings a link sees the button that uses it. Who is in already goes on: a link of his own is
+/// not used up, and one that leads nowhere any more was his way in before.
+async fn offer(app: &App, request: &Request, link: &str, next: &str) -> Result<Response, Why> {
+    let user_id = who_is_in(app, request).await?;
+    match entrance::guest(&app.reads, Entrance::Study, link).await? {
+        Some(guest) if user_id == Some(guest.user_id) => Ok(go_to(next)),
+        Some(guest) if !guest.is_active => Err(Refusal::Unauthorized(auth::INACTIVE).into()),
+        Some(_) => Ok(pages::enter(Language::of(request, &[]), link, next)),
+        None if user_id.is_some() => Ok(go_to(next)),
+        None => {
+            app.rates.check_stranger(site::client(request))?;
+            Err(Why("why_spent", SPENT))
+        }
     }
+}
+
+/// Somebody presses the button. Whoever pressed it twice is in by the first time.
+async fn by_link(app: &App, request: &Request, link: &str, next: &str) -> Result<Response, Why> {
+    site::check_site(app, request)?;
     try_once(app, request)?;
-    let guest = entrance::guest(&app.reads, Entrance::Study, key).await?;
-    let guest = guest.ok_or(Why("why_spent", SPENT))?;
-    if !guest.is_active {
-        return Err(Refusal::Unauthorized(auth::INACTIVE).into());
+    let guest = entrance::guest(&app.reads, Entrance::Study, link).await?;
+    if let Some(guest) = guest {
+        if !guest.is_active {
+            return Err(Refusal::Unauthorized(auth::INACTIVE).into());
+        }
+        let hash = Entrance::Study.hash(link);
+        if let Some(response) = let_in(app, request, guest.user_id, Some(&hash), next).await? {
+            return Ok(response);
+        }
     }
-    let_in(app, request, guest.user_id, Some(&Entrance::Study.hash(key)), next).await
+    match who_is_in(app, request).await? {
+        Some(_) => Ok(go_to(next)),
+        None => Err(Why("why_spent", SPENT)),
+    }
+}
+
+/// The learner who is in already, if one is.
+///
+/// # Errors
+/// As [`auth::learner`], but for who is not known.
+async fn who_is_in(app: &App, request: &Request) -> Result<Option<i64>, Refusal> {
+    match auth::learner(app, request).await {
+        Ok(user_id) => Ok(Some(user_id)),
+        Err(Refusal::Unauthorized(_)) => Ok(None),
+        Err(refusal) => Err(refusal),
+    }
 }
 
 async fn by_token(app: &App, request: &Request, text: &str, next: &str) -> Result<Response, Why> {
@@ -175,7 +209,7 @@ async fn by_token(app: &App, request: &Request, text: &str, next: &str) -> Resul
     if !owner.is_active {
         return Err(Refusal::Unauthorized(auth::INACTIVE).into());
     }
-    let_in(app, request, owner.user_id, None, next).await
+    Ok(let_in(app, request, owner.user_id, None, next).await?.ok_or(Refusal::Defect)?)
 }
 
 /// Counts a try.
@@ -184,25 +218,25 @@ fn try_once(app: &App, request: &Request) -> Result<(), Refusal> {
     tried.map_err(|seconds| Refusal::TooMany("Too many log-ins were refused.", seconds))
 }
 
-/// Begins the session of somebody who may come in, by a link or by token. It is one more request of
-/// the learner: who logs in all the time has to wait.
+/// Begins the session of somebody who may come in, by a link or by token; `None` when the link was
+/// used meanwhile. It is one more request of the learner: who logs in all the time has to wait.
 async fn let_in(
     app: &App,
     request: &Request,
     user_id: i64,
     link: Option<&KeyHash>,
     next: &str,
-) -> Result<Response, Why> {
+) -> Result<Option<Response>, Why> {
     app.rates.check_learner(user_id)?;
     let key = hex::encode(rand::rng().random::<[u8; 32]>());
     let log_in = LogIn { key: &hash(&key), user_id, life: LIFE, link };
     if !sessions::begin(&app.reads, log_in).await? {
-        return Err(Why("why_spent", SPENT));
+        return Ok(None);
     }
     app.door.got_in(Entrance::Study, site::client(request));
     let mut response = go_to(next);
     response.headers_mut().extend(site::set_cookie(&cookie(app, &key)));
-    Ok(response)
+    Ok(Some(response))
 }
 
 /// Prolongs the session of a request that was let in, if it is ageing; the cookie that says so.

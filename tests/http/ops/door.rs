@@ -102,7 +102,10 @@ async fn too_many_refused_log_ins_have_to_wait() {
         assert_eq!((answer.status().as_u16(), header(answer.headers(), "retry-after").as_str()), (429, "61"));
         assert!(answer.text().await.unwrap().contains("Wait a minute"));
     }
-    let once = server.request(Method::GET, "/ops/login?once=abc").send().await.unwrap();
+    let once = from_here(server.request(Method::POST, "/ops/login"))
+        .header("Content-Type", "application/x-www-form-urlencoded")
+        .body("once=abc");
+    let once = once.send().await.unwrap();
     assert_eq!(once.status(), 429, "links cannot be guessed either");
     // Somebody else behind the same proxy.
     let form = format!("token={}", OPERATOR.1);
@@ -281,35 +284,63 @@ async fn a_link_lets_in_once() {
     let link = async |user_id, byte: u8| {
         entrance::add(pool, Entrance::Ops, [byte; 32], user_id, entrance::LIFE).await.unwrap()
     };
+    let follow = async |path: &str, cookie: &str| {
+        server.request(Method::GET, path).header("Cookie", cookie).send().await.unwrap()
+    };
+    let press = async |link: &str, cookie: &str, site: &str| {
+        let (path, query) = link.split_once('?').unwrap();
+        let request = server.request(Method::POST, path).header("Sec-Fetch-Site", site).header("Cookie", cookie);
+        let request = request.header("Content-Type", "application/x-www-form-urlencoded");
+        request.body(query.to_owned()).send().await.unwrap()
+    };
     let path = link(OPERATOR.0, 1).await;
-    let follow = async |path: &str| server.request(Method::GET, path).send().await.unwrap();
-    // Neither of these follows it.
+    // None of these presses the button.
     assert_eq!(server.request(Method::HEAD, &path).send().await.unwrap().status(), 200);
-    let ahead = server.request(Method::GET, &path).header("Sec-Purpose", "prefetch;prerender").send().await.unwrap();
-    assert_eq!(ahead.status(), 503);
+    for _ in 0..12 {
+        let seen = follow(&path, "").await;
+        assert_eq!((seen.status().as_u16(), seen.headers().get("set-cookie")), (200, None));
+        let page = seen.text().await.unwrap();
+        assert!(page.contains(&"01".repeat(32)) && !page.contains("<script"), "{page}");
+    }
+    assert_eq!(press(&path, "", "cross-site").await.status(), 403, "another site logs nobody in");
 
-    let first = follow(&path).await;
+    let first = press(&path, "", "same-origin").await;
     assert_eq!((first.status().as_u16(), header(first.headers(), "location").as_str()), (303, "/ops"));
     let browser = Browser::with(&server, &header(first.headers(), "set-cookie")).await;
     assert_eq!(browser.send("/ops/providers/openai/close", &[]).await.status(), 303, "the role is the account's");
-    let second = follow(&path).await;
-    assert_eq!((second.status().as_u16(), second.headers().get("set-cookie")), (401, None));
-    assert!(second.text().await.unwrap().contains("was used already"));
+    for second in [follow(&path, "").await, press(&path, "", "same-origin").await] {
+        assert_eq!((second.status().as_u16(), second.headers().get("set-cookie")), (401, None));
+        assert!(second.text().await.unwrap().contains("was used already"));
+    }
+    let fresh = link(OPERATOR.0, 5).await;
+    for known in [
+        follow(&path, &browser.cookie).await,
+        press(&path, &browser.cookie, "same-origin").await,
+        follow(&fresh, &browser.cookie).await,
+    ] {
+        assert_eq!((known.status().as_u16(), header(known.headers(), "location").as_str()), (303, "/ops"));
+        assert_eq!(known.headers().get("set-cookie"), None, "who is in goes on");
+    }
+    assert_eq!(follow(&fresh, "").await.status(), 200, "and uses no link of his own up");
 
     let contested = link(VIEWER.0, 2).await;
     let rename =
         async |change: &str| sqlx::raw_sql(sqlx::AssertSqlSafe(change.to_owned())).execute(pool).await.unwrap();
     rename("alter table academy.learner rename to moved").await;
-    assert_eq!(follow(&contested).await.status(), 503);
+    assert_eq!(follow(&contested, "").await.status(), 503);
+    assert_eq!(press(&contested, "", "same-origin").await.status(), 503);
     rename("alter table academy.moved rename to learner").await;
-    let (one, other) = tokio::join!(follow(&contested), follow(&contested));
+    let (one, other) = tokio::join!(press(&contested, "", "same-origin"), press(&contested, "", "same-origin"));
     let mut statuses = [one.status().as_u16(), other.status().as_u16()];
     statuses.sort_unstable();
     assert_eq!(statuses, [303, 401], "of two who come at once one gets in");
-    assert_eq!(follow(&link(7, 3).await).await.status(), 403, "a learner stays outside");
+    let learners = link(7, 3).await;
+    assert_eq!(follow(&learners, "").await.status(), 403, "a learner stays outside");
+    assert_eq!(press(&learners, "", "same-origin").await.status(), 403);
     let old = link(OPERATOR.0, 4).await;
     sqlx::raw_sql("update dailycast.entrance set expires_at = now()").execute(pool).await.unwrap();
-    assert_eq!(follow(&old).await.status(), 401);
+    assert_eq!(follow(&old, "").await.status(), 401);
+    assert_eq!(press(&old, "", "same-origin").await.status(), 401);
     let kept: i64 = sqlx::query_scalar("select count(*) from dailycast.entrance where key_hash = $1")
         .bind(vec![4_u8; 32])
         .fetch_one(pool)
