@@ -33,7 +33,7 @@ const LOOK_FOR_NEWS: i32 = 1_000;
 const KNOWN: i64 = 10_000;
 
 /// The longest that a page waits for them the first time; then they are announced on it.
-const PATIENCE: Duration = Duration::from_millis(50);
+const PATIENCE: Duration = Duration::from_millis(30);
 
 /// The date under which the stuck podcasts of all dates are known.
 pub const EVERY_DATE: NaiveDate = NaiveDate::MIN;

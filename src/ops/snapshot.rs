@@ -26,9 +26,6 @@ const LEISURE: u32 = 20;
 /// What is older was not looked at for a while, and says little.
 const OLD: Duration = Duration::from_secs(30);
 
-/// A count that lasted no longer is waited for as long.
-const QUICK: Duration = Duration::from_millis(300);
-
 /// The pause after a count that failed.
 const AFTER_FAILURE: Duration = Duration::from_secs(10);
 
@@ -111,8 +108,8 @@ impl<K: Key, T> Shelf<K, T> {
 
 impl<K: Key, T: Send + Sync + 'static> Snapshots<K, T> {
     /// What is known of a key. Counts it in the background if that is due, and waits for that only
-    /// when nothing is known yet, or what is known is old: at most for `patience`, a little longer
-    /// where the last count was quick.
+    /// when nothing is known yet, or what is known is old: at most for `patience`. How long the last
+    /// count lasted says nothing of the next: a night may have begun meanwhile.
     pub async fn look<F, R>(&self, key: K, patience: Duration, count: F) -> Look<T>
     where
         F: FnOnce() -> R + Send + 'static,
@@ -123,8 +120,6 @@ impl<K: Key, T: Send + Sync + 'static> Snapshots<K, T> {
         let took = self.0.entries().get(&key).map_or(Duration::ZERO, |entry| entry.took);
         // Twice the pause between two counts: what is looked at all the time is never so old.
         let is_old = look.age > OLD.max(2 * LEISURE * took);
-        let is_quick = look.value.is_some() && took <= QUICK && !patience.is_zero();
-        let patience = if is_quick { patience.max(QUICK) } else { patience };
         let is_wanted = (look.value.is_none() || is_old) && !look.has_failed;
         let Some(mut ended) = ended.filter(|_| is_wanted) else { return look };
         let _ = tokio::time::timeout(patience, ended.changed()).await;
