@@ -219,11 +219,11 @@ fn chains(given_up: &[GivenUp]) -> Vec<Cause> {
 fn stuck(date: NaiveDate, cases: i64, since: Duration, why: Option<&str>) -> Cause {
     let why = why.map(|why| format!(" Most of those looked at: {why}")).unwrap_or_default();
     let message = format!(
-        "{} of {date} stuck for more than a minute: nothing moves them, and the sweep could not mend it.{why} These \
+        "{} stuck for more than a minute: nothing moves them, and the sweep could not mend it.{why} These \
          learners will have no episode. See `dailycast podcast list --stuck`; `dailycast podcast requeue --stuck` makes them due.",
         match cases {
-            1 => "1 podcast is".to_owned(),
-            many => format!("{many} podcasts are"),
+            1 => format!("1 podcast of {date} is"),
+            many => format!("{many} podcasts of {date} are"),
         }
     );
     Cause { kind: STUCK, subject: date.to_string(), message, cases, raises: since >= STUCK_FOR }

@@ -22,7 +22,7 @@ pub use engine::{EngineArgs, EngineReport, Figures, engine};
 pub use episodes::{Check, Column, EpisodesArgs, EpisodesReport, Flaw, Made, Offline, Sound, Worst, episodes};
 pub use idle::{IdleArgs, IdleReport, Spread, idle};
 pub use night::{Drain, NightArgs, NightReport, night};
-pub use pages::{PageReport, PagesArgs, PagesReport, pages};
+pub use pages::{PageReport, PagesArgs, PagesReport, World, pages};
 pub use readers::{Moment, ReadersArgs, ReadersReport, readers};
 pub use slow::{SlowArgs, SlowReport, slow};
 

@@ -4,10 +4,13 @@
 //! time of the server, with the little that the way adds. Every page is asked again and again for a
 //! set time, as a program that brings `ops.token`. The very first answers are told apart: some pages
 //! show figures that are counted in the background, and say so until these are there.
+//!
+//! All pages are asked twice: with many nights that are over, and then with a night that has just
+//! begun, in which hundreds of thousands of podcasts wait for their turn.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use chrono::NaiveDate;
+use chrono::{Days, NaiveDate};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
@@ -18,30 +21,48 @@ use super::{
 };
 use crate::{
     http::{self, App},
-    store::{Store, floor, past},
+    store::{Store, board, floor, past},
 };
 
-/// What is asked; `{date}` is the newest night, `{id}` its newest podcast.
-const PAGES: [&str; 20] = [
+/// What is asked; `{date}` is the newest night, `{past}` one before, `{id}` the newest podcast and
+/// `{deep}` one in the middle of the table.
+const PAGES: [&str; 37] = [
     "/ops",
+    "/ops?date={past}",
     "/ops/podcasts",
+    "/ops/podcasts?before={deep}",
     "/ops/podcasts?date={date}",
+    "/ops/podcasts?date={past}&provider=azure",
+    "/ops/podcasts?unfinished=yes",
     "/ops/podcasts?status=failed",
+    "/ops/podcasts?status=failed&before={deep}",
+    "/ops/podcasts?date={date}&status=failed",
     "/ops/podcasts?status=pending",
+    "/ops/podcasts?status=completed_with_fallback",
     "/ops/podcasts?stuck=yes",
+    "/ops/podcasts?stuck=yes&date={date}",
     "/ops/podcasts?cause=timeout",
+    "/ops/podcasts?status=failed&cause=no_voice&plan=enterprise",
     "/ops/podcasts?date={date}&cause=no_voice&plan=enterprise",
     "/ops/podcasts?provider=azure&language=ja",
     "/ops/podcasts?user=4711",
+    "/ops/podcasts?id={id}",
     "/ops/podcasts/{id}",
     "/ops/failures",
+    "/ops/failures?days=30",
+    "/ops/failures?date={date}",
     "/ops/nights",
     "/ops/providers",
     "/ops/workers",
     "/ops/schedule",
     "/ops/costs",
     "/ops/alerts",
+    "/ops/operations",
     "/ops/operations/new?verb=requeue&status=failed",
+    "/ops/operations/new?verb=requeue&status=failed&cause=timeout",
+    "/ops/operations/new?verb=requeue&stuck=yes",
+    "/ops/operations/new?verb=cancel&status=pending&date={date}",
+    "/ops/operations/new?verb=regenerate&from=speech&date={past}",
     "/ops/audit",
 ];
 
@@ -52,6 +73,8 @@ pub struct PagesArgs {
     pub rows: u32,
     /// Nights over which they are spread.
     pub nights: u32,
+    /// Podcasts that then wait in the newest night; 0: that is not measured.
+    pub waiting: u32,
     /// How long each page is asked.
     pub span: Duration,
     /// The token of machines at the server under test.
@@ -77,17 +100,26 @@ pub struct PageReport {
     pub bytes: u64,
 }
 
-/// What was measured.
+/// All pages with the same tables.
 #[derive(Debug, Clone, Serialize)]
-pub struct PagesReport {
+pub struct World {
     /// Podcasts in the table.
     pub rows: i64,
-    /// Nights over which they are spread.
-    pub nights: u32,
+    /// Those of them that wait in a night that has just begun.
+    pub waiting: u32,
     /// Every page.
     pub pages: Vec<PageReport>,
     /// The largest of their `p95_ms`.
     pub worst_p95_ms: f64,
+}
+
+/// What was measured.
+#[derive(Debug, Clone, Serialize)]
+pub struct PagesReport {
+    /// Nights over which the podcasts are spread.
+    pub nights: u32,
+    /// Without and with podcasts that wait.
+    pub worlds: Vec<World>,
     /// `dev` or `release`.
     pub build: &'static str,
     /// Of this program.
@@ -112,29 +144,57 @@ pub async fn pages(
     let each = (i64::from(args.rows) / i64::from(nights)).max(1);
     let rows = each * i64::from(nights);
     past::fill(store, nights, each, date, |done| progress(&format!("{done} of {rows} podcasts"))).await?;
+    // As the leader keeps of every night that is over.
+    for back in 1..nights {
+        board::summarise(store, before(date, back)).await?;
+    }
 
     let stop = CancellationToken::new();
     let _stop = stop.clone().drop_guard();
     let bound = http::bind(([127, 0, 0, 1], 0).into()).await?;
     let address = bound.address();
     tokio::spawn(http::serve(bound, app(address), stop));
-    let version = floor::server_version(store.pool()).await?;
+    let mut worlds = vec![world(&args, address, date, (rows, 0), &mut progress).await?];
+    if args.waiting > 0 {
+        let (waiting, all) = (i64::from(args.waiting), rows + i64::from(args.waiting));
+        past::begin_night(store, rows, waiting, date, |done| progress(&format!("{done} of {waiting} wait"))).await?;
+        worlds.push(world(&args, address, date, (all, args.waiting), &mut progress).await?);
+    }
+    Ok(PagesReport {
+        nights,
+        worlds,
+        build: BUILD,
+        version: env!("CARGO_PKG_VERSION"),
+        machine: meter::machine(&floor::server_version(store.pool()).await?),
+    })
+}
+
+/// The night so many days before one.
+fn before(date: NaiveDate, days: u32) -> NaiveDate {
+    date.checked_sub_days(Days::new(days.into())).unwrap_or(NaiveDate::MIN)
+}
+
+/// Asks for every page.
+async fn world(
+    args: &PagesArgs,
+    address: SocketAddr,
+    date: NaiveDate,
+    (rows, waiting): (i64, u32),
+    progress: &mut impl FnMut(&str),
+) -> Result<World, Error> {
     let mut pages = Vec::new();
     for page in PAGES {
-        let page = page.replace("{date}", &date.to_string()).replace("{id}", &rows.to_string());
+        let page = page
+            .replace("{date}", &date.to_string())
+            .replace("{past}", &before(date, 1).to_string())
+            .replace("{deep}", &(rows / 2).to_string())
+            .replace("{id}", &rows.to_string());
         progress(&page);
         let (token, span) = (args.token.clone(), args.span);
         pages.push(tokio::task::spawn_blocking(move || measure(address, page, &token, span)).await??);
     }
-    Ok(PagesReport {
-        rows,
-        nights,
-        worst_p95_ms: pages.iter().map(|page| page.p95_ms).fold(0.0, f64::max),
-        pages,
-        build: BUILD,
-        version: env!("CARGO_PKG_VERSION"),
-        machine: meter::machine(&version),
-    })
+    let worst_p95_ms = pages.iter().map(|page| page.p95_ms).fold(0.0, f64::max);
+    Ok(World { rows, waiting, pages, worst_p95_ms })
 }
 
 fn measure(address: SocketAddr, page: String, token: &str, span: Duration) -> Result<PageReport, Error> {

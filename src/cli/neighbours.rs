@@ -198,7 +198,7 @@ pub fn desk(context: &Context, store: &Store) -> anyhow::Result<Desk> {
         ledgers: Snapshots::default(),
         stuck: Snapshots::default(),
         settings: ops::Settings::new(config),
-        failures: ops::failures::Kept::default(),
+        failures: Snapshots::resting(ops::failures::PAUSE),
     })
 }
 

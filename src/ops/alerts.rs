@@ -115,6 +115,7 @@ pub fn title(kind: &str) -> &'static str {
         "provider_key_refused" => "A provider refuses our key",
         "provider_out_of_credit" => "A provider wants to be paid",
         "model_retired" => "A model or voice is gone",
+        "erasure_held" => "Erasing is held up",
         _ => "Something is wrong",
     }
 }

@@ -1,36 +1,25 @@
-//! What ended podcasts, by cause: counted at most every few seconds, however many look.
+//! What ended podcasts, by cause: counted in the background, however many look.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 use chrono::{DateTime, Days, NaiveDate, NaiveTime, Utc};
 use serde::Serialize;
-use tokio::sync::Mutex;
 
-use super::Desk;
+use super::{Desk, snapshot::Look};
 use crate::{
     explain::advice,
     machine::FailureKind,
     store::{
-        Error,
+        Error, Store,
         failures::{self, BARS, Bar, Counted, Range},
     },
 };
 
-/// How long a count serves before it is made anew.
-const FRESH: Duration = Duration::from_secs(5);
-
-/// How long an older one is shown while that goes on.
-const SERVES: Duration = Duration::from_secs(60);
-
-/// Ranges that are remembered.
-const MOST_RANGES: usize = 16;
+/// The shortest pause between two counts: what is shown changes with each.
+pub const PAUSE: Duration = Duration::from_secs(5);
 
 /// Which failures.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Since {
     /// Those of the last days.
     Days(u32),
@@ -93,55 +82,11 @@ pub struct Group {
     pub bars: Vec<i64>,
 }
 
-/// Counts that were made lately.
-#[derive(Debug, Default)]
-pub struct Kept(Mutex<HashMap<Since, Arc<Mutex<Place>>>>);
-
-/// The last count of a range.
-#[derive(Debug, Default)]
-struct Place {
-    counted: Option<Arc<Failures>>,
-    is_renewed: bool,
-}
-
-/// The failures since then. Who comes while they are counted is shown the count before, or waits
-/// for this one.
-///
-/// # Errors
-/// When the database does not answer.
-pub async fn since(desk: &Arc<Desk>, since: Since, now: DateTime<Utc>) -> Result<Arc<Failures>, Error> {
-    let place = {
-        let mut kept = desk.failures.0.lock().await;
-        if kept.len() >= MOST_RANGES && !kept.contains_key(&since) {
-            kept.clear();
-        }
-        kept.entry(since).or_default().clone()
-    };
-    let mut held = place.lock().await;
-    let age = |known: &Failures| (now - known.as_of).to_std().unwrap_or_default();
-    match held.counted.clone() {
-        Some(known) if age(&known) < FRESH || held.is_renewed && age(&known) < SERVES => Ok(known),
-        Some(known) if age(&known) < SERVES => {
-            held.is_renewed = true;
-            tokio::spawn(renew(desk.clone(), place.clone(), since, now));
-            Ok(known)
-        }
-        _ => {
-            let counted = Arc::new(count(desk, since, now).await?);
-            *held = Place { counted: Some(counted.clone()), is_renewed: false };
-            Ok(counted)
-        }
-    }
-}
-
-async fn renew(desk: Arc<Desk>, place: Arc<Mutex<Place>>, since: Since, now: DateTime<Utc>) {
-    let counted = count(&desk, since, now).await;
-    let mut place = place.lock().await;
-    place.is_renewed = false;
-    match counted {
-        Ok(counted) => place.counted = Some(Arc::new(counted)),
-        Err(error) => tracing::warn!(error = crate::store::chain(&error), "failures could not be counted"),
-    }
+/// The failures since then, as they were counted last; waits for them at most for `patience` when they
+/// were not counted lately.
+pub async fn since(desk: &Desk, since: Since, now: DateTime<Utc>, patience: Duration) -> Look<Failures> {
+    let store = desk.store.clone();
+    desk.failures.look(since, patience, async move || count(&store, since, now).await).await
 }
 
 impl Failures {
@@ -150,6 +95,15 @@ impl Failures {
         let results: Vec<Group> = self.results.iter().filter(|group| group.kind == kind).cloned().collect();
         let causes = self.causes.iter().filter(|cause| cause.kind == kind).cloned().collect();
         Self { podcasts: results.iter().map(|group| group.podcasts).sum(), results, causes, ..self.clone() }
+    }
+}
+
+impl fmt::Display for Since {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Days(days) => write!(f, "the failures of {days} days"),
+            Self::Date(date) => write!(f, "the failures of {date}"),
+        }
     }
 }
 
@@ -169,14 +123,13 @@ impl Since {
     }
 }
 
-async fn count(desk: &Desk, since: Since, now: DateTime<Utc>) -> Result<Failures, Error> {
+async fn count(store: &Store, since: Since, now: DateTime<Utc>) -> Result<Failures, Error> {
     let range = since.range(now);
-    let Counted { bars, is_cut } = failures::bars(desk.store.desk(), range).await?;
+    let Counted { bars, is_cut } = failures::bars(store.desk(), range).await?;
     let podcasts = bars.iter().map(|bar| bar.podcasts).sum();
     let mut groups = grouped(bars);
     let samples: Vec<i64> = groups.iter().map(|group| group.sample_id).collect();
-    let mut messages: BTreeMap<i64, String> =
-        failures::messages(desk.store.desk(), &samples).await?.into_iter().collect();
+    let mut messages: BTreeMap<i64, String> = failures::messages(store.desk(), &samples).await?.into_iter().collect();
     for group in &mut groups {
         group.message = messages.remove(&group.sample_id);
     }

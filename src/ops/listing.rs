@@ -1,7 +1,7 @@
 //! Lists of podcasts as an operator reads them: a page, what each podcast is up to in words, and how
 //! a page that is being read is kept up to date without a row moving.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use chrono::NaiveDate;
 use serde::Serialize;
@@ -32,8 +32,8 @@ const LOOK_FOR_NEWS: i32 = 1_000;
 /// Stuck podcasts that are known of a date.
 const KNOWN: i64 = 10_000;
 
-/// The longest that a page waits for them the first time; they are there for the next.
-const PATIENCE: Duration = Duration::from_millis(500);
+/// The longest that a page waits for them the first time; then they are announced on it.
+const PATIENCE: Duration = Duration::from_millis(30);
 
 /// The date under which the stuck podcasts of all dates are known.
 pub const EVERY_DATE: NaiveDate = NaiveDate::MIN;
@@ -70,6 +70,8 @@ pub struct Page {
     pub next: Option<i64>,
     /// How far was looked when that was not far enough to fill the page.
     pub looked: Option<Looked>,
+    /// Stuck ones that are further down are being looked for.
+    pub is_searching: bool,
     /// Podcasts that belong on this page by now and are not shown.
     pub others: usize,
 }
@@ -88,6 +90,11 @@ impl Asked {
         let most = i64::try_from(most).unwrap_or(i64::MAX);
         Part { unfinished: self.unfinished, ..Part::below(self.before, most) }
     }
+
+    /// Stuck ones are asked for, wherever they are.
+    fn has_far_stuck(&self) -> bool {
+        self.filter.stuck && self.filter.ids.is_none() && self.filter.user_ids.is_none()
+    }
 }
 
 /// A page of what is asked for.
@@ -95,34 +102,36 @@ impl Asked {
 /// # Errors
 /// When the database does not answer.
 pub async fn page(desk: &Desk, asked: &Asked) -> Result<Page, Error> {
-    let found = listing::find(desk.store.desk(), &asked.filter, asked.part(PAGE + 1)).await?;
-    let Found { mut ids, looked } = with_far_stuck(desk, asked, found).await?;
+    let (Found { mut ids, looked }, is_searching) = find(desk, asked, PAGE + 1).await?;
     let is_full = ids.len() > PAGE;
     ids.truncate(PAGE);
     let next = if is_full { ids.last().copied() } else { looked.map(|looked| looked.down_to) };
     let entries = entries(desk, &ids, None).await?;
-    Ok(Page { entries, next, looked, others: 0 })
+    Ok(Page { entries, next, looked, is_searching, others: 0 })
 }
 
-/// Among very many that only wait, stuck podcasts may be far below those that a page looks at. Where
-/// that is so, the page goes on with those that were found lately, if they still match.
-async fn with_far_stuck(desk: &Desk, asked: &Asked, found: Found) -> Result<Found, Error> {
-    let (Some(looked), Asked { filter, .. }) = (found.looked, asked) else { return Ok(found) };
-    if !filter.stuck || filter.ids.is_some() || filter.user_ids.is_some() {
-        return Ok(found);
-    }
-    let (store, date) = (desk.store.clone(), filter.date);
-    let find = async move || stuck::find(&store, date, i64::MAX, KNOWN).await;
-    let known = desk.stuck.look(date.unwrap_or(EVERY_DATE), PATIENCE, find).await.value;
-    let Some(known) = known else { return Ok(found) };
+/// The newest that match, up to `most`. Among very many that only wait, stuck podcasts may be far
+/// below those that are looked at: then it goes on with those that were found lately, if they still
+/// match. True when these are still being looked for.
+pub(super) async fn find(desk: &Desk, asked: &Asked, most: usize) -> Result<(Found, bool), Error> {
+    let found = listing::find(desk.store.desk(), &asked.filter, asked.part(most)).await?;
+    let (Some(looked), true) = (found.looked, asked.has_far_stuck()) else { return Ok((found, false)) };
+    let Some(known) = known_stuck(desk, asked, PATIENCE).await else { return Ok((found, true)) };
     let far: Vec<i64> = known.iter().copied().filter(|id| *id < looked.down_to).collect();
     if far.is_empty() && known.len() as i64 >= KNOWN {
-        return Ok(found);
+        return Ok((found, false));
     }
-    let missing = (PAGE + 1).saturating_sub(found.ids.len());
+    let missing = most.saturating_sub(found.ids.len());
     let part = Part { below: looked.down_to, ..asked.part(missing) };
-    let rest = listing::find(desk.store.desk(), &filter.among(&far), part).await?;
-    Ok(Found { ids: [found.ids, rest.ids].concat(), looked: rest.looked })
+    let rest = listing::find(desk.store.desk(), &asked.filter.among(&far), part).await?;
+    Ok((Found { ids: [found.ids, rest.ids].concat(), looked: rest.looked }, false))
+}
+
+/// The stuck podcasts that were found lately, in all of a night.
+async fn known_stuck(desk: &Desk, asked: &Asked, patience: Duration) -> Option<Arc<Vec<i64>>> {
+    let (store, date) = (desk.store.clone(), asked.filter.date);
+    let find = async move || stuck::find(&store, date, i64::MAX, KNOWN).await;
+    desk.stuck.look(date.unwrap_or(EVERY_DATE), patience, find).await.value
 }
 
 /// The page that somebody reads, as it is now: the podcasts that are `shown`, in their order,
@@ -142,10 +151,19 @@ pub async fn again(desk: &Desk, asked: &Asked, shown: &[i64]) -> Result<Page, Er
     let news = Part { look: Some(LOOK_FOR_NEWS), ..asked.part(PAGE) };
     let news = listing::find(pool, &asked.filter, news).await?;
     let down_to = if shown.len() < PAGE { i64::MIN } else { shown.iter().copied().min().unwrap_or(i64::MIN) };
-    let others = news.ids.iter().filter(|id| **id > down_to && !shown.contains(id)).count();
+    let mut news: BTreeSet<i64> = news.ids.into_iter().collect();
+    if asked.has_far_stuck()
+        && let Some(known) = known_stuck(desk, asked, Duration::ZERO).await
+    {
+        let below = asked.before.unwrap_or(i64::MAX);
+        let is_news = |id: &i64| *id < below && !shown.contains(id);
+        let far: Vec<i64> = known.iter().copied().filter(is_news).take(PAGE).collect();
+        news.extend(listing::find(pool, &asked.filter.among(&far), asked.part(PAGE)).await?.ids);
+    }
+    let others = news.iter().filter(|id| **id > down_to && !shown.contains(id)).count();
     let entries = entries(desk, shown, Some(&matching)).await?;
     let next = (shown.len() >= PAGE).then(|| shown.last().copied()).flatten();
-    Ok(Page { entries, next, looked: None, others })
+    Ok(Page { entries, next, looked: None, is_searching: false, others })
 }
 
 /// How many match, counted no further than is worth it. A first page that is not full has them all,

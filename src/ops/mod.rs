@@ -29,6 +29,7 @@ pub mod workers;
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use chrono::NaiveDate;
 use tokio::sync::Semaphore;
 
 use crate::{
@@ -59,15 +60,15 @@ pub struct Desk {
     /// Who is asked for what, in which order, at which price.
     pub workflow: Arc<Workflow>,
     /// The figures of dates.
-    pub boards: Snapshots<store::board::Tally>,
+    pub boards: Snapshots<NaiveDate, store::board::Tally>,
     /// The calls of dates.
-    pub ledgers: Snapshots<store::costs::Ledger>,
+    pub ledgers: Snapshots<NaiveDate, store::costs::Ledger>,
     /// Stuck podcasts of dates; those of all dates under [`listing::EVERY_DATE`].
-    pub stuck: Snapshots<Vec<i64>>,
+    pub stuck: Snapshots<NaiveDate, Vec<i64>>,
     /// What is set.
     pub settings: Settings,
-    /// Failures that were counted lately.
-    pub failures: failures::Kept,
+    /// Failures by cause, of ranges of time.
+    pub failures: Snapshots<failures::Since, failures::Failures>,
     /// One operation is carried out at a time for those who do not wait for it.
     pub carrying: Semaphore,
 }

@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::{
     Desk,
     filter::{self, Unclear},
-    reason,
+    listing, reason,
 };
 use crate::{
     machine::Status,
@@ -30,6 +30,10 @@ const BESIDE: [&str; 3] = ["csrf", "idempotency_key", "live"];
 
 /// The longest key, in bytes.
 const LONGEST_KEY: usize = 200;
+
+/// Stuck podcasts that a page counts before they are done something to: each has to be asked for
+/// whether it is stuck.
+const STUCK_SHOWN: usize = 1_000;
 
 /// Ids that are named in words.
 const NAMED: usize = 5;
@@ -164,6 +168,24 @@ pub async fn preview(store: &Store, wish: &Wish) -> Result<Preview, store::Error
     drop(connection);
     let usual = verbs::usual_costs(store.desk()).await?;
     Ok(sum_up(wish, &seen, walked.len() >= verbs::WALK, &usual))
+}
+
+/// The same for a page, which does not wait until all of a night is looked through for stuck ones: it
+/// goes by those that the list of them shows.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn preview_at_once(desk: &Desk, wish: &Wish) -> Result<Preview, store::Error> {
+    if !wish.filter.stuck {
+        return preview(&desk.store, wish).await;
+    }
+    let asked = listing::Asked { filter: wish.filter.clone(), ..listing::Asked::default() };
+    let (found, is_searching) = listing::find(desk, &asked, STUCK_SHOWN).await?;
+    let mut connection = desk.store.desk().acquire().await.map_err(store::Error::connecting)?;
+    let seen = verbs::look(&mut connection, &found.ids, &wish.filter).await?;
+    drop(connection);
+    let is_capped = is_searching || found.looked.is_some() || found.ids.len() >= STUCK_SHOWN;
+    Ok(sum_up(wish, &seen, is_capped, &verbs::usual_costs(desk.store.desk()).await?))
 }
 
 fn sum_up(wish: &Wish, seen: &[Candidate], is_capped: bool, usual: &BTreeMap<String, i64>) -> Preview {

@@ -13,6 +13,12 @@ use crate::{
     worker::fleet::{self, Provider},
 };
 
+/// So many failed calls in a row are worth a warning, before the breaker opens.
+pub(super) const FAILING: i32 = 3;
+
+/// What is said of who has so many.
+pub(super) const FAIL: &str = "Calls fail";
+
 /// Who is asked in which order for one part of an episode, and by which plans.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Chain {
@@ -70,9 +76,11 @@ pub fn summary(all: &[Shown]) -> (Tone, String) {
             (Tone::Waiting, "None of them is set up: the template writes and the offline voice speaks.".to_owned())
         }
         (true, true) => (Tone::Well, "All that are set up get calls.".to_owned()),
-        (true, false) => (Tone::Stuck, format!("On trial, or asked for a pause: {on_trial}. The others get calls.")),
+        (true, false) => {
+            (Tone::Stuck, format!("On trial, failing, or asked for a pause: {on_trial}. The others get calls."))
+        }
         (false, _) => {
-            let trial = if on_trial.is_empty() { String::new() } else { format!(" On trial: {on_trial}.") };
+            let trial = if on_trial.is_empty() { String::new() } else { format!(" On trial or failing: {on_trial}.") };
             (
                 Tone::Failed,
                 format!("Without calls: {closed_off}.{trial} Those behind them in the chains do their work."),
@@ -99,6 +107,7 @@ fn describe(provider: Provider, all: &[Provider], chains: &[Chain], now: DateTim
 fn state(provider: &Provider, is_unused: bool) -> (Tone, &'static str) {
     match provider.state {
         "closed" if is_unused => (Tone::Waiting, "Not set up"),
+        "closed" if provider.failures_in_a_row >= FAILING => (Tone::Stuck, FAIL),
         "closed" => (Tone::Well, "Gets calls"),
         "half_open" => (Tone::Stuck, "On trial"),
         "paused" => (Tone::Stuck, "Asked for a pause"),

@@ -17,10 +17,10 @@ use crate::machine::Status;
 use super::{Error, podcasts::Filter};
 
 /// Podcasts that are looked at for one page.
-pub const LOOK: i32 = 10_000;
+pub const LOOK: i32 = 5_000;
 
 /// The same when each of them has to be asked whether it is stuck, which takes longer.
-pub const STUCK_LOOK: i32 = 2_000;
+pub const STUCK_LOOK: i32 = 1_000;
 
 /// The part of a list that is wanted.
 #[derive(Debug, Clone, Copy)]

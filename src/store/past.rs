@@ -1,10 +1,13 @@
-//! The past nights of `bench pages`: podcasts by the million in every state that an operator meets,
-//! with their history and their calls.
+//! The nights of `bench pages`: podcasts by the million in every state that an operator meets, with
+//! their history and their calls; and a night that has just begun.
 
 use chrono::{Days, NaiveDate};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection};
 
 use super::{Error, Store};
+
+/// One of so many podcasts that wait has no job: it is stuck.
+const STUCK: i64 = 50_000;
 
 /// Podcasts that are written by one statement.
 const BATCH: i64 = 50_000;
@@ -23,9 +26,7 @@ pub async fn fill(
     date: NaiveDate,
     mut progress: impl FnMut(i64),
 ) -> Result<(), Error> {
-    // These statements may take their time, and nobody has to be told.
-    let patient = store.session_options().options([("statement_timeout", "0")]).disable_statement_logging();
-    let mut connection = PgConnection::connect_with(&patient).await.map_err(Error::connecting)?;
+    let mut connection = patient(store).await?;
     let begin = "/* past_begin */ alter table dailycast.daily_podcast disable trigger born_by_the_table";
     run(&mut connection, "past_begin", begin.to_owned()).await?;
     let mut done = 0;
@@ -42,12 +43,64 @@ pub async fn fill(
     }
     let end = "/* past_end */ alter table dailycast.daily_podcast enable trigger born_by_the_table";
     run(&mut connection, "past_end", end.to_owned()).await?;
-    for table in ["daily_podcast", "podcast_event", "provider_call"] {
-        let vacuum = format!("/* past_vacuum */ vacuum (analyze) dailycast.{table}");
-        run(&mut connection, "past_vacuum", vacuum).await?;
+    tidy(connection).await
+}
+
+/// Makes the newest night larger by `podcasts` that are due, each with its job, of new learners from
+/// `learners` on; one of [`STUCK`] has no job. A worker lives that does nothing.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn begin_night(
+    store: &Store,
+    learners: i64,
+    podcasts: i64,
+    date: NaiveDate,
+    mut progress: impl FnMut(i64),
+) -> Result<(), Error> {
+    let mut connection = patient(store).await?;
+    let worker = "/* past_worker */
+        insert into dailycast.worker (name, host, boot_id, pid, pid_started, version, concurrency, lease_ms, beat_ms)
+        values ('bench', 'bench', 'bench', 1, 1, 'bench', 256, 86400000, 1000)";
+    run(&mut connection, "past_worker", worker.to_owned()).await?;
+    for from in (0..podcasts).step_by(usize::try_from(BATCH).unwrap_or(1)) {
+        let to = podcasts.min(from + BATCH);
+        run(&mut connection, "past_waiting", waiting(learners + from, learners + to - 1, date)).await?;
+        progress(to);
+    }
+    tidy(connection).await
+}
+
+/// A connection whose statements may take their time, and nobody has to be told.
+async fn patient(store: &Store) -> Result<PgConnection, Error> {
+    let patient = store.session_options().options([("statement_timeout", "0")]).disable_statement_logging();
+    PgConnection::connect_with(&patient).await.map_err(Error::connecting)
+}
+
+async fn tidy(mut connection: PgConnection) -> Result<(), Error> {
+    for table in ["dailycast.daily_podcast", "dailycast.podcast_event", "dailycast.provider_call", "apalis.jobs"] {
+        run(&mut connection, "past_vacuum", format!("/* past_vacuum */ vacuum (analyze) {table}")).await?;
     }
     connection.close().await.ok();
     Ok(())
+}
+
+fn waiting(from: i64, to: i64, night: NaiveDate) -> String {
+    format!(
+        "/* past_waiting */
+        with born as (
+            insert into dailycast.daily_podcast
+                (user_id, date, plan, next_attempt_at, deadline_at, created_at, updated_at)
+            select 1 + n, '{night}', (array['free', 'premium', 'enterprise'])[1 + n % 3], start,
+                   now() + interval '3 hours', start, start
+            from generate_series({from}, {to}) n, (select now() - interval '10 minutes' as start) night
+            returning id, user_id, next_attempt_at
+        ), lines as (
+            insert into dailycast.podcast_event (podcast_id, event, to_status) select id, 'enqueued', 'pending' from born
+        )
+        select dailycast.first_jobs(array_agg(id), array_agg(next_attempt_at), 0)
+        from born where user_id % {STUCK} > 0"
+    )
 }
 
 fn one_night(night: NaiveDate, podcasts: i64, is_over: bool) -> String {

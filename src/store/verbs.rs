@@ -450,7 +450,11 @@ pub async fn usual_costs(pool: &PgPool) -> Result<BTreeMap<String, i64>, Error> 
     let rows = sqlx::query!(
         r#"/* usual_costs */
         with lately as (
-            select id, status from dailycast.daily_podcast order by id desc limit $1
+            (select id, status from dailycast.daily_podcast order by id desc limit $1)
+            union
+            -- in a night that has only begun none of the newest is made
+            (select id, status from dailycast.daily_podcast
+             where id < (select min(id) from dailycast.daily_podcast where finished_at is null) order by id desc limit $1)
         ), made as (
             select id from lately where status in ('completed', 'completed_with_fallback')
         )

@@ -114,20 +114,6 @@ async fn what_operators_list_is_found_by_index_whatever_they_ask_for() {
     }
 }
 
-/// Each row costs one look at the queue, whatever the statistics say.
-#[tokio::test]
-async fn stuck_podcasts_are_found_by_one_look_by_index_for_each() {
-    let night = TestNight::new().await.enqueued(2_000).await;
-    night.execute("update pg_class set reltuples = 0, relpages = 1000 where oid = 'apalis.jobs'::regclass").await;
-    for name in ["find_stuck", "count_stuck"] {
-        let plan = plan(night.store.walks(), name).await;
-        for table in ["daily_podcast", "jobs"] {
-            assert!(!plan.contains(&format!("Seq Scan on {table}")), "{name} reads all of {table}:\n{plan}");
-        }
-        assert!(plan.contains("idempotency_key = "), "{name}:\n{plan}");
-    }
-}
-
 /// A page asks for two hundred podcasts among very many.
 #[tokio::test]
 async fn the_facts_of_some_podcasts_are_found_by_index_among_many() {

@@ -49,6 +49,7 @@ async fn the_stuck_are_found_by_everybody_wherever_they_are() {
     let of_one_plan = Filter { plan: Some("premium".to_owned()), ..filter.clone() };
     assert!(podcasts::list(&night.store, &of_one_plan, 50).await.unwrap().is_empty());
     assert_eq!(stuck::find(&night.store, Some(date), 10_500, 1).await.unwrap(), [2]);
+    assert_eq!(stuck::find(&night.store, Some(date), i64::MAX, 1).await.unwrap(), [10_500]);
     assert!(stuck::find(&night.store, date.succ_opt(), i64::MAX, 9).await.unwrap().is_empty());
     assert_eq!(board::tally(night.pool(), date).await.unwrap().stuck, 3);
     assert_eq!(figures::read(&night.store).await.unwrap().stuck, 3);

@@ -119,6 +119,9 @@ pub struct BenchPages {
     /// Nights over which they are spread
     #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=365))]
     pub nights: u32,
+    /// Then once more with so many that wait in a night that has just begun
+    #[arg(long, value_name = "N", default_value_t = 500_000, value_parser = clap::value_parser!(u32).range(..=10_000_000))]
+    pub waiting: u32,
     /// How long each page is asked
     #[arg(long, value_name = "TIME", default_value = "3s", value_parser = duration)]
     pub each: Duration,

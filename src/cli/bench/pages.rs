@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc};
 
 use super::{api, on_own_database, tell};
 use crate::{
-    bench::{self, PagesArgs, PagesReport},
+    bench::{self, PagesArgs, PagesReport, World},
     cli::{
         args,
         context::Context,
@@ -25,7 +25,13 @@ const TOKEN: &str = "the token of machines in the benchmark of pages";
 /// # Errors
 /// What it could not do.
 pub async fn run(args: args::BenchPages, context: &Context) -> anyhow::Result<Exit> {
-    let wanted = PagesArgs { rows: args.rows, nights: args.nights, span: args.each, token: TOKEN.to_owned() };
+    let wanted = PagesArgs {
+        rows: args.rows,
+        nights: args.nights,
+        waiting: args.waiting,
+        span: args.each,
+        token: TOKEN.to_owned(),
+    };
     let date = SystemClock.now().with_timezone(&context.config.night.time_zone).date_naive();
     let spool = Arc::new(DiskSpool::open(Path::new(api::SPOOL), 0)?);
     let report = on_own_database(async |store| {
@@ -40,6 +46,14 @@ pub async fn run(args: args::BenchPages, context: &Context) -> anyhow::Result<Ex
 }
 
 fn print(report: &PagesReport) -> anyhow::Result<()> {
+    for world in &report.worlds {
+        print_world(report, world)?;
+    }
+    output::line(format!("{} build of {} on {}", report.build, report.version, report.machine))?;
+    Ok(())
+}
+
+fn print_world(report: &PagesReport, world: &World) -> anyhow::Result<()> {
     let mut table = Table::new([
         ("p50 ms", Side::Right),
         ("p95 ms", Side::Right),
@@ -47,17 +61,17 @@ fn print(report: &PagesReport) -> anyhow::Result<()> {
         ("first", Side::Right),
         ("page", Side::Left),
     ]);
-    for page in &report.pages {
+    for page in &world.pages {
         let times = [page.p50_ms, page.p95_ms, page.max_ms, page.first_ms].map(|ms| format!("{ms:.1}"));
         table.row(times.into_iter().chain([page.page.clone()]));
     }
     output::line(table.to_string().trim_end())?;
     output::line(format!(
-        "{} podcasts in {} nights; the slowest page answers within {:.1} ms at p95",
-        output::count(report.rows),
+        "{} podcasts in {} nights, {} of them wait in the newest; the slowest page answers within {:.1} ms at p95",
+        output::count(world.rows),
         report.nights,
-        report.worst_p95_ms
+        output::count(i64::from(world.waiting)),
+        world.worst_p95_ms
     ))?;
-    output::line(format!("{} build of {} on {}", report.build, report.version, report.machine))?;
     Ok(())
 }

@@ -93,6 +93,11 @@ impl Visit {
         self.query.iter().find(|(key, value)| key == name && !value.is_empty()).map(|(_, value)| value.as_str())
     }
 
+    /// True for one who asks for JSON.
+    pub fn is_program(&self) -> bool {
+        is_for_programs(&self.uri)
+    }
+
     /// All pairs of the query.
     pub fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
         self.query.iter().map(|(key, value)| (key.as_str(), value.as_str()))
@@ -184,6 +189,11 @@ where
     .map_to_response()
 }
 
+/// True for an address whose answers are JSON.
+fn is_for_programs(uri: &Uri) -> bool {
+    uri.path().starts_with("/api/")
+}
+
 /// How an answer looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
@@ -198,7 +208,7 @@ pub(super) enum Form {
 impl Form {
     /// What a request asks for.
     pub fn of(request: &Request) -> Self {
-        if request.original_uri().path().starts_with("/api/") {
+        if is_for_programs(request.original_uri()) {
             return Self::Json;
         }
         // Not by `Accept`: htmx says with every request that it takes streams, too.

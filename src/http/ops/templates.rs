@@ -212,7 +212,12 @@ pub(super) fn refusal(refusal: &Refusal, back: Option<&str>, theme: &str) -> Res
 /// Millionths of a dollar as people read them: cents where it is much, more digits where it is little.
 fn dollars(micro_usd: i64) -> String {
     let dollars = micro_usd as f64 / 1e6;
-    if micro_usd == 0 || dollars.abs() >= 1.0 { format!("${dollars:.2}") } else { format!("${dollars:.4}") }
+    match micro_usd.abs() {
+        // What was spent is never nothing.
+        1..50 => "<\u{202f}$0.0001".to_owned(),
+        0 | 1_000_000.. => format!("${dollars:.2}"),
+        _ => format!("${dollars:.4}"),
+    }
 }
 
 /// A whole number with a thin space between thousands.

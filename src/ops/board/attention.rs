@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::{Board, Figures};
 use crate::{
+    explain::advice::advice,
     machine::FailureKind,
     ops::{
         alerts,
@@ -169,23 +170,36 @@ fn failed(board: &Board, figures: &Figures) -> Vec<Item> {
     let item = |(kind, count, first_at): (&str, i64, Option<DateTime<Utc>>)| {
         let known = FailureKind::ALL.into_iter().find(|known| known.as_str() == kind);
         let words = known.map_or("of a reason that this version does not know", FailureKind::words);
+        let advice = known.map_or("A requeue goes on with what was made of them.", advice);
         Item {
             kind: "failed",
             tone: "bad",
             title: format!("{} failed", podcasts(count)),
-            sentence: format!("Given up because {words}. A requeue goes on with what was made of them."),
+            sentence: format!("Given up because {words}. {advice}"),
             count: Some(count),
             since: first_at,
             look: Link::new("Show them", format!("/ops/failures?date={date}&cause={kind}")),
-            mend: Some(Link::new(
-                format!("Requeue {}…", grouped(count)),
-                format!("/ops/operations/new?verb=requeue&status=failed&cause={kind}&date={date}"),
-            )),
+            mend: mending(known).map(|(words, verb)| {
+                Link::new(
+                    format!("{words} {}…", grouped(count)),
+                    format!("/ops/operations/new?verb={verb}&status=failed&cause={kind}&date={date}"),
+                )
+            }),
         }
     };
     // What was cancelled is as it was wished.
     let causes = figures.causes.iter().filter(|cause| cause.kind != FailureKind::Cancelled.as_str());
     causes.map(|cause| item((&cause.kind, cause.count, cause.first_at))).collect()
+}
+
+/// The button that does what is advised, and its verb; `None` where nothing is to be done.
+const fn mending(kind: Option<FailureKind>) -> Option<(&'static str, &'static str)> {
+    match kind {
+        Some(FailureKind::LearnerGone) => None,
+        Some(FailureKind::ContentRefused) => Some(("New script for", "regenerate&from=script")),
+        Some(FailureKind::AudioLost) => Some(("New speech for", "regenerate&from=speech")),
+        _ => Some(("Requeue", "requeue")),
+    }
 }
 
 fn budget(figures: &Figures) -> Option<Item> {

@@ -52,6 +52,7 @@ impl Neighbour {
             "open" => ("bad", "Gets no calls"),
             "half_open" => ("warn", "On trial"),
             "paused" => ("warn", "Asked for a pause"),
+            _ if provider.failures_in_a_row >= providers::FAILING => ("warn", providers::FAIL),
             _ if provider.calls == 0 => ("quiet", "Not called yet"),
             _ => ("well", "Gets calls"),
         };

@@ -4,7 +4,8 @@ use std::{collections::BTreeSet, time::Duration};
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use dailycast::{
-    machine::Status,
+    explain::advice::advice,
+    machine::{FailureKind, Status},
     ops::board::{Board, Rules, attention::attention},
     store::{
         board::{Cause, Frame, Makers, NightRow, Slot, Tally},
@@ -156,4 +157,22 @@ fn each_cause_wants_attention_with_what_mends_it() {
     assert_eq!(items[1].sentence.split('.').next(), Some("Given up because the provider did not answer in time"));
     let alone = Frame { workers: 0, ..frame() };
     assert_eq!(kinds(&board(&tally(), &alone, None))[0], "no_workers");
+}
+
+#[test]
+fn what_a_requeue_does_not_mend_is_not_offered_one() {
+    for (kind, mends) in [
+        (FailureKind::LearnerGone, None),
+        (FailureKind::AudioLost, Some("verb=regenerate&from=speech&status=failed&cause=audio_lost")),
+        (FailureKind::SpoolFull, Some("verb=requeue&status=failed&cause=spool_full")),
+    ] {
+        let cause = Cause { kind: kind.to_string(), count: 3, first_at: None };
+        let board = board(&Tally { failures: vec![cause], ..tally() }, &frame(), None);
+        let items = attention(&board, &[], at("03:10:00"));
+        let item = items.iter().find(|item| item.kind == "failed").unwrap();
+        assert!(item.sentence.ends_with(advice(kind)), "{item:?}");
+        let mend = item.mend.as_ref().map(|link| link.href.as_str());
+        let expected = mends.map(|query| format!("/ops/operations/new?{query}&date=2026-11-22"));
+        assert_eq!(mend, expected.as_deref());
+    }
 }

@@ -95,6 +95,7 @@ async fn why_a_provider_gets_no_calls_is_told_in_words() {
     let server = start().await;
     for (set, state, words, sentence) in [
         ("failures_in_a_row = 2", "closed", "Gets calls", "Calls may begin. The last 2 failed in a row."),
+        ("failures_in_a_row = 3", "closed", "Calls fail", "Calls may begin. The last 3 failed in a row."),
         (
             "paused_until = now() + interval '1 hour'",
             "paused",

@@ -109,7 +109,7 @@ async fn what_is_minutes_old_is_counted_again_before_it_is_shown() {
 
 #[tokio::test(start_paused = true)]
 async fn a_count_that_fails_or_breaks_is_told_and_tried_again() {
-    let snapshots: Snapshots<usize> = Snapshots::default();
+    let snapshots: Snapshots<NaiveDate, usize> = Snapshots::default();
     let failed = || async { Err(store::Error::Address(sqlx::Error::PoolTimedOut)) };
     assert!(snapshots.look(date(22), PATIENCE, failed).await.has_failed);
     let broken = || async { panic!("a defect, in a test") };
@@ -134,6 +134,6 @@ async fn of_very_many_dates_only_some_are_remembered() {
         assert!(snapshots.look(date, Duration::ZERO, move || counts.count()).await.value.is_none());
     }
     let remembered = format!("{snapshots:?}");
-    assert_eq!(remembered, "Snapshots { dates: 64 }");
+    assert_eq!(remembered, "Snapshots { keys: 64 }");
     until("one is being counted", async || counts.begun() == 1).await;
 }

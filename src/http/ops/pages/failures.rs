@@ -1,11 +1,14 @@
 //! `GET /ops/failures`: what ended podcasts, by cause; `date=`, or `days=` from now; `cause=` is one
 //! of them.
+//!
+//! What would surprise: while a range is counted for the first time there is a page without causes. A
+//! program waits for them.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use serde::Serialize;
 
-use super::tonight::asked_date;
+use super::tonight::{PATIENCE, asked_date};
 use crate::{
     http::{
         error::Refusal,
@@ -25,10 +28,16 @@ const DAYS: [u32; 3] = [1, 7, 30];
 /// The most days: nothing is kept longer than this makes sense.
 const MOST_DAYS: u32 = 366;
 
+/// The longest that a program waits for a count: nothing would bring it the figures later.
+const PATIENCE_OF_PROGRAMS: Duration = Duration::from_secs(10);
+
 #[derive(Serialize)]
 struct Page<'f> {
+    /// Absent while they are counted for the first time.
     #[serde(flatten)]
-    failures: &'f Failures,
+    failures: Option<&'f Failures>,
+    /// The last count failed; it is tried again.
+    has_failed: bool,
     next: Option<String>,
     date: Option<String>,
     /// The one that is shown, if not all are.
@@ -44,9 +53,12 @@ pub(in crate::http::ops) async fn show(visit: Visit) -> Result<Sheet, Refusal> {
     let desk = &visit.app.desk;
     let since = since(&visit)?;
     let cause = filter::read(visit.pairs().filter(|(word, _)| *word == "cause")).map_err(Unmeant::from)?.cause;
-    let failures = failures::since(desk, since, visit.app.clock.now()).await;
-    let failures = failures.map_err(|error| Refusal::database(&error))?;
-    let failures = cause.as_deref().map_or_else(|| failures.clone(), |cause| Arc::new(failures.of(cause)));
+    let patience = if visit.is_program() { PATIENCE_OF_PROGRAMS } else { PATIENCE };
+    let look = failures::since(desk, since, visit.app.clock.now(), patience).await;
+    if look.value.is_none() && visit.is_program() {
+        return Err(Refusal::Away("The failures are not counted yet."));
+    }
+    let failures = look.value.map(|all| cause.as_deref().map_or_else(|| all.clone(), |cause| Arc::new(all.of(cause))));
     let newest = night::newest_date(desk.store.desk()).await.map_err(|error| Refusal::database(&error))?;
     let (date, days) = match since {
         Since::Date(date) => (Some(date.to_string()), None),
@@ -56,7 +68,16 @@ pub(in crate::http::ops) async fn show(visit: Visit) -> Result<Sheet, Refusal> {
     Ok(Sheet::new(
         "failures",
         "Failures",
-        &Page { failures: &failures, next: None, date, cause, days, newest, choices: DAYS },
+        &Page {
+            failures: failures.as_deref(),
+            has_failed: look.has_failed,
+            next: None,
+            date,
+            cause,
+            days,
+            newest,
+            choices: DAYS,
+        },
     ))
 }
 

@@ -35,6 +35,8 @@ struct Page {
     /// Absent in updates of a page.
     count: Option<Count>,
     looked: Option<Looked>,
+    /// Stuck ones that are further down are being looked for.
+    is_searching: bool,
     /// Podcasts that belong here by now and are not shown.
     others: usize,
     /// This page, with them.
@@ -96,6 +98,7 @@ pub(in crate::http::ops) async fn show(visit: Visit) -> Result<Sheet, Refusal> {
         previous: place.previous(),
         count,
         looked: page.looked,
+        is_searching: page.is_searching,
         others: page.others,
         address: place.here(),
         newest: place.with(&place.words, &[]),
