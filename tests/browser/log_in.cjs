@@ -37,6 +37,17 @@ module.exports = async ({ arrive, assert, env }) => {
   await learner.page.keyboard.press("Enter");
   await learner.until("main", "staff");
 
+  // A link lets in at once, and the way back does not stop at it.
+  for (const [link, home] of [[env.OPERATORS_LINK, "/ops"], [env.LEARNERS_LINK, "/study/dashboard"]]) {
+    const guest = await arrive();
+    await guest.goTo("/docs");
+    await guest.page.goto(env.BASE + link);
+    await guest.page.waitForURL((url) => url.pathname === home);
+    await guest.page.goBack();
+    await guest.page.waitForURL((url) => url.pathname === "/docs");
+    guest.isContent(`who followed a link to ${home}`);
+  }
+
   await operator.page.click("text=Log out");
   await operator.page.waitForSelector("input[type=password]");
   await operator.goTo("/ops");

@@ -9,6 +9,7 @@ use std::{
 
 use dailycast::{
     clock::{Clock as _, SystemClock},
+    ops::entrance::{self, Entrance},
     sim::{Faults, Server, Settings},
 };
 use sqlx::AssertSqlSafe;
@@ -92,7 +93,15 @@ async fn failed_night(learners: u32, failed: u32) -> Ground {
 async fn who_may_come_in_is_let_in() {
     let ground = Ground::new(3).await;
     let (server, base) = ground.server().await;
-    visit("log_in", &ground, &base, &[]).await;
+    let link = async |entrance, byte, condition: &str| {
+        let query = format!("select user_id from academy.sample_learner where {condition} order by user_id limit 1");
+        let user_id: i64 = sqlx::query_scalar(AssertSqlSafe(query)).fetch_one(ground.pool()).await.unwrap();
+        entrance::add(ground.pool(), entrance, [byte; 32], user_id, entrance::LIFE).await.unwrap()
+    };
+    let operators = link(Entrance::Ops, 1, "is_superuser").await;
+    let learners = link(Entrance::Study, 2, "is_active").await;
+    let links = [("OPERATORS_LINK", operators.as_str()), ("LEARNERS_LINK", learners.as_str())];
+    visit("log_in", &ground, &base, &links).await;
     ground.stop(server).await;
 }
 

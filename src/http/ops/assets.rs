@@ -26,9 +26,10 @@ macro_rules! asset {
 }
 
 /// Every file there is.
-static ASSETS: [Asset; 5] = [
+static ASSETS: [Asset; 6] = [
     asset!("ops.css", "text/css; charset=utf-8"),
     asset!("ops.js", "text/javascript; charset=utf-8"),
+    asset!("enter.js", "text/javascript; charset=utf-8"),
     asset!("vendor/htmx.min.js", "text/javascript; charset=utf-8"),
     asset!("vendor/hx-sse.min.js", "text/javascript; charset=utf-8"),
     asset!("vendor/inter-latin-wght-normal.woff2", "font/woff2"),

@@ -3,6 +3,7 @@
 //!
 //! What would surprise: following a link uses nothing up. It leads to a page with one button, and
 //! only that lets in: mail scanners and previews in chats follow every link before its reader does.
+//! In a browser the button presses itself (`enter.js`).
 
 use std::{sync::Arc, time::Duration};
 

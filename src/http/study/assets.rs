@@ -20,9 +20,10 @@ use crate::http::{conditional, error::Refusal, ops::FONT, routes::gzip};
 static COMPONENT: &[u8] = include_bytes!("../../../dashboards/assets/daily-podcast.js");
 
 /// Every other file: name, media type, bytes.
-static ASSETS: [(&str, &str, &[u8]); 3] = [
+static ASSETS: [(&str, &str, &[u8]); 4] = [
     ("study.css", "text/css; charset=utf-8", include_bytes!("../../../dashboards/assets/study.css")),
     ("study.js", SCRIPT, include_bytes!("../../../dashboards/assets/study.js")),
+    ("enter.js", SCRIPT, include_bytes!("../../../dashboards/assets/enter.js")),
     ("inter.woff2", "font/woff2", FONT),
 ];
 
