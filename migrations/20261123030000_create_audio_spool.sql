@@ -1,12 +1,15 @@
 -- Audio that waits for its upload, for `spool.kind = "postgres"`: workers without a disk of their own.
--- A line is a spoken chunk or the episode; it goes when the podcast is finished.
+-- A line is a spoken chunk, the episode, or room that is set aside for what will come. All of a podcast
+-- goes when it is made, or removed.
 create table dailycast.audio_spool (
     podcast_id bigint not null,
-    -- `episode`, or the round and number of a chunk, like `1-0`.
+    -- `episode`, the round and number of a chunk like `1-0`, or `room`.
     part text not null,
     mp3 bytea not null,
-    -- Counted where it is written: the room that is taken is the sum of few small numbers.
-    bytes bigint not null generated always as (octet_length(mp3)) stored,
+    -- Those of the MP3, or those set aside: what is taken is the sum of small numbers.
+    bytes bigint not null check (bytes >= 0 and (part = 'room' or bytes = octet_length(mp3))),
+    -- A random number of who set the room aside, and may give it back.
+    holder bigint check ((part = 'room') = (holder is not null)),
     primary key (podcast_id, part)
 );
 

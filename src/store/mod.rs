@@ -5,8 +5,9 @@
 //! carry their schema; bare names are views of the academy, found by the connection's
 //! `search_path`.
 //!
-//! Five pools: `pool` for everyone, `reads` for learners, `desk` for operators, `hot` for the claim
-//! and the writer, and `walks` for what the leader does with very many rows. The last two run the same few statements
+//! Six pools: `pool` for everyone, `reads` for learners, `desk` for operators, `audio` for a spool in
+//! the database, `hot` for the claim and the writer, and `walks` for what the leader does with very
+//! many rows. The last two run the same few statements
 //! over tables that grow from empty to millions of rows. Their plan must not depend on when it was
 //! made, so those pools are told to find rows by index only.
 
@@ -86,9 +87,15 @@ const WALK_CONNECTIONS: u32 = 2;
 /// everything else.
 const DESK_CONNECTIONS: u32 = 4;
 
-/// Connections that a process may open beside `database.max_connections`: three pools, the worker's
+/// Connections of the pool of the spool, used when it is in the database: parts on their way at a time.
+const AUDIO_CONNECTIONS: u32 = 2;
+
+/// The longest wait for one of them.
+const AUDIO_PATIENCE: Duration = Duration::from_secs(30);
+
+/// Connections that a process may open beside `database.max_connections`: four pools, the worker's
 /// session, and one that listens for work.
-pub const BESIDE_CONNECTIONS: u32 = HOT_CONNECTIONS + WALK_CONNECTIONS + DESK_CONNECTIONS + 2;
+pub const BESIDE_CONNECTIONS: u32 = HOT_CONNECTIONS + WALK_CONNECTIONS + DESK_CONNECTIONS + AUDIO_CONNECTIONS + 2;
 
 /// The longest statement of an operator's view: a page that takes longer helps nobody.
 const DESK_PATIENCE: &str = "5s";
@@ -212,6 +219,7 @@ pub struct Store {
     hot: PgPool,
     walks: PgPool,
     desk: PgPool,
+    audio: PgPool,
     reads: Reads,
     options: PgConnectOptions,
     max_connections: u32,
@@ -273,7 +281,11 @@ impl Store {
             .max_connections(DESK_CONNECTIONS)
             .acquire_timeout(Duration::from_secs(5))
             .connect_lazy_with(options.clone().options([("statement_timeout", DESK_PATIENCE), ("jit", "off")]));
-        Self { pool, hot, walks, desk, reads, options, max_connections }
+        let audio = PgPoolOptions::new()
+            .max_connections(AUDIO_CONNECTIONS)
+            .acquire_timeout(AUDIO_PATIENCE)
+            .connect_lazy_with(options.clone());
+        Self { pool, hot, walks, desk, audio, reads, options, max_connections }
     }
 
     /// Connects once, past the pools, which would only say that no connection came in time.
@@ -311,9 +323,14 @@ impl Store {
         &self.desk
     }
 
+    /// The pool of the spool in the database.
+    pub fn audio(&self) -> &PgPool {
+        &self.audio
+    }
+
     /// The pools, each with its name, its open connections, those of them that nobody uses, and the
     /// most it may have.
-    pub fn connections(&self) -> [(&'static str, u32, usize, u32); 5] {
+    pub fn connections(&self) -> [(&'static str, u32, usize, u32); 6] {
         let of = |name, pool: &PgPool| (name, pool.size(), pool.num_idle(), pool.options().get_max_connections());
         let (open, idle, most) = self.reads.connections();
         [
@@ -321,6 +338,7 @@ impl Store {
             of("hot", &self.hot),
             of("walks", &self.walks),
             of("desk", &self.desk),
+            of("audio", &self.audio),
             ("reads", open, idle, most),
         ]
     }
@@ -370,7 +388,10 @@ impl Store {
     /// Closes the pools, and waits a little for their connections to be closed in order.
     pub async fn close(&self) {
         self.reads.close();
-        let closed = async { tokio::join!(self.hot.close(), self.walks.close(), self.desk.close(), self.pool.close()) };
+        let closed = async {
+            let beside = async { tokio::join!(self.desk.close(), self.audio.close()) };
+            tokio::join!(self.hot.close(), self.walks.close(), beside, self.pool.close())
+        };
         // A connection that died unnoticed is never closed in order.
         let _ = tokio::time::timeout(GOODBYE, closed).await;
     }

@@ -80,7 +80,7 @@ pub const QUEUE: [&str; 3] = ["due", "waiting", "held"];
 pub const WORKERS: [&str; 2] = ["alive", "silent"];
 
 /// The pools of connections.
-const POOLS: [&str; 5] = ["common", "hot", "walks", "desk", "reads"];
+const POOLS: [&str; 6] = ["common", "hot", "walks", "desk", "audio", "reads"];
 
 /// Kinds of those who are told of alerts; any other is `other`.
 pub const SINKS: [&str; 2] = ["mail", "webhook"];

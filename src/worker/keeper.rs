@@ -1,9 +1,10 @@
 //! The keeper: throws away what is no longer needed, and what belonged to learners who left.
 //!
-//! Leftovers in the spool are every worker's own. The rest is the leader's: what is older than the
-//! retention goes (`store::retention`), learners who left are found (`store::missed`) and erased
-//! (`store::erasure`). It all goes in small steps with pauses, so that a night and its listeners
-//! hardly notice; a round has its time, and what is not done by then is done in the next.
+//! Leftovers in the spool are every worker's own, unless all share one. The rest is the leader's:
+//! what is older than the retention goes (`store::retention`), learners who left are found
+//! (`store::missed`) and erased (`store::erasure`). It all goes in small steps with pauses, so that a
+//! night and its listeners hardly notice; a round has its time, and what is not done by then is done
+//! in the next.
 
 use std::{sync::Arc, time::Duration};
 

@@ -1,20 +1,20 @@
 //! The spool in the database, for workers without a disk of their own: whichever of them comes next
-//! finds what another one left.
+//! finds what another one left, and room is counted for all of them together.
 //!
-//! What is kept is counted in the database, for all processes together; what is set aside is known to
-//! the process that did it. Audio is large beside everything else that goes to the database, so few
-//! parts are on their way at a time, and the connections of the engine are never taken up by them.
+//! Audio is large beside everything else that goes to the database, so it has few connections, and
+//! its own: claims, moves and heartbeats never wait behind it.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::fmt::Display;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use tokio::sync::Semaphore;
+use rand::RngExt as _;
+use tokio::runtime::Handle;
 
 use crate::{
     machine::FailureKind,
     podcast::Failure,
-    provider::spool::{ChunkName, Quota, Reserved, Spool},
+    provider::spool::{ChunkName, Reserved, Spool},
     store::{self, Store, chain, spool},
 };
 
@@ -24,73 +24,64 @@ const SCHEME: &str = "postgres:";
 /// The part that is the finished episode.
 const EPISODE: &str = "episode";
 
-/// Parts on their way at a time.
-const AT_A_TIME: usize = 2;
-
-/// The longest wait for one of them.
-const PATIENCE: Duration = Duration::from_secs(30);
-
 /// The table `audio_spool`.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct PostgresSpool {
     store: Store,
-    quota: Arc<Quota>,
-    slots: Semaphore,
+    max_bytes: i64,
+}
+
+/// Room set aside for a podcast; given back when this is dropped. A process that dies gives nothing
+/// back: who takes the podcast over needs the same room, and what is finished is forgotten.
+struct Room {
+    store: Store,
+    podcast_id: i64,
+    holder: i64,
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        let (store, podcast_id, holder) = (self.store.clone(), self.podcast_id, self.holder);
+        let Ok(runtime) = Handle::try_current() else { return };
+        runtime.spawn(async move {
+            if let Err(error) = spool::release(&store, podcast_id, holder).await {
+                tracing::warn!(podcast.id = podcast_id, error = chain(&error), "room in the spool was not given back");
+            }
+        });
+    }
 }
 
 impl PostgresSpool {
     /// Of at most so many bytes, for all processes together.
     pub fn new(store: Store, max_bytes: u64) -> Self {
-        Self { store, quota: Arc::new(Quota::new(max_bytes)), slots: Semaphore::new(AT_A_TIME) }
-    }
-
-    /// Carries a statement out when it is its turn.
-    async fn in_turn<T>(
-        &self,
-        what: &'static str,
-        statement: impl Future<Output = Result<T, store::Error>> + Send,
-    ) -> Result<T, Failure> {
-        let failure = |why: &str| {
-            let message = format!("cannot {what} the spool in the database: {why}");
-            Failure::new(FailureKind::Unavailable, message).at("spool")
-        };
-        let in_turn = async {
-            // It is never closed, and without it there would merely be one more at a time.
-            let _slot = self.slots.acquire().await.ok();
-            statement.await
-        };
-        match tokio::time::timeout(PATIENCE, in_turn).await {
-            Ok(done) => done.map_err(|error| failure(&chain(&error))),
-            Err(_) => Err(failure("no answer in time")),
-        }
+        Self { store, max_bytes: counted(max_bytes) }
     }
 
     async fn put(&self, podcast_id: i64, part: &str, mp3: &[u8]) -> Result<(), Failure> {
-        let (pool, bytes) = (self.store.pool(), mp3.len() as u64);
-        let sizes = self.in_turn("look into", spool::sizes(pool, podcast_id)).await?;
-        if !self.quota.may_write(podcast_id, sizes.used, bytes) {
-            return Err(full("spool.max_bytes is reached".to_owned()));
+        match spool::put(&self.store, podcast_id, part, mp3, self.max_bytes).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(full("spool.max_bytes is reached")),
+            Err(error) => Err(failed("write to", &error)),
         }
-        self.in_turn("write to", spool::put(pool, podcast_id, part, mp3)).await?;
-        self.quota.was_written(podcast_id, bytes);
-        Ok(())
     }
 
     async fn get(&self, podcast_id: i64, part: &str) -> Result<Option<Bytes>, Failure> {
-        self.in_turn("read from", spool::get(self.store.pool(), podcast_id, part)).await
+        spool::get(&self.store, podcast_id, part).await.map_err(|error| failed("read from", &error))
     }
 }
 
 #[async_trait]
 impl Spool for PostgresSpool {
     async fn reserve(&self, podcast_id: i64, bytes: u64) -> Result<Reserved, Failure> {
-        let promise = self.quota.promise(podcast_id, bytes);
-        let sizes = self.in_turn("set room aside in", spool::sizes(self.store.pool(), podcast_id)).await?;
-        self.quota.was_written(podcast_id, sizes.own);
-        if !self.quota.has_room(sizes.used, sizes.own > 0) {
-            return Err(full(format!("there is no room for {bytes} bytes below spool.max_bytes")));
+        let bytes = counted(bytes);
+        // Before it is asked for: should nobody wait for the answer any more, it is given back, too.
+        let holder = rand::rng().random();
+        let room = Room { store: self.store.clone(), podcast_id, holder };
+        match spool::reserve(&self.store, podcast_id, holder, bytes, self.max_bytes).await {
+            Ok(true) => Ok(Reserved::until_dropped(room)),
+            Ok(false) => Err(full(format!("there is no room for {bytes} bytes below spool.max_bytes"))),
+            Err(error) => Err(failed("set room aside in", &error)),
         }
-        Ok(Reserved::until_dropped(promise))
     }
 
     async fn put_chunk(&self, name: ChunkName, mp3: Bytes) -> Result<(), Failure> {
@@ -114,24 +105,32 @@ impl Spool for PostgresSpool {
     }
 
     async fn forget(&self, podcast_id: i64) -> Result<(), Failure> {
-        self.in_turn("remove from", spool::forget(self.store.pool(), podcast_id)).await
+        spool::forget(&self.store, podcast_id).await.map_err(|error| failed("remove from", &error))
     }
 
     async fn podcasts(&self) -> Result<Vec<i64>, Failure> {
-        self.in_turn("list", spool::podcasts(self.store.pool())).await
+        spool::podcasts(&self.store).await.map_err(|error| failed("list", &error))
     }
 
     async fn has_room(&self) -> bool {
-        // No podcast has this number: only what all have together counts.
-        let sizes = self.in_turn("ask for room in", spool::sizes(self.store.pool(), 0)).await;
-        sizes.is_ok_and(|sizes| self.quota.has_room(sizes.used, false))
+        spool::used(&self.store).await.is_ok_and(|used| used < self.max_bytes / 8 * 7)
     }
+}
+
+/// As the database counts, and so that a sum of two is a number still.
+fn counted(bytes: u64) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX).min(i64::MAX / 4)
 }
 
 fn part(name: ChunkName) -> String {
     format!("{}-{}", name.round, name.index)
 }
 
-fn full(why: String) -> Failure {
-    Failure::new(FailureKind::SpoolFull, why).at("spool")
+fn full(why: impl Display) -> Failure {
+    Failure::new(FailureKind::SpoolFull, format!("the spool in the database: {why}")).at("spool")
+}
+
+fn failed(what: &str, error: &store::Error) -> Failure {
+    let message = format!("cannot {what} the spool in the database: {}", chain(error));
+    Failure::new(FailureKind::Unavailable, message).at("spool")
 }

@@ -8,7 +8,7 @@ use dailycast::{
     worker::spool::PostgresSpool,
 };
 
-use crate::support::{engine::TestNight, postgres::Postgres};
+use crate::support::{engine::TestNight, postgres::Postgres, until};
 
 const CHUNK: ChunkName = ChunkName { podcast_id: 7, round: 1, index: 0 };
 
@@ -65,22 +65,37 @@ async fn what_is_full_is_full_for_all() {
     spool.put_episode(2, mp3(1)).await.unwrap();
 }
 
-/// Room that is set aside is nobody else's, becomes less as it is written, and is given back. What has
-/// begun may have the last eighth, and is written even when another process took the same bytes.
+/// Room that is set aside is nobody else's, in no process, becomes less as it is written, and is given
+/// back. What has begun may have the last eighth.
 #[tokio::test]
 async fn room_is_set_aside_before_it_is_paid_for() {
     let (_night, spool, other) = open(1_000).await;
     let first = spool.reserve(1, 500).await.unwrap();
-    assert_eq!(spool.reserve(2, 500).await.unwrap_err().kind, FailureKind::SpoolFull);
+    assert_eq!(other.reserve(2, 500).await.unwrap_err().kind, FailureKind::SpoolFull);
     spool.put_episode(1, mp3(400)).await.unwrap();
-    let _second = spool.reserve(2, 300).await.unwrap();
+    let second = other.reserve(2, 300).await.unwrap();
     assert_eq!(spool.reserve(3, 100).await.unwrap_err().kind, FailureKind::SpoolFull);
     assert!(spool.has_room().await, "who was refused has nothing set aside");
+
+    // Set aside anew before the old promise is given back: the new one holds.
+    let again = spool.reserve(1, 600).await.unwrap();
     drop(first);
-    let _first = spool.reserve(1, 600).await.unwrap();
-    assert!(!spool.has_room().await);
-    other.put_episode(4, mp3(600)).await.unwrap();
+    assert!(!other.has_room().await);
+    assert_eq!(other.put_episode(4, mp3(200)).await.unwrap_err().kind, FailureKind::SpoolFull);
     spool.put_chunk(ChunkName { podcast_id: 1, ..CHUNK }, mp3(200)).await.unwrap();
+    drop(second);
+    until("room is given back", async || other.has_room().await).await;
+    drop(again);
+}
+
+/// A worker that died gave nothing back. Who takes the podcast over has its room, and only that.
+#[tokio::test]
+async fn the_room_of_the_dead_is_the_heirs() {
+    let (_night, spool, other) = open(1_000).await;
+    std::mem::forget(spool.reserve(1, 600).await.unwrap());
+    assert_eq!(other.reserve(2, 300).await.unwrap_err().kind, FailureKind::SpoolFull);
+    drop(other.reserve(1, 600).await.unwrap());
+    until("room is given back", async || other.reserve(2, 800).await.is_ok()).await;
 }
 
 /// A server that is gone is no reason to take audio for lost, nor for there being room.

@@ -4,17 +4,20 @@
 //! was full or the machine lost power, is as good as absent: the chunk is spoken again. Files are
 //! written beside their place, synced and moved there, so a name always means a whole file.
 //!
-//! What the disk itself has left is asked each time.
+//! Room is set aside before speech is paid for, and what has room set aside is written even past
+//! `max_bytes`: another process may have counted on the same bytes. What the disk itself has left
+//! is asked each time.
 //!
 //! Several processes of one host may share the folder. Each counts what it writes and what it
 //! forgets; [`Spool::podcasts`], which the sweep calls, looks at the folder and sets the count right.
 
 use std::{
+    collections::HashMap,
     fs::{self, File},
     io::{self, ErrorKind, Write},
     path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -24,7 +27,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
-use super::{ChunkName, Quota, Reserved, Spool, quota::Promise};
+use super::{ChunkName, Reserved, Spool};
 use crate::{machine::FailureKind, podcast::Failure};
 
 /// Begins the reference of an episode.
@@ -54,8 +57,22 @@ struct Room {
     dir: PathBuf,
     /// Tells this host, or the container on it, from any other that shares the folder.
     here: String,
+    max_bytes: u64,
     used_bytes: AtomicU64,
-    quota: Arc<Quota>,
+    /// Bytes that are set aside for podcasts and not yet written.
+    promised: Mutex<HashMap<i64, u64>>,
+}
+
+/// Room set aside for a podcast; given back when this is dropped.
+struct Promise {
+    room: Arc<Room>,
+    podcast_id: i64,
+}
+
+impl Drop for Promise {
+    fn drop(&mut self) {
+        self.room.promised().remove(&self.podcast_id);
+    }
 }
 
 impl DiskSpool {
@@ -66,8 +83,8 @@ impl DiskSpool {
     /// When the folder cannot be made, read or written.
     pub fn open(dir: &Path, max_bytes: u64) -> io::Result<Self> {
         fs::create_dir_all(dir)?;
-        let (used_bytes, quota) = (AtomicU64::new(0), Arc::new(Quota::new(max_bytes)));
-        let room = Room { dir: dir.to_owned(), here: here(), used_bytes, quota };
+        let used_bytes = AtomicU64::new(0);
+        let room = Room { dir: dir.to_owned(), here: here(), max_bytes, used_bytes, promised: Mutex::default() };
         room.drop_unfinished()?;
         room.count()?;
         Ok(Self(Arc::new(room)))
@@ -97,9 +114,10 @@ impl DiskSpool {
 #[async_trait]
 impl Spool for DiskSpool {
     async fn reserve(&self, podcast_id: i64, bytes: u64) -> Result<Reserved, Failure> {
+        let own = Arc::clone(&self.0);
         // The promise is made in there, so that it ends when nobody waits for the answer any more.
-        let promised = self.off_thread("set room aside in", move |room| room.reserve(podcast_id, bytes)).await;
-        promised.map(Reserved::until_dropped)
+        let promise = move |room: &Room| room.reserve(podcast_id, bytes).map(|()| Promise { room: own, podcast_id });
+        self.off_thread("set room aside in", promise).await.map(Reserved::until_dropped)
     }
 
     async fn put_chunk(&self, name: ChunkName, mp3: Bytes) -> Result<(), Failure> {
@@ -131,7 +149,7 @@ impl Spool for DiskSpool {
     }
 
     async fn has_room(&self) -> bool {
-        self.off_thread("ask for room in", |room| room.expect_room(0, false)).await.is_ok()
+        self.off_thread("ask for room in", |room| room.expect_room(0, room.for_new())).await.is_ok()
     }
 }
 
@@ -147,23 +165,37 @@ impl Room {
         self.dir.join(podcast_id.to_string())
     }
 
-    /// Sets aside what is not written yet of `bytes`.
-    fn reserve(&self, podcast_id: i64, bytes: u64) -> io::Result<Promise> {
-        let kept = size_of(&self.of(podcast_id))?;
-        let missing = bytes.saturating_sub(kept);
-        let promise = self.quota.promise(podcast_id, missing);
-        self.expect_room(missing, kept > 0)?;
-        Ok(promise)
+    fn promised(&self) -> MutexGuard<'_, HashMap<i64, u64>> {
+        // Numbers are whole between any two statements.
+        self.promised.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Fails unless `bytes`, which are promised already, find room below the limit and on the disk.
-    fn expect_room(&self, bytes: u64, has_begun: bool) -> io::Result<()> {
-        if !self.quota.has_room(self.used_bytes.load(Ordering::Relaxed), has_begun) {
+    /// What podcasts without anything here may fill: those whose speech has begun need the rest.
+    const fn for_new(&self) -> u64 {
+        self.max_bytes / 8 * 7
+    }
+
+    /// Sets aside what is not written yet of `bytes`.
+    fn reserve(&self, podcast_id: i64, bytes: u64) -> io::Result<()> {
+        let kept = size_of(&self.of(podcast_id))?;
+        let missing = bytes.saturating_sub(kept);
+        let most = if kept == 0 { self.for_new() } else { self.max_bytes };
+        // Said before it is looked at, so that of two who come at once one sees the other.
+        self.promised().insert(podcast_id, missing);
+        self.expect_room(missing, most).inspect_err(|_| {
+            self.promised().remove(&podcast_id);
+        })
+    }
+
+    /// Fails unless `bytes`, which are promised already, find room below `most` and on the disk.
+    fn expect_room(&self, bytes: u64, most: u64) -> io::Result<()> {
+        let promised: u64 = self.promised().values().sum();
+        if self.used_bytes.load(Ordering::Relaxed) + promised >= most {
             let message = format!("there is no room for {bytes} more bytes below spool.max_bytes");
             return Err(io::Error::new(ErrorKind::QuotaExceeded, message));
         }
         let disk = rustix::fs::statvfs(&self.dir)?;
-        if disk.f_bavail.saturating_mul(disk.f_frsize) < self.quota.promised() + MARGIN {
+        if disk.f_bavail.saturating_mul(disk.f_frsize) < promised + MARGIN {
             return Err(io::Error::new(ErrorKind::StorageFull, format!("the disk has no room for {bytes} more bytes")));
         }
         Ok(())
@@ -172,7 +204,8 @@ impl Room {
     fn put(&self, podcast_id: i64, name: &str, mp3: &[u8]) -> io::Result<()> {
         let size = (mp3.len() + SEAL) as u64;
         let used = self.used_bytes.fetch_add(size, Ordering::Relaxed);
-        if !self.quota.may_write(podcast_id, used, size) {
+        let is_promised = self.promised().contains_key(&podcast_id);
+        if used + size > self.max_bytes && !is_promised {
             self.release(size);
             return Err(io::Error::new(ErrorKind::QuotaExceeded, "spool.max_bytes is reached"));
         }
@@ -181,7 +214,7 @@ impl Room {
         let placed = self.place(&dir, name, mp3);
         self.release(if placed.is_ok() { replaced } else { size });
         if placed.is_ok() {
-            self.quota.was_written(podcast_id, size);
+            self.promised().entry(podcast_id).and_modify(|promised| *promised = promised.saturating_sub(size));
         }
         placed
     }

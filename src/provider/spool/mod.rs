@@ -8,10 +8,8 @@ use bytes::Bytes;
 use crate::podcast::Failure;
 
 pub mod disk;
-pub mod quota;
 
 pub use disk::DiskSpool;
-pub use quota::Quota;
 
 /// Names one spoken chunk: a new round never meets the chunks of an old one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
