@@ -258,6 +258,7 @@ fn describe(
         return Ok(());
     }
     output::line(format!("\nserving at {base}; stop with Ctrl-C, and the same command goes on from here"))?;
+    output::line(format!("the API is explained at {base}/docs"))?;
     output::line("\nlisten in a browser, by links that work once, within half an hour:")?;
     for (learner, link) in learners.iter().zip(study) {
         output::line(format!("  as {}  {link}", learner.name))?;

@@ -3,7 +3,7 @@
 //! Asked more often than anything else, so those who ask at the same time share one statement
 //! (`gather.rs`). Its cost for each is one step into an index, however large the table.
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 
 use super::{
     Error, Reads,
@@ -12,13 +12,17 @@ use super::{
     listeners::{Episode, Row},
 };
 
+/// After so long a podcast takes longer than usual. Whoever waits for one is told that it takes a few
+/// minutes. Its deadline tells nothing: soon after that it is given up.
+const USUAL: TimeDelta = TimeDelta::minutes(30);
+
 /// What a learner finds on a date.
 #[derive(Debug, Clone, Default)]
 pub struct Today {
     /// The podcast of the date, however far it is.
     pub podcast: Option<Episode>,
-    /// By when that one should be there.
-    pub deadline_at: Option<DateTime<Utc>>,
+    /// When that one was begun.
+    pub begun_at: Option<DateTime<Utc>>,
     /// The newest finished one of an earlier date.
     pub latest: Option<Episode>,
     /// When the learner last asked for one at once.
@@ -135,7 +139,7 @@ async fn known(reads: &Reads, asked: Columns<i64>) -> Result<Vec<Result<Today, E
                    e.script_text, e.language, e.ai_model_used, e.tts_provider, e.tts_voice_gender, e.is_fallback,
                    e.duration_seconds, e.object_key, e.updated_at as "updated_at?", m.position_ms as "position_ms?",
                    m.liked_at is not null as is_liked, m.share_hash is not null as is_shared,
-                   e.deadline_at as "deadline_at?", g.asked_at as "asked_at?"
+                   e.created_at as "begun_at?", g.asked_at as "asked_at?"
             from unnest($1::bigint[], $2::date[], $3::date[]) with ordinality as asked (user_id, date, expired, n)
             left join lateral (
                 select * from dailycast.generation w where w.user_id = asked.user_id limit 1
@@ -158,7 +162,7 @@ async fn known(reads: &Reads, asked: Columns<i64>) -> Result<Vec<Result<Today, E
     };
     let mut found: Vec<Result<Today, Error>> = asked.who.iter().map(|_| Ok(Today::default())).collect();
     for row in reads.rows("today", ask).await? {
-        let (place, times) = (place(row.n), Times { deadline_at: row.deadline_at, asked_at: row.asked_at });
+        let (place, times) = (place(row.n), Times { begun_at: row.begun_at, asked_at: row.asked_at });
         let (Some(found), Some(date)) = (found.get_mut(place), asked.dates.get(place)) else { continue };
         if let Ok(today) = found
             && let Err(error) = today.add(row_of!(row), times, *date)
@@ -178,7 +182,7 @@ async fn bearers(reads: &Reads, asked: Columns<String>) -> Result<Vec<Result<Opt
                    e.language, e.ai_model_used, e.tts_provider, e.tts_voice_gender, e.is_fallback,
                    e.duration_seconds, e.object_key, e.updated_at as "updated_at?",
                    m.position_ms as "position_ms?", m.liked_at is not null as is_liked,
-                   m.share_hash is not null as is_shared, e.deadline_at as "deadline_at?", g.asked_at as "asked_at?"
+                   m.share_hash is not null as is_shared, e.created_at as "begun_at?", g.asked_at as "asked_at?"
             from unnest($1::text[], $2::date[], $3::date[]) with ordinality as asked (key, date, expired, n)
             cross join lateral (
                 select t.key::text as key, t.user_id::bigint as user_id, coalesce(l.is_active, false) as is_active
@@ -213,7 +217,7 @@ async fn bearers(reads: &Reads, asked: Columns<String>) -> Result<Vec<Result<Opt
         // MySQL, behind a foreign table, takes capitals and small letters for the same.
         let Some(found) = found.get_mut(place).filter(|_| row.key == *key) else { continue };
         let visit = Visit { user_id: row.user_id, is_active: row.is_active, today: Today::default() };
-        let times = Times { deadline_at: row.deadline_at, asked_at: row.asked_at };
+        let times = Times { begun_at: row.begun_at, asked_at: row.asked_at };
         if let Ok(known) = found
             && let Err(error) = known.get_or_insert(visit).today.add(row_of!(row), times, *date)
         {
@@ -231,15 +235,15 @@ fn place(number: i64) -> usize {
 /// What a row tells beside the episode.
 #[derive(Clone, Copy)]
 struct Times {
-    deadline_at: Option<DateTime<Utc>>,
+    begun_at: Option<DateTime<Utc>>,
     asked_at: Option<DateTime<Utc>>,
 }
 
 impl Today {
-    /// True when the podcast of the date should be there at `now`, is not, and still comes.
+    /// True when the podcast of the date takes longer than usual at `now`, and still comes.
     pub fn is_late(&self, now: DateTime<Utc>) -> bool {
         let is_coming = self.podcast.as_ref().is_some_and(|podcast| !podcast.has_audio() && !podcast.status.is_final());
-        is_coming && self.deadline_at.is_some_and(|deadline| deadline <= now)
+        is_coming && self.begun_at.is_some_and(|begun| now - begun > USUAL)
     }
 
     /// When the learner may ask for one at once again; `None` when that is so at `now`.
@@ -254,7 +258,7 @@ impl Today {
         let Some(episode) = Episode::of(row)? else { return Ok(()) };
         if episode.date == date {
             self.podcast = Some(episode);
-            self.deadline_at = times.deadline_at;
+            self.begun_at = times.begun_at;
         } else if self.latest.as_ref().is_none_or(|latest| latest.date < episode.date) {
             self.latest = Some(episode);
         }

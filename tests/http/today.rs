@@ -188,14 +188,14 @@ async fn a_known_answer_is_sent_again_before_its_addresses_end() {
 
 /// Nothing is written when an episode becomes late: only the time tells.
 #[tokio::test]
-async fn an_episode_becomes_late_with_its_deadline_for_who_has_the_answer_too() {
+async fn an_episode_that_takes_longer_than_usual_is_late_for_who_has_the_answer_too() {
     let server = TestServer::start().await;
     let id = server.podcast(7, "2026-11-22", "audio_generating").await;
-    server.set(id, "audio_generating", "deadline_at = '2026-11-22T10:10:00Z'").await;
+    server.set(id, "audio_generating", "created_at = '2026-11-22T09:40:00Z'").await;
     let first = server.get("/api/dailycast/today/").await;
     let tag = first.headers()["etag"].clone();
     assert_eq!(first.json::<Value>().await.unwrap()["late"], false);
-    for (now, status) in [("2026-11-22T10:09:59.999Z", 304), ("2026-11-22T10:10:00Z", 200)] {
+    for (now, status) in [("2026-11-22T10:10:00Z", 304), ("2026-11-22T10:10:00.001Z", 200)] {
         server.clock.set(now);
         let request = server.request(Method::GET, "/api/dailycast/today/").header("If-None-Match", &tag);
         let again = request.header("Authorization", format!("Token {TOKEN}")).send().await.unwrap();
@@ -207,12 +207,12 @@ async fn an_episode_becomes_late_with_its_deadline_for_who_has_the_answer_too() 
     for status in ["pending_upload", "completed", "failed"] {
         sqlx::query("delete from dailycast.daily_podcast").execute(&server.db).await.unwrap();
         let id = server.podcast(7, "2026-11-22", status).await;
-        server.set(id, status, "deadline_at = '2026-11-22T10:09:00Z'").await;
+        server.set(id, status, "created_at = '2026-11-22T09:00:00Z'").await;
         let today = server.today().await;
         assert_eq!((&today["status"], &today["late"]), (&json!(status), &json!(false)));
     }
     let yesterdays = server.podcast(8, "2026-11-21", "pending").await;
-    server.set(yesterdays, "pending", "deadline_at = '2026-11-21T10:00:00Z'").await;
+    server.set(yesterdays, "pending", "created_at = '2026-11-21T10:00:00Z'").await;
     let request = server.request(Method::GET, "/api/dailycast/today/");
     let answer = request.header("Authorization", format!("Token {FOREIGN}")).send().await.unwrap();
     assert_eq!(answer.json::<Value>().await.unwrap()["late"], false, "only today's is today's");

@@ -2,7 +2,7 @@
 //!
 //! "Today" is the date of the night in `night.time_zone`, for every learner. The answer is tagged
 //! by what it is made of and by the window of its signed addresses, so a client that has it gets
-//! 304 until something changes, be it only that an episode has become late, or the addresses are
+//! 304 until something changes, be it only that an episode takes longer than usual, or the addresses are
 //! about to end; nothing is signed for a 304.
 
 use std::sync::Arc;
@@ -30,7 +30,7 @@ struct Body {
     status: &'static str,
     podcast: Option<Shown>,
     latest: Option<Shown>,
-    /// It should be there by now, and still comes.
+    /// It takes longer than usual, and still comes.
     late: bool,
     /// When one may be asked for at once again; `null`: now.
     next_available_at: Option<DateTime<Utc>>,

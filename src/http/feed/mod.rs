@@ -4,8 +4,8 @@
 //! that was taken back is gone (410), so that apps stop asking. While an account is closed, its feed
 //! is not found: it may come back. The shell logs patterns of routes, so no key is in a log.
 //!
-//! What would surprise: everything is strongly tagged, and the tag of what is sent compressed is
-//! another one ([`public`]), because it stands for other bytes. Apps ask for a feed every hour, and
+//! What would surprise: the tag of what is sent compressed is another one ([`public`]), because it
+//! stands for other bytes. Apps ask for a feed every hour, and
 //! nearly always they have it already: to find that, no words are read.
 
 mod rss;
@@ -85,12 +85,7 @@ where
 
 /// The strong tag of some bytes.
 fn tag(bytes: &[u8]) -> String {
-    strong(Sha256::digest(bytes))
-}
-
-/// A strong tag from a digest.
-fn strong(digest: impl AsRef<[u8]>) -> String {
-    format!("\"{}\"", hex::encode(&digest.as_ref()[..16]))
+    format!("\"{}\"", hex::encode(&Sha256::digest(bytes)[..16]))
 }
 
 /// The tag of the same, compressed.

@@ -7,18 +7,18 @@
 use std::{
     cmp::{max, min},
     fmt::Write as _,
+    sync::LazyLock,
 };
 
 use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, TimeZone as _, Utc};
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    strong,
     words::{Words, words},
     xml::{Xml, escape},
 };
 use crate::{
-    http::Settings,
+    http::{Settings, conditional},
     provider::tts::paragraphs,
     store::feeds::{Feed, Item, Stamp},
 };
@@ -46,9 +46,19 @@ const NAMESPACES: [(&str, &str); 5] = [
     ("xmlns:content", "http://purl.org/rss/1.0/modules/content/"),
 ];
 
+/// What makes bytes of a state. Whoever changes it makes other bytes, and so other tags.
+static FORM: LazyLock<String> = LazyLock::new(|| {
+    let mut hash = Sha256::new();
+    hash.update(include_str!("rss.rs"));
+    hash.update(include_str!("words.rs"));
+    hash.update(include_str!("xml.rs"));
+    hash.update(include_str!("../../provider/tts/paragraphs.rs"));
+    hex::encode(hash.finalize())
+});
+
 /// Which state of a feed it is; found without its words.
 pub(super) struct State {
-    /// Its strong tag: the same program makes the same bytes of the same state.
+    /// Its tag. Weak, because libraries have a hand in the bytes, too.
     pub tag: String,
     /// When it was last changed; never earlier than the day of its newest episode.
     pub changed_at: DateTime<Utc>,
@@ -69,12 +79,12 @@ pub(super) fn state(settings: &Settings, key: &str, feed: &Feed, stamps: &[Stamp
     let mut hash = Sha256::new();
     let Feed { guid, linked_at, .. } = feed;
     let Settings { public_url, time_zone, .. } = settings;
-    hash.update(format!("{} {public_url} {time_zone} {key} {guid} {linked_at:?}", env!("CARGO_PKG_VERSION")));
+    hash.update(format!("{} {public_url} {time_zone} {key} {guid} {linked_at:?}", *FORM));
     for stamp in stamps {
         hash.update(format!(" {stamp:?}"));
     }
     let changes = stamps.iter().map(|stamp| max(stamp.updated_at, published(settings, stamp)));
-    State { tag: strong(hash.finalize()), changed_at: changes.fold(*linked_at, max) }
+    State { tag: conditional::weak(hash.finalize()), changed_at: changes.fold(*linked_at, max) }
 }
 
 /// The feed that `key` opens, with its episodes, newest first; last changed at that time.

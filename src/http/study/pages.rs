@@ -139,7 +139,7 @@ pub(super) fn enter(language: Language, link: &str, next: &str) -> Response {
     page(language, "enter", context! { link, next })
 }
 
-/// A page that says why there is nothing: `missing`, `gone`, `busy` or `away`; with a way to the
+/// A page that says why there is nothing: `missing`, `gone`, `spent`, `busy` or `away`; with a way to the
 /// dashboard, if `home` is one.
 pub(super) fn message(language: Language, what: &str, home: Option<&str>) -> Response {
     let (heading, words) = (language.say(&format!("{what}_heading")), language.say(what));

@@ -147,20 +147,29 @@ async fn arrive(app: &App, request: &Request, next: &str) -> Result<Response, Wh
     Ok(pages::log_in(Language::of(request, &[]), "", next))
 }
 
-/// Who brings a link sees the button that uses it. Who is in already goes on: a link of his own is
-/// not used up, and one that leads nowhere any more was his way in before.
+/// Who brings a link sees the button that uses it. Who is in already goes on by a link of his own, and
+/// does not use it up. One that leads nowhere any more may have been another one's, at a browser that
+/// both use: it is said, not followed.
 async fn offer(app: &App, request: &Request, link: &str, next: &str) -> Result<Response, Why> {
     let user_id = who_is_in(app, request).await?;
     match entrance::guest(&app.reads, Entrance::Study, link).await? {
         Some(guest) if user_id == Some(guest.user_id) => Ok(go_to(next)),
         Some(guest) if !guest.is_active => Err(Refusal::Unauthorized(auth::INACTIVE).into()),
         Some(_) => Ok(pages::enter(Language::of(request, &[]), link, next)),
-        None if user_id.is_some() => Ok(go_to(next)),
+        None if user_id.is_some() => Ok(spent(request, next)),
         None => {
             app.rates.check_stranger(site::client(request))?;
             Err(Why("why_spent", SPENT))
         }
     }
+}
+
+/// For a spent link where somebody is in.
+fn spent(request: &Request, next: &str) -> Response {
+    as_refused(
+        pages::message(Language::of(request, &[]), "spent", Some(next)),
+        &Refusal::Gone("It was used, or is too old."),
+    )
 }
 
 /// Somebody presses the button. Whoever pressed it twice is in by the first time.
