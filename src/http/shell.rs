@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// A request that is not answered by then is refused. Sending the answer is not counted.
-const TIME_LIMIT: Duration = Duration::from_secs(10);
+pub(super) const TIME_LIMIT: Duration = Duration::from_secs(10);
 
 /// The largest body of a request, in bytes.
 const SIZE_LIMIT: u64 = 64 << 10;

@@ -1,12 +1,12 @@
 //! Lists of podcasts as an operator reads them: a page, what each podcast is up to in words, and how
 //! a page that is being read is kept up to date without a row moving.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, time::Duration};
 
 use chrono::NaiveDate;
 use serde::Serialize;
 
-use super::{Desk, situation};
+use super::{Desk, situation, snapshot::Look};
 use crate::{
     explain::Explanation,
     store::{
@@ -102,7 +102,7 @@ impl Asked {
 /// # Errors
 /// When the database does not answer.
 pub async fn page(desk: &Desk, asked: &Asked) -> Result<Page, Error> {
-    let (Found { mut ids, looked }, is_searching) = find(desk, asked, PAGE + 1).await?;
+    let Sight { found: Found { mut ids, looked }, is_searching, .. } = find(desk, asked, PAGE + 1, PATIENCE).await?;
     let is_full = ids.len() > PAGE;
     ids.truncate(PAGE);
     let next = if is_full { ids.last().copied() } else { looked.map(|looked| looked.down_to) };
@@ -110,28 +110,41 @@ pub async fn page(desk: &Desk, asked: &Asked) -> Result<Page, Error> {
     Ok(Page { entries, next, looked, is_searching, others: 0 })
 }
 
+/// What was found, and how well it is known.
+pub(super) struct Sight {
+    /// What matches.
+    pub found: Found,
+    /// Stuck ones that are further down are being looked for.
+    pub is_searching: bool,
+    /// How long ago those further down were looked for; zero where that was not needed.
+    pub age: Duration,
+}
+
 /// The newest that match, up to `most`. Among very many that only wait, stuck podcasts may be far
 /// below those that are looked at: then it goes on with those that were found lately, if they still
-/// match. True when these are still being looked for.
-pub(super) async fn find(desk: &Desk, asked: &Asked, most: usize) -> Result<(Found, bool), Error> {
+/// match. What was not looked for lately is waited for at most for `patience`.
+pub(super) async fn find(desk: &Desk, asked: &Asked, most: usize, patience: Duration) -> Result<Sight, Error> {
     let found = listing::find(desk.store.desk(), &asked.filter, asked.part(most)).await?;
-    let (Some(looked), true) = (found.looked, asked.has_far_stuck()) else { return Ok((found, false)) };
-    let Some(known) = known_stuck(desk, asked, PATIENCE).await else { return Ok((found, true)) };
+    let near = |found, is_searching| Sight { found, is_searching, age: Duration::ZERO };
+    let (Some(looked), true) = (found.looked, asked.has_far_stuck()) else { return Ok(near(found, false)) };
+    let Look { value, age, .. } = known_stuck(desk, asked, patience).await;
+    let Some(known) = value else { return Ok(near(found, true)) };
     let far: Vec<i64> = known.iter().copied().filter(|id| *id < looked.down_to).collect();
     if far.is_empty() && known.len() as i64 >= KNOWN {
-        return Ok((found, false));
+        return Ok(near(found, false));
     }
     let missing = most.saturating_sub(found.ids.len());
     let part = Part { below: looked.down_to, ..asked.part(missing) };
     let rest = listing::find(desk.store.desk(), &asked.filter.among(&far), part).await?;
-    Ok((Found { ids: [found.ids, rest.ids].concat(), looked: rest.looked }, false))
+    let found = Found { ids: [found.ids, rest.ids].concat(), looked: rest.looked };
+    Ok(Sight { found, is_searching: false, age })
 }
 
 /// The stuck podcasts that were found lately, in all of a night.
-async fn known_stuck(desk: &Desk, asked: &Asked, patience: Duration) -> Option<Arc<Vec<i64>>> {
+async fn known_stuck(desk: &Desk, asked: &Asked, patience: Duration) -> Look<Vec<i64>> {
     let (store, date) = (desk.store.clone(), asked.filter.date);
     let find = async move || stuck::find(&store, date, i64::MAX, KNOWN).await;
-    desk.stuck.look(date.unwrap_or(EVERY_DATE), patience, find).await.value
+    desk.stuck.look(date.unwrap_or(EVERY_DATE), patience, find).await
 }
 
 /// The page that somebody reads, as it is now: the podcasts that are `shown`, in their order,
@@ -149,12 +162,13 @@ pub async fn again(desk: &Desk, asked: &Asked, shown: &[i64]) -> Result<Page, Er
     let matching = listing::find(pool, &of_shown, asked.part(shown.len().max(1))).await?;
     let matching: BTreeSet<i64> = matching.ids.into_iter().collect();
     let news = Part { look: Some(LOOK_FOR_NEWS), ..asked.part(PAGE) };
-    let news = listing::find(pool, &asked.filter, news).await?;
+    let Found { ids: news, looked } = listing::find(pool, &asked.filter, news).await?;
     let down_to = if shown.len() < PAGE { i64::MIN } else { shown.iter().copied().min().unwrap_or(i64::MIN) };
-    let mut news: BTreeSet<i64> = news.ids.into_iter().collect();
-    if asked.has_far_stuck()
-        && let Some(known) = known_stuck(desk, asked, Duration::ZERO).await
-    {
+    let mut news: BTreeSet<i64> = news.into_iter().collect();
+    let known = if asked.has_far_stuck() { known_stuck(desk, asked, Duration::ZERO).await.value } else { None };
+    // As on the page that somebody reads, until they are known.
+    let looked = looked.filter(|_| asked.has_far_stuck() && known.is_none());
+    if let Some(known) = known {
         let below = asked.before.unwrap_or(i64::MAX);
         let is_news = |id: &i64| *id < below && !shown.contains(id);
         let far: Vec<i64> = known.iter().copied().filter(is_news).take(PAGE).collect();
@@ -162,8 +176,8 @@ pub async fn again(desk: &Desk, asked: &Asked, shown: &[i64]) -> Result<Page, Er
     }
     let others = news.iter().filter(|id| **id > down_to && !shown.contains(id)).count();
     let entries = entries(desk, shown, Some(&matching)).await?;
-    let next = (shown.len() >= PAGE).then(|| shown.last().copied()).flatten();
-    Ok(Page { entries, next, looked: None, is_searching: false, others })
+    let next = if shown.len() >= PAGE { shown.last().copied() } else { looked.map(|looked| looked.down_to) };
+    Ok(Page { entries, next, looked, is_searching: looked.is_some(), others })
 }
 
 /// How many match, counted no further than is worth it. A first page that is not full has them all,

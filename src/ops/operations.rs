@@ -4,7 +4,7 @@
 //! It asks the same function as the deed what becomes of a podcast, so the two agree as long as
 //! nothing moves meanwhile.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -12,7 +12,8 @@ use serde::Serialize;
 use super::{
     Desk,
     filter::{self, Unclear},
-    listing, reason,
+    listing::{self, Sight},
+    reason,
 };
 use crate::{
     machine::Status,
@@ -34,6 +35,10 @@ const LONGEST_KEY: usize = 200;
 /// Stuck podcasts that a page counts before they are done something to: each has to be asked for
 /// whether it is stuck.
 const STUCK_SHOWN: usize = 1_000;
+
+/// How lately stuck podcasts were looked for in all of a night, at most, where their number is said
+/// to be all of them: others may be stuck since.
+const LATELY: Duration = Duration::from_secs(3);
 
 /// Ids that are named in words.
 const NAMED: usize = 5;
@@ -170,21 +175,21 @@ pub async fn preview(store: &Store, wish: &Wish) -> Result<Preview, store::Error
     Ok(sum_up(wish, &seen, walked.len() >= verbs::WALK, &usual))
 }
 
-/// The same for a page, which does not wait until all of a night is looked through for stuck ones: it
-/// goes by those that the list of them shows.
+/// The same for who waits no longer than `patience` until all of a night is looked through for stuck
+/// ones: it goes by those that the list of them shows.
 ///
 /// # Errors
 /// When the database cannot be read.
-pub async fn preview_at_once(desk: &Desk, wish: &Wish) -> Result<Preview, store::Error> {
+pub async fn preview_at_once(desk: &Desk, wish: &Wish, patience: Duration) -> Result<Preview, store::Error> {
     if !wish.filter.stuck {
         return preview(&desk.store, wish).await;
     }
     let asked = listing::Asked { filter: wish.filter.clone(), ..listing::Asked::default() };
-    let (found, is_searching) = listing::find(desk, &asked, STUCK_SHOWN).await?;
+    let Sight { found, is_searching, age } = listing::find(desk, &asked, STUCK_SHOWN, patience).await?;
     let mut connection = desk.store.desk().acquire().await.map_err(store::Error::connecting)?;
     let seen = verbs::look(&mut connection, &found.ids, &wish.filter).await?;
     drop(connection);
-    let is_capped = is_searching || found.looked.is_some() || found.ids.len() >= STUCK_SHOWN;
+    let is_capped = is_searching || age > LATELY || found.looked.is_some() || found.ids.len() >= STUCK_SHOWN;
     Ok(sum_up(wish, &seen, is_capped, &verbs::usual_costs(desk.store.desk()).await?))
 }
 

@@ -8,12 +8,16 @@
 use std::time::Duration;
 
 use sqlx::{
-    PgPool, Postgres,
+    PgConnection, PgPool, Postgres,
     postgres::{PgArguments, PgRow},
     query::Map,
 };
 
-use super::{Error, Reads, academy::TokenOwner};
+use super::{
+    Error, Reads,
+    academy::TokenOwner,
+    audit::{self, Deed},
+};
 
 /// SHA-256 of the key in a cookie or a link.
 pub type KeyHash = [u8; 32];
@@ -37,10 +41,12 @@ pub struct Holder {
 }
 
 /// The connections that a statement goes by: operators and learners never wait for each other.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub enum Way<'a> {
     /// The operators' own.
     Desk(&'a PgPool),
+    /// One of these, in a transaction.
+    Within(&'a mut PgConnection),
     /// Those of learners, which may send a statement twice.
     Reads(&'a Reads),
 }
@@ -48,6 +54,12 @@ pub enum Way<'a> {
 impl<'a> From<&'a PgPool> for Way<'a> {
     fn from(pool: &'a PgPool) -> Self {
         Self::Desk(pool)
+    }
+}
+
+impl<'a> From<&'a mut PgConnection> for Way<'a> {
+    fn from(connection: &'a mut PgConnection) -> Self {
+        Self::Within(connection)
     }
 }
 
@@ -69,6 +81,7 @@ impl Way<'_> {
     {
         match self {
             Self::Desk(pool) => ask().fetch_optional(pool).await.map_err(Error::in_statement(statement)),
+            Self::Within(connection) => ask().fetch_optional(connection).await.map_err(Error::in_statement(statement)),
             Self::Reads(reads) => Ok(reads.rows(statement, ask).await?.pop()),
         }
     }
@@ -123,6 +136,20 @@ pub async fn begin(way: impl Into<Way<'_>>, log_in: LogIn<'_>) -> Result<bool, E
         )
     };
     Ok(way.into().row("begin_session", ask).await?.is_some_and(|row| row.is_begun))
+}
+
+/// The same, with a line that tells of it: there is never one without the other.
+///
+/// # Errors
+/// [`Error::Database`]. Then nobody is in, and the link is as it was.
+pub async fn begin_and_tell(pool: &PgPool, log_in: LogIn<'_>, deed: Deed<'_>) -> Result<bool, Error> {
+    let mut transaction = pool.begin().await.map_err(Error::in_statement("begin_session"))?;
+    let is_begun = begin(&mut *transaction, log_in).await?;
+    if is_begun {
+        audit::write(&mut *transaction, deed).await?;
+    }
+    transaction.commit().await.map_err(Error::in_statement("begin_session"))?;
+    Ok(is_begun)
 }
 
 /// Whose session this is; `None` when it has ended, or never was. It is ageing when less than

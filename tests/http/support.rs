@@ -169,7 +169,7 @@ fn desk(url: &str) -> Desk {
             failure_rate_night: 0.05,
             retention_days: 30,
         },
-        failures: Snapshots::resting(ops::failures::PAUSE),
+        failures: Snapshots::resting(Duration::ZERO),
     }
 }
 

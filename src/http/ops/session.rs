@@ -28,8 +28,8 @@ use crate::{
         entrance::{self, Entrance},
     },
     store::{
-        self,
         academy::TokenOwner,
+        audit::Deed,
         sessions::{self, KeyHash, LogIn},
     },
 };
@@ -220,15 +220,13 @@ async fn let_in(
     link: Option<&KeyHash>,
     next: &str,
 ) -> Result<Response, Refusal> {
-    let database = |error: store::Error| Refusal::database(&error);
     let pool = app.desk.store.desk();
     let key = hex::encode(rand::rng().random::<[u8; 32]>());
     let user_id = actor.user_id.ok_or(Refusal::Defect)?;
     let how = if link.is_some() { "by a link" } else { "by token" };
-    // Before, so that nobody is in of whom no line tells.
-    audit::record(pool, actor, "log_in", &actor.name, how).await.map_err(database)?;
+    let deed = Deed { actor: &actor.name, action: "log_in", subject: &actor.name, detail: how };
     let log_in = LogIn { key: &hash(&key), user_id, life: LIFE, link };
-    if !sessions::begin(pool, log_in).await.map_err(database)? {
+    if !sessions::begin_and_tell(pool, log_in, deed).await.map_err(|error| Refusal::database(&error))? {
         return Err(Refusal::Unauthorized(SPENT));
     }
     app.door.got_in(Entrance::Ops, site::client(request));

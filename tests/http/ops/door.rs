@@ -350,6 +350,35 @@ async fn a_link_lets_in_once() {
     assert_eq!(kept, 0, "the key itself is not kept");
 }
 
+#[tokio::test]
+async fn of_two_who_bring_a_link_at_once_one_gets_in_and_one_line_tells_of_it() {
+    let server = start().await;
+    entrance::add(&server.db, Entrance::Ops, [1; 32], VIEWER.0, entrance::LIFE).await.unwrap();
+    let press = async || {
+        let request = from_here(server.request(Method::POST, "/ops/login"));
+        let request = request.header("Content-Type", "application/x-www-form-urlencoded");
+        request.body(format!("once={}", "01".repeat(32))).send().await.unwrap().status().as_u16()
+    };
+    // Both have seen that the link is good before either uses it.
+    let mut held = server.db.begin().await.unwrap();
+    sqlx::query("select from dailycast.entrance for update").execute(&mut *held).await.unwrap();
+    let (one, other, ()) = tokio::join!(press(), press(), async {
+        until("both wait for the link", async || {
+            let waiting = "select count(*) from pg_stat_activity
+                           where datname = current_database() and wait_event_type = 'Lock'";
+            sqlx::query_scalar::<_, i64>(waiting).fetch_one(&server.db).await.unwrap() == 2
+        })
+        .await;
+        held.commit().await.unwrap();
+    });
+    assert_eq!((one.min(other), one.max(other)), (303, 401));
+    let told: Vec<String> = sqlx::query_scalar("select actor from dailycast.audit where action = 'log_in'")
+        .fetch_all(&server.db)
+        .await
+        .unwrap();
+    assert_eq!(told, [format!("user {}", VIEWER.0)]);
+}
+
 /// A stream costs a look a second for as long as it lives: there is a bound, and who leaves makes room.
 #[tokio::test]
 async fn only_so_many_pages_are_kept_up_to_date() {

@@ -92,6 +92,18 @@ async fn while_failures_are_counted_the_page_is_there_and_says_so() {
     assert!(html.contains("cause-timeout") && !html.contains("being counted"), "{html}");
 }
 
+#[tokio::test]
+async fn figures_that_could_not_be_counted_again_are_shown_with_a_note() {
+    let server = TestServer::start().await;
+    failed(&server, 8, "2026-11-22", "timeout", "gemini").await;
+    assert_eq!(data(&server, "/failures?days=7").await["podcasts"], 1);
+    assert!(!page(&server, "/ops/failures?days=7").await.contains("id=\"stale\""));
+    run(&server, "alter table dailycast.podcast_event rename to moved").await;
+    until("a count has failed", async || data(&server, "/failures?days=7").await["has_failed"] == true).await;
+    let html = page(&server, "/ops/failures?days=7").await;
+    assert!(html.contains("id=\"stale\"") && html.contains("cause-timeout"), "{html}");
+}
+
 #[test]
 fn every_kind_of_failure_has_an_advice_of_its_own() {
     let sentences: BTreeSet<&str> = FailureKind::ALL.into_iter().map(advice).collect();

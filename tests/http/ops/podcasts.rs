@@ -1,7 +1,7 @@
 //! The list of podcasts.
 
-use super::{data, failed, get, ids, run};
-use crate::http::support::TestServer;
+use super::{data, failed, get, ids, page, run};
+use crate::{http::support::TestServer, support::until};
 
 const DATE: &str = "2026-11-22";
 
@@ -146,22 +146,72 @@ async fn the_page_shows_numbers_and_nothing_of_scripts_or_names() {
     }
 }
 
+/// Podcasts 1 to 5000 that wait, of learners with the same numbers; those of `stuck` are stuck.
+async fn five_thousand(stuck: &str) -> TestServer {
+    let server = TestServer::start().await;
+    run(
+        &server,
+        &format!(
+            "insert into dailycast.daily_podcast (user_id, date, deadline_at, next_attempt_at)
+                  select n, '2026-11-22', now(), now() + interval '1 hour' from generate_series(1, 5000) n order by n;
+                  update dailycast.daily_podcast set next_attempt_at = now() - interval '1 hour' where id in ({stuck})"
+        ),
+    )
+    .await;
+    server
+}
+
+/// All connections on which stuck podcasts are looked for in all of a night.
+async fn walks(server: &TestServer) -> Vec<sqlx::pool::PoolConnection<sqlx::Postgres>> {
+    let pool = server.all.walks();
+    let mut held = Vec::new();
+    for _ in 0..pool.options().get_max_connections() {
+        held.push(pool.acquire().await.unwrap());
+    }
+    held
+}
+
 #[tokio::test]
 async fn stuck_podcasts_far_below_very_many_that_wait_are_on_the_page() {
-    let server = TestServer::start().await;
-    run(&server, "insert into dailycast.daily_podcast (user_id, date, deadline_at, next_attempt_at)
-                  select n, '2026-11-22', now(), now() + interval '1 hour' from generate_series(1, 5000) n;
-                  update dailycast.daily_podcast set next_attempt_at = now() - interval '1 hour' where user_id in (1, 3)").await;
+    let server = five_thousand("1, 3").await;
     for query in ["stuck=yes", "stuck=yes&date=2026-11-22"] {
+        let list = format!("/podcasts?{query}");
         // The first page may be shown before all of the night is looked through.
-        let mut page = data(&server, &format!("/podcasts?{query}")).await;
-        while ids(&page).is_empty() {
-            page = data(&server, &format!("/podcasts?{query}")).await;
-        }
-        let learners: Vec<_> = page["results"].as_array().unwrap().iter().map(|entry| &entry["user_id"]).collect();
-        assert_eq!(serde_json::json!(learners), serde_json::json!([3, 1]), "{query}");
+        until("they are found", async || !ids(&data(&server, &list).await).is_empty()).await;
+        let page = data(&server, &list).await;
+        assert_eq!(ids(&page), [3, 1], "{query}");
         assert!(page["looked"].is_null() && page["count"]["at_least"] == 2, "{page}");
-        let preview = data(&server, &format!("/operations/new?verb=requeue&{query}")).await;
-        assert_eq!((&preview["touches"], &preview["is_capped"]), (&serde_json::json!(2), &serde_json::json!(false)));
     }
+}
+
+#[tokio::test]
+async fn while_far_stuck_podcasts_are_looked_for_a_page_goes_on_to_say_so() {
+    let server = five_thousand("1, 3, 5000").await;
+    let held = walks(&server).await;
+    let list = data(&server, "/podcasts?stuck=yes").await;
+    assert_eq!((ids(&list), &list["is_searching"]), (vec![5000], &true.into()));
+    let later = data(&server, "/podcasts?stuck=yes&shown=5000").await;
+    for field in ["is_searching", "looked", "next"] {
+        assert_eq!(later[field], list[field], "{field}");
+    }
+    assert!(page(&server, "/ops/podcasts?stuck=yes&shown=5000").await.contains("are being looked through"));
+    drop(held);
+    until("they are announced", async || data(&server, "/podcasts?stuck=yes&shown=5000").await["others"] == 2).await;
+    let html = page(&server, "/ops/podcasts?stuck=yes&shown=5000").await;
+    assert!(html.contains("2 more matches") && !html.contains("are being looked through"), "{html}");
+}
+
+/// How many are stuck is said as long as they were looked for lately; then others may be.
+#[tokio::test]
+async fn a_preview_of_far_stuck_podcasts_has_them_all_only_while_they_are_known_well() {
+    let server = five_thousand("1, 3").await;
+    let preview = async || data(&server, "/operations/new?verb=requeue&stuck=yes").await;
+    let said = async || {
+        let preview = preview().await;
+        (preview["touches"].as_i64().unwrap(), preview["is_capped"].as_bool().unwrap())
+    };
+    until("they are all known", async || said().await == (2, false)).await;
+    let _held = walks(&server).await;
+    until("it is too long ago", async || said().await == (2, true)).await;
+    assert_eq!(preview().await["button"], "Requeue all that match, 2 or more");
 }

@@ -4,11 +4,11 @@
 //! What would surprise: while a range is counted for the first time there is a page without causes. A
 //! program waits for them.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::tonight::{PATIENCE, asked_date};
+use super::tonight::{asked_date, patience};
 use crate::{
     http::{
         error::Refusal,
@@ -28,15 +28,12 @@ const DAYS: [u32; 3] = [1, 7, 30];
 /// The most days: nothing is kept longer than this makes sense.
 const MOST_DAYS: u32 = 366;
 
-/// The longest that a program waits for a count: nothing would bring it the figures later.
-const PATIENCE_OF_PROGRAMS: Duration = Duration::from_secs(10);
-
 #[derive(Serialize)]
 struct Page<'f> {
     /// Absent while they are counted for the first time.
     #[serde(flatten)]
     failures: Option<&'f Failures>,
-    /// The last count failed; it is tried again.
+    /// The last count failed; it is tried again. The failures are those of a count before it.
     has_failed: bool,
     next: Option<String>,
     date: Option<String>,
@@ -53,8 +50,7 @@ pub(in crate::http::ops) async fn show(visit: Visit) -> Result<Sheet, Refusal> {
     let desk = &visit.app.desk;
     let since = since(&visit)?;
     let cause = filter::read(visit.pairs().filter(|(word, _)| *word == "cause")).map_err(Unmeant::from)?.cause;
-    let patience = if visit.is_program() { PATIENCE_OF_PROGRAMS } else { PATIENCE };
-    let look = failures::since(desk, since, visit.app.clock.now(), patience).await;
+    let look = failures::since(desk, since, visit.app.clock.now(), patience(&visit)).await;
     if look.value.is_none() && visit.is_program() {
         return Err(Refusal::Away("The failures are not counted yet."));
     }

@@ -5,6 +5,7 @@ use poem::http::StatusCode;
 use serde::Serialize;
 use serde_json::json;
 
+use super::tonight::patience;
 use crate::{
     http::{
         error::Refusal,
@@ -70,7 +71,8 @@ pub(in crate::http::ops) async fn ask(visit: Visit) -> Result<Sheet, Refusal> {
         // It stays as it was read, so that the button does what it says.
         return Ok(Sheet::new("operation_new", title, &json!({})));
     }
-    let preview = verbs::preview_at_once(&visit.app.desk, &wish).await.map_err(|error| Refusal::database(&error))?;
+    let preview = verbs::preview_at_once(&visit.app.desk, &wish, patience(&visit)).await;
+    let preview = preview.map_err(|error| Refusal::database(&error))?;
     let query = serde_urlencoded::to_string(&preview.filter).unwrap_or_default();
     let now = visit.app.clock.now();
     let key = format!("page-{}", now.timestamp_micros());

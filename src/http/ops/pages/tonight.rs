@@ -12,6 +12,7 @@ use crate::{
             chart,
             sheet::{Sheet, Visit},
         },
+        shell,
     },
     ops::{
         board::{
@@ -26,6 +27,10 @@ use crate::{
 
 /// The longest wait for figures that are not there yet; the stream brings them later.
 pub(super) const PATIENCE: Duration = Duration::from_millis(60);
+
+/// The same for a program, to which nothing brings them later. It ends before the request does, so
+/// that the program reads why there are none.
+const PATIENCE_OF_PROGRAMS: Duration = shell::TIME_LIMIT.saturating_sub(Duration::from_secs(2));
 
 /// Alerts that are shown.
 const ALERTS: i64 = 20;
@@ -77,6 +82,11 @@ pub(in crate::http::ops) async fn show(visit: Visit) -> Result<Sheet, Refusal> {
         board,
     };
     Ok(Sheet::new("tonight", "Tonight", &tonight))
+}
+
+/// How long whoever visits waits for figures that are not there yet.
+pub(super) fn patience(visit: &Visit) -> Duration {
+    if visit.is_program() { PATIENCE_OF_PROGRAMS } else { PATIENCE }
 }
 
 /// A date of the query.
