@@ -126,6 +126,27 @@ async fn the_document_names_the_methods_of_each_address() {
 }
 
 #[tokio::test]
+async fn the_document_names_the_page_that_a_person_reads_where_there_is_nothing() {
+    let server = TestServer::start().await;
+    let document = document(&server).await;
+    let (mut pages, mut untold) = (0, Vec::new());
+    for (path, method, operation) in operations(&document) {
+        let request = server.request(method, &filled(&document, path)).header("Accept", "text/html");
+        let answer = request.send().await.unwrap();
+        let (status, headers) = (answer.status(), answer.headers());
+        let kind = headers.get("content-type").map(|kind| kind.to_str().unwrap()).unwrap_or_default();
+        let kind = kind.split(';').next().unwrap();
+        let told = &operation["responses"][status.as_str()];
+        let named = told["$ref"].as_str().and_then(|place| document.pointer(place.trim_start_matches('#')));
+        pages += u32::from(status == 404 && kind == "text/html");
+        if named.unwrap_or(told)["content"].get(kind).is_none() {
+            untold.push(format!("{path}: {status} {kind}"));
+        }
+    }
+    assert!(pages > 8 && untold.is_empty(), "{pages} pages, {untold:?}");
+}
+
+#[tokio::test]
 async fn the_document_is_valid_and_its_examples_fit() {
     let server = TestServer::start().await;
     let mut reader = reader();
