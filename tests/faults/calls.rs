@@ -67,7 +67,7 @@ async fn no_call_begins(fault: impl Fn(&Proxy), heartbeat: &str, times: usize) {
     ground.tidy().await;
     ground.assert_all_are_made(LEARNERS).await;
     checker::assert_ledger_is_the_bill(ground.pool(), &simulator.usage()).await;
-    assert_eq!(ground.blamed().await, 0, "no podcast is to blame");
+    ground.assert_none_is_to_blame().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -24,7 +24,7 @@ async fn ends_well(ground: &Ground, proxy: Proxy, mut worker: Process) {
     ground.tidy().await;
     drop(proxy);
     ground.assert_all_is_well(100).await;
-    assert_eq!(ground.blamed().await, 0, "no podcast is to blame");
+    ground.assert_none_is_to_blame().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

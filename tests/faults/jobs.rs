@@ -74,7 +74,7 @@ async fn whatever_befalls_the_jobs_is_mended_within_a_minute() {
     // Only what the killed one had in hand may be in no ledger.
     let (planned, told) = ground.chunks().await;
     assert!((planned - 2 * 4..=planned).contains(&told), "{planned} chunks planned, {told} told");
-    assert_eq!(ground.blamed().await, 0);
+    ground.assert_none_is_to_blame().await;
 }
 
 /// What leads to the condition that says whose jobs are meant.

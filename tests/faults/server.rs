@@ -36,7 +36,7 @@ async fn ends_well(ground: &Ground, simulator: &Server, workers: Vec<Process>) {
     ground.tidy().await;
     ground.assert_all_are_made(LEARNERS).await;
     checker::assert_ledger_is_the_bill(ground.pool(), &simulator.usage()).await;
-    assert_eq!(ground.blamed().await, 0, "no podcast is to blame");
+    ground.assert_none_is_to_blame().await;
     assert_eq!(ground.count("podcast_event", "event = 'rescued'").await, 0, "nobody died");
 }
 

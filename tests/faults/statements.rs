@@ -138,7 +138,7 @@ impl Night {
         self.ground.stop(heir).await;
         self.ground.tidy().await;
         self.ground.assert_all_is_well(LEARNERS * self.dates).await;
-        assert_eq!(self.ground.blamed().await, 0);
+        self.ground.assert_none_is_to_blame().await;
     }
 }
 

@@ -13,7 +13,10 @@ use std::{
 use chrono::{DateTime, Utc};
 use tokio::{sync::Notify, time::Instant};
 
-use super::{row, slots::Slots};
+use super::{
+    row,
+    slots::{NoSlot, Slots},
+};
 use crate::{
     machine::FailureKind,
     podcast::{Call, Failure},
@@ -235,8 +238,8 @@ impl Desk {
     /// Waits for a slot of the rate limit.
     ///
     /// # Errors
-    /// When none begins `within` this time; the time until it is worth asking again.
-    pub(super) async fn turn(&self, store: &Store, within: Duration) -> Result<(), Duration> {
+    /// When none begins `within` this time.
+    pub(super) async fn turn(&self, store: &Store, within: Duration) -> Result<(), NoSlot> {
         let every = Duration::from_secs(60) / self.limits.calls_per_minute.max(1);
         let spacing = Spacing { every, burst: self.limits.burst, within };
         let workers = self.workers.load(Ordering::Relaxed);

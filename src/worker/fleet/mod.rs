@@ -235,9 +235,12 @@ impl Shared {
         };
         // No slot is spent while there is no place, and no place is held while waiting for a slot.
         drop(desk.place(deadline).await.ok_or_else(full)?);
-        desk.turn(&self.store, self.turn).await.map_err(|wait| {
-            let message = format!("{} has had as many calls this minute as it may have", desk.name);
-            refused(FailureKind::OwnLimit, wish, message, wait)
+        desk.turn(&self.store, self.turn).await.map_err(|none| {
+            let message = match none.is_unknown {
+                true => format!("the database did not say in time when {} may be called", desk.name),
+                false => format!("{} has had as many calls this minute as it may have", desk.name),
+            };
+            refused(FailureKind::OwnLimit, wish, message, none.wait)
         })?;
         let place = desk.place(Instant::now() + self.turn).await.ok_or_else(full)?;
         // It may have moved meanwhile.

@@ -26,12 +26,21 @@ const HOLD: Duration = Duration::from_secs(1);
 /// When a reservation that failed is tried again, by whoever comes then.
 const AGAIN: Duration = Duration::from_secs(1);
 
+/// Why there is no slot.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct NoSlot {
+    /// The time until it is worth asking again.
+    pub wait: Duration,
+    /// The database did not say whether there is one.
+    pub is_unknown: bool,
+}
+
 #[derive(Debug, Default)]
 struct Ready {
     /// When slots begin, the first one first.
     begins: VecDeque<Instant>,
-    /// Nothing is to be had before then; the wait that was told.
-    none_before: Option<Instant>,
+    /// Nothing is to be had before then, and whether that is only because nobody could be asked.
+    none_before: Option<(Instant, bool)>,
     /// Slots used since a moment, and in the second before it.
     since: Option<Instant>,
     used: u32,
@@ -86,14 +95,14 @@ impl Slots {
     /// The beginning of the next slot, if there is one.
     ///
     /// # Errors
-    /// When nothing is to be had; the time until it is worth asking again.
-    fn next(&self) -> Result<Option<Instant>, Duration> {
+    /// When nothing is to be had.
+    fn next(&self) -> Result<Option<Instant>, NoSlot> {
         let now = Instant::now();
         let mut ready = self.ready();
         match ready.next(now) {
             Some(begins) => Ok(Some(begins)),
-            None => match ready.none_before.filter(|then| *then > now) {
-                Some(then) => Err(then - now),
+            None => match ready.none_before.filter(|(then, _)| *then > now) {
+                Some((then, is_unknown)) => Err(NoSlot { wait: then - now, is_unknown }),
                 None => Ok(None),
             },
         }
@@ -102,14 +111,14 @@ impl Slots {
     /// Takes a slot that begins in time, and returns when it begins. `workers` share the rate.
     ///
     /// # Errors
-    /// When there is none in time; the time until it is worth asking again.
+    /// When there is none in time.
     pub(super) async fn take(
         &self,
         store: &store::Store,
         provider: &str,
         spacing: Spacing,
         workers: u32,
-    ) -> Result<Instant, Duration> {
+    ) -> Result<Instant, NoSlot> {
         if let Some(begins) = self.next()? {
             return Ok(begins);
         }
@@ -122,9 +131,10 @@ impl Slots {
             }
             let wanted = self.waiting.load(Ordering::Relaxed).saturating_add(self.ahead(spacing.every, workers));
             self.reserve(store, provider, wanted, spacing).await;
-            self.next()?.ok_or(AGAIN)
+            self.next()?.ok_or(NoSlot { wait: AGAIN, is_unknown: false })
         };
-        tokio::time::timeout(spacing.within, reserve).await.unwrap_or(Err(AGAIN))
+        let reserved = tokio::time::timeout(spacing.within, reserve).await;
+        reserved.unwrap_or(Err(NoSlot { wait: AGAIN, is_unknown: true }))
     }
 
     /// Slots to reserve for calls that are not here yet: as many as were used in the last second,
@@ -142,7 +152,7 @@ impl Slots {
         let mut ready = self.ready();
         let Ok(slots) = reserved else {
             // The task that shares with the fleet tells that the database is away.
-            ready.none_before = Some(now + AGAIN);
+            ready.none_before = Some((now + AGAIN, true));
             return;
         };
         let local = |lead: TimeDelta| now + lead.to_std().unwrap_or_default();
@@ -156,7 +166,7 @@ impl Slots {
         if slots.given < wanted {
             // The next one begins too late by at least this.
             let next = first + every * i32::try_from(slots.given).unwrap_or(i32::MAX);
-            ready.none_before = Some(local(next).checked_sub(spacing.within).unwrap_or(now));
+            ready.none_before = Some((local(next).checked_sub(spacing.within).unwrap_or(now), false));
         }
     }
 }
