@@ -7,9 +7,9 @@
 //!
 //! Six pools: `pool` for everyone, `reads` for learners, `desk` for operators, `audio` for a spool in
 //! the database, `hot` for the claim and the writer, and `walks` for what the leader does with very
-//! many rows. The last two run the same few statements
-//! over tables that grow from empty to millions of rows. Their plan must not depend on when it was
-//! made, so those pools are told to find rows by index only.
+//! many rows. The last two run the same few statements over tables that grow from empty to millions
+//! of rows. Their plan must not depend on when it was made, so those pools are told to find rows by
+//! index only.
 
 pub mod academy;
 pub mod alerts;
@@ -59,6 +59,7 @@ mod reads;
 
 use std::{fmt, time::Duration};
 
+use futures_util::future::join_all;
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 use sqlx::{Connection as _, PgConnection};
 
@@ -388,10 +389,8 @@ impl Store {
     /// Closes the pools, and waits a little for their connections to be closed in order.
     pub async fn close(&self) {
         self.reads.close();
-        let closed = async {
-            let beside = async { tokio::join!(self.desk.close(), self.audio.close()) };
-            tokio::join!(self.hot.close(), self.walks.close(), beside, self.pool.close())
-        };
+        let pools = [&self.hot, &self.walks, &self.desk, &self.audio, &self.pool];
+        let closed = join_all(pools.map(PgPool::close));
         // A connection that died unnoticed is never closed in order.
         let _ = tokio::time::timeout(GOODBYE, closed).await;
     }
